@@ -1,0 +1,100 @@
+// env.c: the real clock and disk.
+#include "core/base/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t system_realtime_ms(struct env *env)
+{
+    (void)env;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t system_monotonic_ns(struct env *env)
+{
+    (void)env;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int system_open(struct env *env, const char *path, int flags, mode_t mode)
+{
+    (void)env;
+    int fd = open(path, flags | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+static int system_close(struct env *env, int fd)
+{
+    (void)env;
+    return close(fd) < 0 ? -errno : 0;
+}
+
+static ssize_t system_pread(struct env *env, int fd, void *bytes, size_t len, off_t offset)
+{
+    (void)env;
+    ssize_t n = pread(fd, bytes, len, offset);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t system_pwrite(struct env *env, int fd, const void *bytes, size_t len, off_t offset)
+{
+    (void)env;
+    ssize_t n = pwrite(fd, bytes, len, offset);
+    return n < 0 ? -errno : n;
+}
+
+static int system_ftruncate(struct env *env, int fd, off_t len)
+{
+    (void)env;
+    return ftruncate(fd, len) < 0 ? -errno : 0;
+}
+
+static int system_fdatasync(struct env *env, int fd)
+{
+    (void)env;
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+static int system_rename(struct env *env, const char *from, const char *to)
+{
+    (void)env;
+    return rename(from, to) < 0 ? -errno : 0;
+}
+
+static int system_unlink(struct env *env, const char *path)
+{
+    (void)env;
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+static ssize_t system_write(struct env *env, int fd, const void *bytes, size_t len)
+{
+    (void)env;
+    ssize_t n = write(fd, bytes, len);
+    return n < 0 ? -errno : n;
+}
+
+struct env *env_system(void)
+{
+    static struct env env = {
+        .realtime_ms = system_realtime_ms,
+        .monotonic_ns = system_monotonic_ns,
+        .open = system_open,
+        .close = system_close,
+        .pread = system_pread,
+        .pwrite = system_pwrite,
+        .ftruncate = system_ftruncate,
+        .fdatasync = system_fdatasync,
+        .rename = system_rename,
+        .unlink = system_unlink,
+        .write = system_write,
+    };
+    return &env;
+}

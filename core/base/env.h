@@ -1,0 +1,29 @@
+// env.h: the one door through which clock and disk reach the code, so that a test can drive time
+// and break the disk.
+#ifndef WEIR_CORE_BASE_ENV_H
+#define WEIR_CORE_BASE_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// All calls return what the system call of the same name returns, with -errno instead of -1.
+struct env {
+    void *context;
+    int64_t (*realtime_ms)(struct env *env);  // wall clock, Unix epoch, milliseconds
+    int64_t (*monotonic_ns)(struct env *env); // never runs back
+    int (*open)(struct env *env, const char *path, int flags, mode_t mode);
+    int (*close)(struct env *env, int fd);
+    ssize_t (*pread)(struct env *env, int fd, void *bytes, size_t len, off_t offset);
+    ssize_t (*pwrite)(struct env *env, int fd, const void *bytes, size_t len, off_t offset);
+    int (*ftruncate)(struct env *env, int fd, off_t len);
+    int (*fdatasync)(struct env *env, int fd);
+    int (*rename)(struct env *env, const char *from, const char *to);
+    int (*unlink)(struct env *env, const char *path);
+    ssize_t (*write)(struct env *env, int fd, const void *bytes, size_t len);
+};
+
+// The real clock and the real disk. Lives for ever.
+struct env *env_system(void);
+
+#endif

@@ -1,0 +1,94 @@
+// err.c: building the sentence, and guessing what was meant.
+#include "core/base/err.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int err_set(struct err *err, int code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    return code;
+}
+
+int err_prefix(struct err *err, int code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    char context[ERR_TEXT_BYTES / 4];
+    char old[ERR_TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(context, sizeof(context), format, args);
+    va_end(args);
+    memcpy(old, err->text, sizeof(old));
+    int context_bytes = snprintf(err->text, sizeof(err->text), "%s: ", context);
+    snprintf(err->text + context_bytes, sizeof(err->text) - (size_t)context_bytes, "%s", old);
+    return code;
+}
+
+int err_append(struct err *err, int code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    size_t used = strlen(err->text);
+    if (used + 2 >= sizeof(err->text))
+        return code;
+    err->text[used++] = '\n';
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text + used, sizeof(err->text) - used, format, args);
+    va_end(args);
+    return code;
+}
+
+enum { SUGGEST_MAX_BYTES = 64, SUGGEST_MAX_DISTANCE = 3 };
+
+static int min3(int a, int b, int c)
+{
+    int low = a < b ? a : b;
+    return low < c ? low : c;
+}
+
+// Levenshtein distance over two rows of the matrix; words longer than the bound never match.
+static int edit_distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
+{
+    int previous[SUGGEST_MAX_BYTES + 1];
+    int current[SUGGEST_MAX_BYTES + 1];
+    if (a_bytes > SUGGEST_MAX_BYTES || b_bytes > SUGGEST_MAX_BYTES)
+        return SUGGEST_MAX_BYTES;
+    for (size_t j = 0; j <= b_bytes; j++)
+        previous[j] = (int)j;
+    for (size_t i = 1; i <= a_bytes; i++) {
+        current[0] = (int)i;
+        for (size_t j = 1; j <= b_bytes; j++) {
+            int differs = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
+            current[j] = min3(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + differs);
+        }
+        memcpy(previous, current, (b_bytes + 1) * sizeof(previous[0]));
+    }
+    return previous[b_bytes];
+}
+
+const char *err_suggest(const char *word, const char *const *candidates, int candidate_count)
+{
+    const char *best = NULL;
+    int best_distance = SUGGEST_MAX_DISTANCE + 1;
+    size_t word_bytes = strlen(word);
+    for (int i = 0; i < candidate_count; i++) {
+        size_t bytes = strlen(candidates[i]);
+        size_t longer = bytes > word_bytes ? bytes : word_bytes;
+        int distance = edit_distance(word, word_bytes, candidates[i], bytes);
+        if (distance < best_distance && (size_t)distance * 3 <= longer) {
+            best = candidates[i];
+            best_distance = distance;
+        }
+    }
+    return best;
+}
