@@ -1,0 +1,157 @@
+// plan.h: the one structure that everything reads: what SQL compiles to.
+//
+// A plan is a pure function of (SQL text, settings): the supervisor makes it to size the job, and each
+// task makes it again from the text in the job's segment, so no plan is ever serialised.
+#ifndef WEIR_CORE_PLAN_PLAN_H
+#define WEIR_CORE_PLAN_PLAN_H
+
+#include "core/base/err.h"
+#include "core/base/pool.h"
+#include "core/expr/expr.h"
+
+struct plan_option { // one 'key' = 'value' of WITH or SET
+    const char *key;
+    const char *value;
+};
+
+struct plan_table { // a source or sink as CREATE TABLE declared it
+    const char *name;
+    const char *connector; // "filesystem", "datagen", "print", "blackhole"
+    const struct plan_option *options;
+    int option_count;
+    struct schema physical; // physical columns in declared order (without computed ones)
+    const bool *needed;     // source: physical columns the query reads, physical.field_count of them
+};
+
+enum op_kind { OP_SOURCE, OP_CALC, OP_WATERMARK, OP_WINDOW, OP_SINK };
+
+// rows -> rows: keep where `filter` is TRUE, then compute `exprs` over the kept rows.
+struct op_calc {
+    struct expr *filter; // NULL: keep all
+    struct expr **exprs; // one an output field
+};
+
+struct op_watermark {
+    int rowtime_column;        // into the op's input
+    struct expr *expr;         // over the op's input; milliseconds
+    int64_t interval_ms;       // pipeline.auto-watermark-interval
+    int64_t idle_timeout_ms;   // table.exec.source.idle-timeout; 0: off
+};
+
+enum window_kind { WINDOW_TUMBLE, WINDOW_HOP, WINDOW_CUMULATE };
+
+// WINDOW_SINGLE: rows in, results out. WINDOW_PARTIAL: rows in, partial accumulators out (the local
+// phase, or a shard of a distinct count). WINDOW_FINAL: partials in, results out.
+enum window_phase { WINDOW_SINGLE, WINDOW_PARTIAL, WINDOW_FINAL };
+
+enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_COUNT_DISTINCT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX };
+
+struct agg_call {
+    enum agg_kind kind;
+    int arg;           // input column of the raw rows; -1 for COUNT(*)
+    int filter;        // BOOLEAN input column of the raw rows; -1: none
+    int partial;       // first of this call's columns in the partial row (see partial_schema)
+    struct type type;  // of the result
+    struct type arg_type;
+};
+
+// The input of SINGLE and PARTIAL is [time, keys..., args and filters...]; of FINAL it is the partial row.
+// The result row is [keys..., window_start, window_end, window_time, aggs...]; times are TIMESTAMP ms,
+// for an LTZ time attribute epoch ms; window_time = window_end - 1.
+// The partial row is [keys..., pane_start, slice_end, then for each agg: COUNT*: BIGINT count; SUM: the
+// sum (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value].
+struct op_window {
+    enum window_kind kind;
+    enum window_phase phase;
+    bool changelog;            // legacy group window: emits by emit options; else a window TVF: insert-only
+    int64_t size_ms, step_ms, offset_ms; // step: slide of HOP, step of CUMULATE, = size for TUMBLE
+    int time_column;           // of raw rows
+    int key_count;
+    const int *keys;           // input columns of raw rows; a FINAL reads columns 0..key_count-1
+    int agg_count;
+    const struct agg_call *aggs;
+    int64_t early_delay_ms;    // -1: off; 0: per element
+    int64_t late_delay_ms;     // -1: off; 0: per late row
+    int64_t lateness_ms;       // allow-lateness
+    struct schema partial_schema;
+};
+
+struct op {
+    enum op_kind kind;
+    int id;               // unique in the plan; index of the operator's root in the arena
+    struct schema output; // a sink's is what it is given
+    union {
+        struct plan_table *table; // OP_SOURCE, OP_SINK
+        struct op_calc calc;
+        struct op_watermark watermark;
+        struct op_window window;
+    };
+};
+
+enum exchange_kind { EXCHANGE_FORWARD, EXCHANGE_HASH, EXCHANGE_REBALANCE };
+
+struct exchange {
+    int from_stage, to_stage;
+    enum exchange_kind kind;
+    const int *hash_columns; // of the producing stage's output
+    int hash_column_count;
+    int64_t watermark_step_ms;   // a watermark matters downstream only when floor((wm + 1 - offset) / step)
+    int64_t watermark_offset_ms; // changes; 0 step: every watermark matters
+    const char *reason;      // a sentence for explain
+};
+
+struct stage {
+    struct op **ops;     // a chain: ops[0] is a source, or reads the input exchange
+    int op_count;
+    int parallelism;
+    int input_exchange;  // -1: begins with OP_SOURCE
+    int output_exchange; // -1: ends with OP_SINK
+    int first_task;      // tasks first_task .. first_task + parallelism - 1
+    const char *name;    // "source: person -> calc", for people
+    const char *reason;  // why this parallelism
+};
+
+struct plan {
+    struct pool pool;            // owns everything below
+    struct stage *stages;
+    int stage_count;
+    struct exchange *exchanges;
+    int exchange_count;
+    int task_count;
+    const struct plan_option *settings; // every SET of the script, merged over the given ones
+    int setting_count;
+    uint64_t fingerprint;        // of everything that decides the layout of state and channels
+    const char *explain_text;    // filled by plan_explain
+};
+
+struct plan_settings {
+    const char *file_name;     // of the script, for messages
+    struct slice sql;          // the script
+    int cores;                 // what `auto` parallelism may use, >= 1
+};
+
+// Parse, bind, optimise, cut into stages. On failure the text has file:line:column and a caret.
+// *out is freed with plan_free.
+int plan_make(const struct plan_settings *settings, struct plan **out, struct err *err);
+void plan_free(struct plan *plan);
+
+// The steps of the compilation for people, or one JSON object. Appends to `out`.
+void plan_explain(const struct plan *plan, bool json, struct buf *out);
+
+// Value of a setting (exact key), or `fallback`.
+const char *plan_setting(const struct plan *plan, const char *key, const char *fallback);
+
+// "60s", "1 min", "500ms", "200 ms", "1 d": Flink's durations, to milliseconds. -EINVAL with a text.
+int plan_duration_ms(const char *text, int64_t *out, struct err *err);
+
+// The stage and subtask of a global task index.
+static inline const struct stage *plan_stage_of(const struct plan *plan, int task, int *subtask)
+{
+    int s = 0;
+    while (s + 1 < plan->stage_count && plan->stages[s + 1].first_task <= task)
+        s++;
+    *subtask = task - plan->stages[s].first_task;
+    return &plan->stages[s];
+}
+
+#endif
