@@ -24,7 +24,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(GEN_SRC:%.c=%.o)
 LIB := $(B)/libweir-all.a
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all unit clean
+.PHONY: all unit test check-asan setup clean
 all: $(LIB) $(if $(TOOL_SRC),$(B)/weir)
 
 $(B)/core/sql/%.tab.c $(B)/core/sql/%.tab.h: core/sql/%.y
@@ -53,6 +53,14 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB)
 # Unit tests: one program a module. `make unit` runs all of them.
 unit: $(UNIT_BIN)
 	$(Q)set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+setup:
+	$(Q)sh scripts/setup.sh
+# Everything on a bare machine: packages, build, tests.
+test: setup
+	$(Q)$(MAKE) unit
+# The unit tests under AddressSanitizer and UBSan.
+check-asan: setup
+	$(Q)$(MAKE) CONFIG=asan unit
 clean:
 	rm -rf build
 
