@@ -1,0 +1,77 @@
+// reader.h: bytes of a file into columns of a batch: JSON lines and CSV.
+//
+// A reader takes what the source has in its buffer, fills a batch from the complete rows in it and
+// says how far it came; it keeps no bytes between calls, so the source can begin again anywhere
+// at the start of a row (reader_reset). Only the needed columns are looked at. A row that is none
+// is reported, never dropped in silence, and the rows around it are read.
+#ifndef WEIR_CORE_FORMAT_READER_H
+#define WEIR_CORE_FORMAT_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/format/options.h"
+#include "core/row/batch.h"
+#include "core/row/type.h"
+
+enum {
+    READER_BAD_ROWS = 64,      // at most so many bad rows a call
+    READER_REASON_BYTES = 160, // one reason's text, with its NUL
+};
+
+#define READER_MAX_ROW_BYTES (UINT64_C(16) << 20) // default of reader_set_max_row_bytes
+
+struct reader;
+
+// A row that could not be read.
+struct reader_bad_row {
+    uint64_t offset;      // of its first byte in `bytes`
+    uint64_t length;      // bytes, without the line's end; of an overlong row the piece seen first
+    uint32_t rows_before; // index of the batch row that follows it
+    char reason[READER_REASON_BYTES]; // for a person, NUL-terminated
+};
+
+struct reader_result {
+    uint64_t consumed; // bytes done with: give the rest again, with more behind it
+    // row_end[i]: offset after the batch's row i, its line's end included: where to begin again
+    // when rows 0..i are done with.
+    uint32_t row_end[BATCH_ROWS];
+    uint32_t bad_row_count;
+    struct reader_bad_row bad_rows[READER_BAD_ROWS]; // ascending offset
+};
+
+// `schema`: all physical columns in declared order (a CSV row's positions). needed[i]: column i is
+// in the batches; NULL: all are. Both are copied. -EINVAL with a text for a format or type that
+// cannot be read.
+int reader_create(const struct format_options *options, const struct schema *schema,
+                  const bool *needed, struct reader **out, struct err *err);
+void reader_free(struct reader *reader);
+
+// At most so many rows a call (1..BATCH_ROWS, default BATCH_ROWS).
+void reader_set_max_rows(struct reader *reader, uint32_t rows);
+
+// A longer row is a bad one: its start is reported and its bytes are skipped, over as many calls as
+// it takes. So a caller's buffer need never be larger than this plus one byte.
+void reader_set_max_row_bytes(struct reader *reader, uint64_t bytes);
+
+// Fill `batch` (columns: the needed ones, in schema order; count is set, states and all_present
+// too) from the complete rows of `bytes`. Blank lines are skipped. A row cut off by the end of the
+// bytes is left unconsumed, unless `end_of_input`. The call ends early when the batch or the array
+// of bad rows is full. len < 4 GiB.
+//
+// Strings point into `bytes` or into memory of the reader; they are valid until `bytes` go or the
+// next call. With consumed == 0 and len > 0 (and not end_of_input) the buffer holds no complete row
+// yet: read more behind it.
+void reader_parse(struct reader *reader, const char *bytes, uint64_t len, bool end_of_input,
+                  struct reader_result *result, struct batch *batch);
+
+// Forget that the middle of an overlong row is being skipped: the next bytes begin a row. For a
+// new file, or after going back to an earlier row_end.
+void reader_reset(struct reader *reader);
+
+// Is the next byte in the middle of an overlong row that is being skipped?
+bool reader_is_skipping(const struct reader *reader);
+
+#endif
