@@ -24,7 +24,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(GEN_SRC:%.c=%.o)
 LIB := $(B)/libweir-all.a
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all unit test check-asan setup clean
+.PHONY: all unit test bench bench-programs check-asan setup clean
 all: $(LIB) $(if $(TOOL_SRC),$(B)/weir)
 
 $(B)/core/sql/%.tab.c $(B)/core/sql/%.tab.h: core/sql/%.y
@@ -57,10 +57,21 @@ setup:
 	$(Q)sh scripts/setup.sh
 # Everything on a bare machine: packages, build, tests.
 test: setup
-	$(Q)$(MAKE) unit
+	$(Q)$(MAKE) unit bench-programs
+	$(Q)sh tests/golden/fused.sh $(B)
 # The unit tests under AddressSanitizer and UBSan.
 check-asan: setup
 	$(Q)$(MAKE) CONFIG=asan unit
+# Ratios in one run; BENCH_ROWS rows of person events. Never fails on a time.
+BENCH_ROWS ?= 10000000
+BENCH_BIN := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+bench-programs: $(BENCH_BIN)
+bench: setup
+	$(Q)$(MAKE) bench-programs
+	$(Q)sh bench/uv.sh $(B) $(BENCH_ROWS)
+$(B)/bench/%: $(B)/bench/%.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(B)/bench/%.o: OPT_release := -O3 -g
 clean:
 	rm -rf build
 

@@ -17,6 +17,7 @@ pkg-config finds libraries
 libfyaml-dev reads the YAML config
 libxxhash-dev the hash of keys and shards
 libcmocka-dev runs the unit tests
+python3 runs reference answers and lints
 LIST
 [ -n "$missing" ] || exit 0
 root=
