@@ -30,11 +30,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: uv_data json|csv ROWS DEVICES DIMENSIONS DISORDER_MS SEED\n");
         return 64;
     }
-    const char *format =
-        argv[1][0] == 'j'
-            ? "{\"id\":\"d%07" PRIu64 "\",\"dimension\":\"dim-%02" PRIu64
-              "\",\"eventTime\":\"2024-01-01 %02u:%02u:%02u.%03u\"}\n"
-            : "d%07" PRIu64 ",dim-%02" PRIu64 ",2024-01-01 %02u:%02u:%02u.%03u\n";
+    const char *format = argv[1][0] == 'j'
+                             ? "{\"id\":\"d%07" PRIu64 "\",\"dimension\":\"dim-%02" PRIu64
+                               "\",\"eventTime\":\"2024-01-01 %02u:%02u:%02u.%03u\"}\n"
+                             : "d%07" PRIu64 ",dim-%02" PRIu64 ",2024-01-01 %02u:%02u:%02u.%03u\n";
     uint64_t rows = strtoull(argv[2], NULL, 10);
     uint64_t devices = strtoull(argv[3], NULL, 10);
     uint64_t dimensions = strtoull(argv[4], NULL, 10);

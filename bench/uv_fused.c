@@ -1,10 +1,10 @@
 // uv_fused.c: the UV job as one hand-fused loop: what weir is measured against.
 //
 // usage: uv_fused json|csv FILE [POINTS_FILE]
-// CUMULATE(1 minute, 1 day) with COUNT(DISTINCT id) by dimension, watermark = eventTime - 4 s emitted
-// when it advanced by more than 200 ms: the answer is Flink's, point for point. Rows ahead of the
-// current minute wait in a list, so that no device is counted early. It knows this job only: three
-// string fields, one process, no recovery, no bad rows (a row it cannot read ends it).
+// CUMULATE(1 minute, 1 day) with COUNT(DISTINCT id) by dimension, watermark = eventTime - 4 s
+// emitted when it advanced by more than 200 ms: the answer is Flink's, point for point. Rows ahead
+// of the current minute wait in a list, so that no device is counted early. It knows this job only:
+// three string fields, one process, no recovery, no bad rows (a row it cannot read ends it).
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,8 +46,8 @@ struct dimension {
     uint32_t container_count;
 };
 
-// Device dictionary: slots of tag (24 bits) and key position + 1 (40 bits); a key is a u32 number, a
-// u8 length, the bytes.
+// Device dictionary: slots of tag (24 bits) and key position + 1 (40 bits); a key is a u32 number,
+// a u8 length, the bytes.
 struct dictionary {
     uint64_t *slots;
     uint64_t mask;
@@ -62,8 +62,8 @@ struct uv {
     uint32_t dimension_count;
     uint32_t dimension_slots[MAX_DIMENSIONS * 2]; // number + 1
     struct pending_list ahead[STEPS];
-    int64_t day_ms;         // start of the open window; -1: none yet
-    int64_t current;        // first minute that has not fired
+    int64_t day_ms;  // start of the open window; -1: none yet
+    int64_t current; // first minute that has not fired
     int64_t max_watermark, last_watermark;
     uint64_t rows, late, points, checksum;
     FILE *out;
@@ -126,7 +126,8 @@ static uint32_t dictionary_number(struct dictionary *d, uint64_t hash, struct sl
     return dictionary_insert(d, at, hash, id);
 }
 
-static void resolve_devices(struct uv *uv, const struct row *rows, uint32_t count, uint32_t *numbers)
+static void resolve_devices(struct uv *uv, const struct row *rows, uint32_t count,
+                            uint32_t *numbers)
 {
     static uint64_t hashes[ROWS];
     struct dictionary *d = &uv->devices;

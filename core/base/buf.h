@@ -29,7 +29,8 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 // valid UTF-8 become U+FFFD.
 void buf_append_json_string(struct buf *buf, struct slice text);
 
-// The content as a NUL-terminated string; the NUL is not counted in len. Valid until the next append.
+// The content as a NUL-terminated string; the NUL is not counted in len. Valid until the next
+// append.
 const char *buf_str(struct buf *buf);
 
 static inline struct slice buf_slice(const struct buf *buf)

@@ -22,14 +22,18 @@ int err_prefix(struct err *err, int code, const char *format, ...)
     if (!err)
         return code;
     char context[ERR_TEXT_BYTES / 4];
-    char old[ERR_TEXT_BYTES];
     va_list args;
     va_start(args, format);
     vsnprintf(context, sizeof(context), format, args);
     va_end(args);
-    memcpy(old, err->text, sizeof(old));
-    int context_bytes = snprintf(err->text, sizeof(err->text), "%s: ", context);
-    snprintf(err->text + context_bytes, sizeof(err->text) - (size_t)context_bytes, "%s", old);
+    size_t context_bytes = strlen(context) + 2;
+    size_t kept = strnlen(err->text, sizeof(err->text) - 1);
+    if (kept > sizeof(err->text) - 1 - context_bytes)
+        kept = sizeof(err->text) - 1 - context_bytes; // the end of a very long text is lost
+    memmove(err->text + context_bytes, err->text, kept);
+    err->text[context_bytes + kept] = 0;
+    memcpy(err->text, context, context_bytes - 2);
+    memcpy(err->text + context_bytes - 2, ": ", 2);
     return code;
 }
 

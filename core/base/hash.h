@@ -1,5 +1,5 @@
-// hash.h: the one hash of the house: XXH3, 64 bits (see docs/decisions). It decides which shard owns
-// a key, so it is part of the state's format: it never changes between versions.
+// hash.h: the one hash of the house: XXH3, 64 bits (see docs/decisions). It decides which shard
+// owns a key, so it is part of the state's format: it never changes between versions.
 #ifndef WEIR_CORE_BASE_HASH_H
 #define WEIR_CORE_BASE_HASH_H
 

@@ -16,7 +16,8 @@ bool utf8_valid(const char *p, size_t len);
 // Number of code points in a well-formed run.
 size_t utf8_length(const char *p, size_t len);
 
-// Encode one code point (not a surrogate, at most 0x10FFFF) at out (4 bytes of room); bytes written.
+// Encode one code point (not a surrogate, at most 0x10FFFF) at out (4 bytes of room); bytes
+// written.
 size_t utf8_encode(uint32_t code_point, char *out);
 
 #endif

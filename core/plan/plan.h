@@ -1,7 +1,7 @@
 // plan.h: the one structure that everything reads: what SQL compiles to.
 //
-// A plan is a pure function of (SQL text, settings): the supervisor makes it to size the job, and each
-// task makes it again from the text in the job's segment, so no plan is ever serialised.
+// A plan is a pure function of (SQL text, settings): the supervisor makes it to size the job, and
+// each task makes it again from the text in the job's segment, so no plan is ever serialised.
 #ifndef WEIR_CORE_PLAN_PLAN_H
 #define WEIR_CORE_PLAN_PLAN_H
 
@@ -20,7 +20,7 @@ struct plan_table { // a source or sink as CREATE TABLE declared it
     const struct plan_option *options;
     int option_count;
     struct schema physical; // physical columns in declared order (without computed ones)
-    const bool *needed;     // source: physical columns the query reads, physical.field_count of them
+    const bool *needed; // source: physical columns the query reads, physical.field_count of them
 };
 
 enum op_kind { OP_SOURCE, OP_CALC, OP_WATERMARK, OP_WINDOW, OP_SINK };
@@ -32,10 +32,10 @@ struct op_calc {
 };
 
 struct op_watermark {
-    int rowtime_column;        // into the op's input
-    struct expr *expr;         // over the op's input; milliseconds
-    int64_t interval_ms;       // pipeline.auto-watermark-interval
-    int64_t idle_timeout_ms;   // table.exec.source.idle-timeout; 0: off
+    int rowtime_column;      // into the op's input
+    struct expr *expr;       // over the op's input; milliseconds
+    int64_t interval_ms;     // pipeline.auto-watermark-interval
+    int64_t idle_timeout_ms; // table.exec.source.idle-timeout; 0: off
 };
 
 enum window_kind { WINDOW_TUMBLE, WINDOW_HOP, WINDOW_CUMULATE };
@@ -48,31 +48,31 @@ enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_COUNT_DISTINCT, AGG_SUM, AGG_AVG,
 
 struct agg_call {
     enum agg_kind kind;
-    int arg;           // input column of the raw rows; -1 for COUNT(*)
-    int filter;        // BOOLEAN input column of the raw rows; -1: none
-    int partial;       // first of this call's columns in the partial row (see partial_schema)
-    struct type type;  // of the result
+    int arg;          // input column of the raw rows; -1 for COUNT(*)
+    int filter;       // BOOLEAN input column of the raw rows; -1: none
+    int partial;      // first of this call's columns in the partial row (see partial_schema)
+    struct type type; // of the result
     struct type arg_type;
 };
 
-// The input of SINGLE and PARTIAL is [time, keys..., args and filters...]; of FINAL it is the partial row.
-// The result row is [keys..., window_start, window_end, window_time, aggs...]; times are TIMESTAMP ms,
-// for an LTZ time attribute epoch ms; window_time = window_end - 1.
-// The partial row is [keys..., pane_start, slice_end, then for each agg: COUNT*: BIGINT count; SUM: the
-// sum (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value].
+// The input of SINGLE and PARTIAL is [time, keys..., args and filters...]; of FINAL it is the
+// partial row. The result row is [keys..., window_start, window_end, window_time, aggs...]; times
+// are TIMESTAMP ms, for an LTZ time attribute epoch ms; window_time = window_end - 1. The partial
+// row is [keys..., pane_start, slice_end, then for each agg: COUNT*: BIGINT count; SUM: the sum
+// (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value].
 struct op_window {
     enum window_kind kind;
     enum window_phase phase;
-    bool changelog;            // legacy group window: emits by emit options; else a window TVF: insert-only
+    bool changelog; // legacy group window: emits by emit options; else a window TVF: insert-only
     int64_t size_ms, step_ms, offset_ms; // step: slide of HOP, step of CUMULATE, = size for TUMBLE
-    int time_column;           // of raw rows
+    int time_column;                     // of raw rows
     int key_count;
-    const int *keys;           // input columns of raw rows; a FINAL reads columns 0..key_count-1
+    const int *keys; // input columns of raw rows; a FINAL reads columns 0..key_count-1
     int agg_count;
     const struct agg_call *aggs;
-    int64_t early_delay_ms;    // -1: off; 0: per element
-    int64_t late_delay_ms;     // -1: off; 0: per late row
-    int64_t lateness_ms;       // allow-lateness
+    int64_t early_delay_ms; // -1: off; 0: per element
+    int64_t late_delay_ms;  // -1: off; 0: per late row
+    int64_t lateness_ms;    // allow-lateness
     struct schema partial_schema;
 };
 
@@ -95,13 +95,14 @@ struct exchange {
     enum exchange_kind kind;
     const int *hash_columns; // of the producing stage's output
     int hash_column_count;
-    int64_t watermark_step_ms;   // a watermark matters downstream only when floor((wm + 1 - offset) / step)
+    int64_t watermark_step_ms; // a watermark matters downstream only when floor((wm + 1 - offset) /
+                               // step)
     int64_t watermark_offset_ms; // changes; 0 step: every watermark matters
-    const char *reason;      // a sentence for explain
+    const char *reason;          // a sentence for explain
 };
 
 struct stage {
-    struct op **ops;     // a chain: ops[0] is a source, or reads the input exchange
+    struct op **ops; // a chain: ops[0] is a source, or reads the input exchange
     int op_count;
     int parallelism;
     int input_exchange;  // -1: begins with OP_SOURCE
@@ -112,7 +113,7 @@ struct stage {
 };
 
 struct plan {
-    struct pool pool;            // owns everything below
+    struct pool pool; // owns everything below
     struct stage *stages;
     int stage_count;
     struct exchange *exchanges;
@@ -120,14 +121,14 @@ struct plan {
     int task_count;
     const struct plan_option *settings; // every SET of the script, merged over the given ones
     int setting_count;
-    uint64_t fingerprint;        // of everything that decides the layout of state and channels
-    const char *explain_text;    // filled by plan_explain
+    uint64_t fingerprint;     // of everything that decides the layout of state and channels
+    const char *explain_text; // filled by plan_explain
 };
 
 struct plan_settings {
-    const char *file_name;     // of the script, for messages
-    struct slice sql;          // the script
-    int cores;                 // what `auto` parallelism may use, >= 1
+    const char *file_name; // of the script, for messages
+    struct slice sql;      // the script
+    int cores;             // what `auto` parallelism may use, >= 1
 };
 
 // Parse, bind, optimise, cut into stages. On failure the text has file:line:column and a caret.
@@ -141,7 +142,8 @@ void plan_explain(const struct plan *plan, bool json, struct buf *out);
 // Value of a setting (exact key), or `fallback`.
 const char *plan_setting(const struct plan *plan, const char *key, const char *fallback);
 
-// "60s", "1 min", "500ms", "200 ms", "1 d": Flink's durations, to milliseconds. -EINVAL with a text.
+// "60s", "1 min", "500ms", "200 ms", "1 d": Flink's durations, to milliseconds. -EINVAL with a
+// text.
 int plan_duration_ms(const char *text, int64_t *out, struct err *err);
 
 // The stage and subtask of a global task index.

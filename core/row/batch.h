@@ -22,8 +22,9 @@ enum row_kind {
     ROW_DELETE = 3,        // -D
 };
 
-// State of one value. An error is a value that could not be computed (1/0, a failed CAST): it travels
-// like NULL and becomes a bad row only where the value is used (CASE discards the branches not taken).
+// State of one value. An error is a value that could not be computed (1/0, a failed CAST): it
+// travels like NULL and becomes a bad row only where the value is used (CASE discards the branches
+// not taken).
 enum value_state {
     VALUE_PRESENT = 0,
     VALUE_NULL = 1,
@@ -42,11 +43,11 @@ struct column {
 };
 
 struct batch {
-    uint32_t count;        // rows in use, at most BATCH_ROWS
+    uint32_t count; // rows in use, at most BATCH_ROWS
     int column_count;
     struct column *columns;
-    uint8_t *kinds;        // enum row_kind a row; meaningful only when has_kinds
-    bool has_kinds;        // false: every row is ROW_INSERT
+    uint8_t *kinds; // enum row_kind a row; meaningful only when has_kinds
+    bool has_kinds; // false: every row is ROW_INSERT
 };
 
 // Allocate arrays of BATCH_ROWS slots for each field. Freed by batch_fini. Out of memory aborts.

@@ -4,8 +4,8 @@
 //   offset 4   u8   kind         enum row_kind
 //   offset 5   u8[3]             zero
 //   offset 8   null bitmap       one bit a field, rounded up to 8 bytes
-//   then       8-byte slots      one a field; of a STRING: u32 offset from the row's start, u32 length
-//   then       variable tail     bytes of the strings, zero-padded to 8
+//   then       8-byte slots      one a field; of a STRING: u32 offset from the row's start, u32
+//   length then       variable tail     bytes of the strings, zero-padded to 8
 //
 // NULL's slot is zero, padding is zero: equal rows are equal bytes.
 #ifndef WEIR_CORE_ROW_ROW_H

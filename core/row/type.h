@@ -30,10 +30,10 @@ enum type_kind {
 struct type {
     enum type_kind kind;
     bool not_null;
-    bool fixed_length;  // CHAR(n) rather than VARCHAR(n)
-    bool rowtime;       // an event-time attribute: TIMESTAMP or TIMESTAMP_LTZ with a watermark
-    uint8_t precision;  // of TIMESTAMP: 0..3
-    uint32_t length;    // of CHAR/VARCHAR in characters; 0: STRING, without a limit
+    bool fixed_length; // CHAR(n) rather than VARCHAR(n)
+    bool rowtime;      // an event-time attribute: TIMESTAMP or TIMESTAMP_LTZ with a watermark
+    uint8_t precision; // of TIMESTAMP: 0..3
+    uint32_t length;   // of CHAR/VARCHAR in characters; 0: STRING, without a limit
 };
 
 static inline struct type type_of(enum type_kind kind)

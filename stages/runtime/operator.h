@@ -19,15 +19,15 @@ struct op_context {
     const struct plan *plan;
     const struct op *op;
     const struct stage *stage;
-    int subtask;             // index in the stage, 0 ..
-    bool ordered_input;      // one input channel: rows come in a reproducible order
+    int subtask;        // index in the stage, 0 ..
+    bool ordered_input; // one input channel: rows come in a reproducible order
     const char *job_name;
-    struct operator *next;   // where output goes; NULL for a sink or the exchange writer
+    struct operator* next; // where output goes; NULL for a sink or the exchange writer
     void *bad_row_context;
     // A row that cannot be processed: goes to the dead-letter output inside this transaction.
-    void (*bad_row)(void *bad_row_context, const char *source, uint64_t position, const char *reason,
-                    struct slice row);
-    uint64_t *late_rows;     // counters to bump (plain adds; published by the task)
+    void (*bad_row)(void *bad_row_context, const char *source, uint64_t position,
+                    const char *reason, struct slice row);
+    uint64_t *late_rows; // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
 };
 
@@ -35,35 +35,40 @@ struct op_context {
 // runtime aborts and retries with fewer rows.
 struct operator_class {
     const char *name;
-    int (*open)(const struct op_context *context, struct operator **out, struct err *err);
+    int (*open)(const struct op_context *context, struct operator** out, struct err *err);
     // Handle all rows. The batch may be changed in place. Rows precede any later watermark.
-    int (*push)(struct operator *op, struct batch *batch);
-    // Event time has reached watermark_ms (INT64_MAX: end of input). The operator may leave long work
-    // for `work`; it passes the watermark on to `next` itself, after the output that it causes.
-    int (*watermark)(struct operator *op, int64_t watermark_ms);
-    // One bounded piece (about 1,024 output rows) of work left over. *more: call again after a commit.
-    // NULL: the operator never leaves work.
-    int (*work)(struct operator *op, bool *more);
-    // Processing time: fire what is due at now_ms; *next_ms = when to call again (INT64_MAX: never).
-    int (*processing_time)(struct operator *op, int64_t now_ms, int64_t *next_ms);
-    int (*before_commit)(struct operator *op);  // flush what must be outside before the commit (may be NULL)
-    void (*after_commit)(struct operator *op);  // NULL: nothing
-    int (*finish)(struct operator *op, struct err *err); // after the end of input, all committed (may be NULL)
-    void (*reset)(struct operator *op);         // after an abort: forget private views of state
-    void (*close)(struct operator *op);
+    int (*push)(struct operator* op, struct batch *batch);
+    // Event time has reached watermark_ms (INT64_MAX: end of input). The operator may leave long
+    // work for `work`; it passes the watermark on to `next` itself, after the output that it
+    // causes.
+    int (*watermark)(struct operator* op, int64_t watermark_ms);
+    // One bounded piece (about 1,024 output rows) of work left over. *more: call again after a
+    // commit. NULL: the operator never leaves work.
+    int (*work)(struct operator* op, bool *more);
+    // Processing time: fire what is due at now_ms; *next_ms = when to call again (INT64_MAX:
+    // never).
+    int (*processing_time)(struct operator* op, int64_t now_ms, int64_t *next_ms);
+    int (*before_commit)(struct operator*
+                         op); // flush what must be outside before the commit (may be NULL)
+    void (*after_commit)(struct operator* op); // NULL: nothing
+    int (*finish)(struct operator* op,
+                  struct err *err);     // after the end of input, all committed (may be NULL)
+    void (*reset)(struct operator* op); // after an abort: forget private views of state
+    void (*close)(struct operator* op);
 };
 
-struct operator { // the head of every operator's private struct
+struct operator
+{ // the head of every operator's private struct
     const struct operator_class *class;
     struct op_context context;
 };
 
-static inline int operator_push(struct operator *op, struct batch *batch)
+static inline int operator_push(struct operator* op, struct batch *batch)
 {
     return batch->count ? op->class->push(op, batch) : 0;
 }
 
-static inline int operator_watermark(struct operator *op, int64_t watermark_ms)
+static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
 {
     return op->class->watermark(op, watermark_ms);
 }
@@ -74,9 +79,9 @@ extern const struct operator_class calc_class, window_class, print_class, blackh
 // --- sources: the head of a chain ---
 
 struct bad_row {
-    uint32_t rows_before;  // batch rows that come before it
-    uint64_t position;     // byte offset in its file
-    const char *source;    // file name
+    uint32_t rows_before; // batch rows that come before it
+    uint64_t position;    // byte offset in its file
+    const char *source;   // file name
     const char *reason;
     struct slice row;
 };
@@ -94,11 +99,12 @@ struct source_class {
     const char *name;
     int (*open)(const struct op_context *context, struct source **out, struct err *err);
     // Fill the batch (needed physical columns, at most max_rows) from the private read position.
-    // SOURCE_IDLE: nothing now, ask again at *retry_ms (wall clock). SOURCE_END: nothing ever again.
+    // SOURCE_IDLE: nothing now, ask again at *retry_ms (wall clock). SOURCE_END: nothing ever
+    // again.
     int (*poll)(struct source *source, struct batch *batch, uint32_t max_rows,
                 enum source_status *status, int64_t *retry_ms, struct err *err);
-    // Inside a transaction: the first `rows` rows of the last polled batch are consumed; put the position
-    // after them into the arena.
+    // Inside a transaction: the first `rows` rows of the last polled batch are consumed; put the
+    // position after them into the arena.
     int (*advance)(struct source *source, uint32_t rows);
     void (*reset)(struct source *source); // after an abort: read again from the arena's position
     void (*close)(struct source *source);

@@ -1,0 +1,65 @@
+// atomic.h: the only door to <stdatomic.h>. Explicit orders, one function an operation.
+//
+// Words shared between processes are plain fixed-width integers in *_layout.h; these functions are
+// the only way to touch them. Every ordered access elsewhere carries a label that names its
+// partner: `R1: pairs with A1 in <function>; publishes <data>`.
+#ifndef WEIR_SHM_ATOMIC_H
+#define WEIR_SHM_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+// Shared words are plain integers, so the builtins are used: they are what <stdatomic.h> expands
+// to.
+
+static inline uint64_t atomic_read_u64(const uint64_t *word) // relaxed
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_write_u64(uint64_t *word, uint64_t value) // relaxed
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t atomic_acquire_u64(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void atomic_release_u64(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline uint32_t atomic_read_u32(const uint32_t *word) // relaxed
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_write_u32(uint32_t *word, uint32_t value) // relaxed
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+// Swap in `value`; returns what was there. Sequentially consistent; off the data path only.
+static inline uint32_t atomic_exchange_u32(uint32_t *word, uint32_t value)
+{
+    return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+// A full fence: no load after it is answered before a store in front of it is visible.
+static inline void atomic_full_fence(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+// Tell the core that this is a spin loop.
+static inline void atomic_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+#endif

@@ -1,0 +1,95 @@
+// ring.h: a single-producer single-consumer byte ring in shared memory: one channel.
+//
+// It knows nothing of what it carries. Positions are 64-bit byte counts that only grow. Each side
+// works at a *private* position, ahead of the word that it has published; what lies between is a
+// transaction in progress. The committed positions live in the owner's arena: after a death the
+// successor attaches with them, publishes them, and the unfinished transaction has never been.
+//
+// Progress: every call is wait-free.
+#ifndef WEIR_SHM_RING_H
+#define WEIR_SHM_RING_H
+
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+struct ring_producer_page;
+struct ring_consumer_page;
+
+struct ring_producer {
+    char *data; // the data, twice in a row
+    uint64_t capacity;
+    uint64_t position;    // private: where the next byte goes
+    uint64_t cached_head; // the consumer's word as last seen
+    struct ring_producer_page *own;
+    const struct ring_consumer_page *other;
+    void *mapping; // for ring_producer_close
+};
+
+struct ring_consumer {
+    const char *data;
+    uint64_t capacity;
+    uint64_t position; // private: the next byte to read
+    uint64_t cached_tail;
+    const struct ring_producer_page *other;
+    struct ring_consumer_page *own;
+    void *mapping;
+};
+
+// Bytes of a ring file with this capacity.
+uint64_t ring_file_bytes(uint64_t capacity);
+
+// Make `fd` (an empty file, on tmpfs for preference) a ring. Its memory is claimed here, so that no
+// later access can find a hole. capacity: a power of two, at least a page. -ENOSPC when the memory
+// is not there.
+int ring_create(int fd, uint64_t capacity, uint64_t fingerprint, struct err *err);
+
+// Map as producer or consumer and start at the committed position. The header and the words of the
+// other side are validated: -EPROTO with a text when they cannot be. The fd may be closed
+// afterwards.
+int ring_attach_producer(int fd, uint64_t fingerprint, uint64_t committed_tail,
+                         struct ring_producer *out, struct err *err);
+int ring_attach_consumer(int fd, uint64_t fingerprint, uint64_t committed_head,
+                         struct ring_consumer *out, struct err *err);
+void ring_producer_close(struct ring_producer *ring);
+void ring_consumer_close(struct ring_consumer *ring);
+
+// Room for `bytes` in one piece at the private position, or NULL while the consumer has not freed
+// it. A request over the capacity is never met.
+void *ring_reserve(struct ring_producer *ring, uint64_t bytes);
+
+// The private position moves on by `bytes` that were reserved and written.
+static inline void ring_advance(struct ring_producer *ring, uint64_t bytes)
+{
+    ring->position += bytes;
+}
+
+// Forget what was written past the committed tail.
+static inline void ring_rewind(struct ring_producer *ring, uint64_t committed_tail)
+{
+    ring->position = committed_tail;
+}
+
+// Make everything before `committed_tail` visible. It never moves back.
+void ring_publish(struct ring_producer *ring, uint64_t committed_tail);
+
+// Bytes readable in one piece at the private position; *out points to them. -EPROTO when the
+// producer's word cannot be (it ran back, or claims more than the ring holds).
+int64_t ring_peek(struct ring_consumer *ring, const void **out);
+
+// The private position moves on by `bytes` that were peeked.
+static inline void ring_consume(struct ring_consumer *ring, uint64_t bytes)
+{
+    ring->position += bytes;
+}
+
+// Read again from the committed head.
+static inline void ring_consumer_rewind(struct ring_consumer *ring, uint64_t committed_head)
+{
+    ring->position = committed_head;
+}
+
+// Give everything before `committed_head` back to the producer. It never moves back.
+void ring_release(struct ring_consumer *ring, uint64_t committed_head);
+
+#endif
