@@ -1,0 +1,44 @@
+// dict.h: dictionary: bytes -> a dense 64-bit number, for ever.
+//
+// The n-th key of this dictionary gets id (block << 16 | n & 65535), block = base_block + stride *
+// (n >> 16): tasks that share a stride and differ in the base give numbers that never meet, in
+// blocks of one bitmap container.
+//
+// `hash` is always hash_slice(key). About 27 bytes an id for keys of 10 bytes.
+#ifndef WEIR_CORE_STATE_DICT_H
+#define WEIR_CORE_STATE_DICT_H
+
+#include "core/state/index.h"
+
+struct dict_head { // inside a block of the caller's; all zero: empty, base 0, stride 1
+    struct index_head index;
+    uint64_t count;       // keys
+    uint64_t chunk;       // the newest chunk of key records; 0: none
+    uint64_t chunk_place; // used << 32 | capacity, both in bytes
+    uint64_t base_block, stride;
+};
+
+enum { DICT_NONE = -1 }; // as uint64_t: no id
+
+// The head is all zero before. stride >= 1.
+void dict_init(struct arena *a, uint64_t head, uint64_t base_block, uint64_t stride);
+
+static inline uint64_t dict_count(const struct arena *a, uint64_t head)
+{
+    return ((const struct dict_head *)arena_at(a, head))->count;
+}
+
+// ids[i] = the number of keys[i], given now when it is new. Memory is fetched ahead.
+// -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: key of 1 MiB or
+// more.
+int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
+             const struct slice *keys, uint64_t *ids);
+
+// The number of `key`, or (uint64_t)DICT_NONE. Changes nothing.
+uint64_t dict_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);
+
+// Free everything, about `budget` blocks (a few KiB each) a call. 1: done, empty, base and stride
+// stay; 0: call again. In between only this is allowed.
+int dict_drop_step(struct arena *a, uint64_t head, uint32_t budget);
+
+#endif
