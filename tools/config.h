@@ -1,0 +1,97 @@
+// config.h: the supervisor config: where a job runs, how often it is saved, what happens on
+// failure.
+//
+// The file is YAML. One table (config_keys.c) names every key with its kind, default and meaning;
+// the reader, docs/config.schema.json and docs/config.md all say what that table says, and a test
+// holds them together. What is wrong is refused with file:line:column, a caret and a hint.
+#ifndef WEIR_TOOLS_CONFIG_H
+#define WEIR_TOOLS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/pool.h"
+
+enum config_engine { CONFIG_ENGINE_AUTO, CONFIG_ENGINE_IO_URING, CONFIG_ENGINE_PWRITE };
+enum config_restart {
+    CONFIG_EXPONENTIAL_DELAY,
+    CONFIG_FIXED_DELAY,
+    CONFIG_FAILURE_RATE,
+    CONFIG_NONE
+};
+enum config_bad_rows { CONFIG_BAD_ROWS_FAIL, CONFIG_BAD_ROWS_SKIP, CONFIG_BAD_ROWS_DEAD_LETTER };
+enum config_waiting { CONFIG_WAITING_SPIN, CONFIG_WAITING_ADAPTIVE, CONFIG_WAITING_BLOCK };
+
+enum { CONFIG_AUTO = -1 }; // value of a number whose key says `auto`
+
+// Either a share of the host's memory or a number of bytes.
+struct config_share {
+    bool is_percent;
+    int64_t amount; // percent or bytes
+};
+
+// `auto` (count CONFIG_AUTO), a number of cores, or a list as taskset writes it ("0-3,8").
+struct config_cores {
+    int count;
+    const char *list; // NULL unless a list was given
+};
+
+struct config {
+    struct pool pool; // owns every text below
+    const char *file_name;
+    const char *job;
+    const char *sql; // paths are joined to the folder of the config
+    struct {
+        const char *dir;
+        int64_t state_bytes; // of one task's arena; or CONFIG_AUTO
+        struct config_share reserve;
+        int64_t ring_bytes; // of one channel's ring
+    } memory;
+    struct { // read and kept; checkpoints on disk come with a later issue
+        int64_t interval_ms;
+        const char *dir;
+        int retain;
+        int64_t timeout_ms;
+        int engine; // enum config_engine
+    } checkpoint;
+    struct {
+        int spares; // or CONFIG_AUTO
+        int64_t hang_after_ms;
+        int restart; // enum config_restart
+        int64_t orphan_after_ms;
+        const char *dead_letter;
+        int bad_rows; // enum config_bad_rows
+    } recovery;
+    struct {
+        struct config_cores cores;
+        struct config_cores housekeeping;
+        int waiting; // enum config_waiting
+    } placement;
+    struct {
+        const char *listen; // NULL: none
+    } metrics;
+};
+
+// Read the file. On failure the text has file:line:column and a caret; -ENOENT and the like when
+// the file cannot be read, -EINVAL when its content is wrong. *out is freed with config_free.
+int config_load(const char *path, struct config **out, struct err *err);
+
+// The same for text in memory; file_name is for messages, and relative paths are joined to its
+// folder.
+int config_parse(const char *file_name, struct slice text, struct config **out, struct err *err);
+
+void config_free(struct config *config);
+
+// What the table says about key number `index`, for documentation and tests.
+struct config_key_info {
+    const char *section; // NULL: at the top
+    const char *name;
+    const char *default_text; // NULL: the key is required
+    const char *meaning;
+};
+
+int config_key_count(void);
+struct config_key_info config_key_info_at(int index);
+
+#endif
