@@ -42,6 +42,16 @@ static inline void atomic_write_u32(uint32_t *word, uint32_t value) // relaxed
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
+static inline uint32_t atomic_acquire_u32(const uint32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void atomic_release_u32(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
 // Swap in `value`; returns what was there. Sequentially consistent; off the data path only.
 static inline uint32_t atomic_exchange_u32(uint32_t *word, uint32_t value)
 {

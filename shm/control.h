@@ -1,0 +1,128 @@
+// control.h: the control block of a job: what its tasks and its supervisor tell each other and
+// anyone who looks (see control_layout.h). Readable without a task's help, also after it crashed.
+//
+// Every page has one writer: a task its task page, the supervisor the job page and the mailboxes.
+// Only waiters are written by all.
+#ifndef WEIR_SHM_CONTROL_H
+#define WEIR_SHM_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "shm/process.h"
+#include "shm/waiter.h"
+
+enum { CONTROL_TASKS_MAX = 1024, CONTROL_NAME_BYTES = 64, CONTROL_ERROR_BYTES = 2048 };
+
+enum control_state {
+    CONTROL_EMPTY, // never started
+    CONTROL_STARTING,
+    CONTROL_RUNNING,
+    CONTROL_WAITING_INPUT,
+    CONTROL_WAITING_OUTPUT,
+    CONTROL_FINISHED, // all input handled, or stopped between batches on request
+    CONTROL_FAILED,   // cannot go on; the error text says why
+    CONTROL_STATE_COUNT,
+};
+
+// Counters of a task, set to absolute values from what it committed. Watermark and event time begin
+// at INT64_MIN.
+enum control_counter {
+    CONTROL_ROWS_IN,
+    CONTROL_ROWS_OUT,
+    CONTROL_BYTES_IN,
+    CONTROL_BYTES_OUT,
+    CONTROL_BAD_ROWS,
+    CONTROL_LATE_ROWS,
+    CONTROL_COMMITS,
+    CONTROL_ABORTS,
+    CONTROL_WATERMARK_MS,
+    CONTROL_MAX_EVENT_MS,
+    CONTROL_STATE_BYTES,
+    CONTROL_WAKE_CALLS,
+    CONTROL_COUNTER_COUNT,
+};
+
+enum control_request {
+    CONTROL_STOP,  // end between batches, leaving input unread
+    CONTROL_DRAIN, // sources end as if their input had; the rest follows
+    CONTROL_REQUEST_COUNT,
+};
+
+// What a reader sees of a task.
+struct control_view {
+    char name[CONTROL_NAME_BYTES];
+    struct process_id process; // the last one that ran it
+    enum control_state state;
+    uint64_t heartbeat_ns; // monotonic
+    uint64_t progress;     // grows with every transaction
+    uint64_t attempt;      // processes that ran it so far
+    uint64_t restarts;     // as the supervisor counts them
+    int cpu;               // where the supervisor put it; -1: anywhere
+    int64_t counters[CONTROL_COUNTER_COUNT];
+    char error[CONTROL_ERROR_BYTES]; // NUL-terminated; "" unless failed
+};
+
+struct control; // a private handle
+
+// "running", for people.
+const char *control_state_name(enum control_state state);
+
+uint64_t control_segment_bytes(int task_count);
+
+// Make segment "control". names[i] names task i (cut at 63 bytes).
+int control_create(int dir_fd, uint64_t job_fingerprint, const char *const *names, int task_count,
+                   struct err *err);
+
+// Attach as the supervisor, as task `task_index`, or as a reader (fingerprint 0: any job's).
+int control_attach_supervisor(int dir_fd, uint64_t job_fingerprint, struct control **out,
+                              struct err *err);
+int control_attach_task(int dir_fd, uint64_t job_fingerprint, int task_index, struct control **out,
+                        struct err *err);
+int control_attach_reader(int dir_fd, uint64_t job_fingerprint, struct control **out,
+                          struct err *err);
+void control_detach(struct control *control); // NULL is fine
+
+int control_task_count(const struct control *control);
+uint64_t control_fingerprint(const struct control *control);
+
+// The waiter of a task, for whoever wants to wake it (not for readers).
+struct waiter *control_waiter(struct control *control, int task_index);
+
+// --- a task, about itself ---
+
+// This process runs the task now: pid, start time, attempt + 1, state STARTING, no error.
+void control_begin(struct control *control);
+void control_set_state(struct control *control, enum control_state state);
+void control_set_counter(struct control *control, enum control_counter counter, int64_t value);
+// One transaction done: progress + 1 and the heartbeat.
+void control_progress(struct control *control, int64_t now_ns);
+void control_heartbeat(struct control *control, int64_t now_ns);
+// State FAILED with its reason, cut to what fits.
+void control_fail(struct control *control, const char *text);
+// Has the supervisor asked? Cheap: once a batch.
+bool control_requested(const struct control *control, enum control_request request);
+// Number of restarts of any task so far; grows when a neighbour was replaced.
+uint64_t control_epoch(const struct control *control);
+
+// --- the supervisor ---
+
+// This process supervises the job now.
+void control_begin_supervisor(struct control *control);
+void control_post(struct control *control, int task_index, enum control_request request);
+void control_note_restart(struct control *control, int task_index);
+void control_note_cpu(struct control *control, int task_index, int cpu);
+
+// --- anyone ---
+
+struct process_id control_supervisor(const struct control *control);
+void control_view(const struct control *control, int task_index, struct control_view *out);
+
+// What an earlier run left in the folder: SIGKILL every task in its control block that still lives
+// (pid and start time, this boot's only) and wait for its end. The caller holds the folder's lock.
+// *ended (may be NULL) counts them. Without a control block, or with one that was never finished,
+// no task can live. Afterwards the segments may be cleared.
+int control_sweep(int dir_fd, int *ended, struct err *err);
+
+#endif

@@ -1,0 +1,61 @@
+// segment.h: named memory that outlives processes: a file in a job's folder, with a header page
+// that says what it is. Whoever attaches checks the header; a mismatch is a clear error, never a
+// guess.
+//
+// A file is as long as it may ever get, but memory is had only for what was claimed: use nothing
+// that segment_claim has not given (a hole in a full tmpfs is SIGBUS, even to read).
+#ifndef WEIR_SHM_SEGMENT_H
+#define WEIR_SHM_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+enum { SEGMENT_PAGE_BYTES = 4096 };
+
+// What the header must say.
+struct segment_identity {
+    const char *kind;         // at most 15 bytes
+    uint64_t layout_hash;     // of what lies behind the header
+    uint64_t job_fingerprint; // 0 at open: any job's (for tools that only look)
+};
+
+// A private handle. All zero but fd -1 is closed.
+struct segment {
+    int fd;
+    bool writable;
+    uint64_t bytes; // of the file, header page included
+    char name[64];
+};
+
+// Make the file, header and `bytes - SEGMENT_PAGE_BYTES` of space behind it, of which nothing but
+// the header is claimed. -EEXIST when there is one.
+int segment_create(int dir_fd, const char *name, const struct segment_identity *identity,
+                   uint64_t bytes, struct segment *out, struct err *err);
+
+// Open and validate. -ENOENT: no such file; -ENODATA: its creation never finished; -EILSEQ:
+// damaged, or of another layout, job or boot (the text says which, and what to do).
+int segment_open(int dir_fd, const char *name, const struct segment_identity *identity,
+                 bool writable, struct segment *out, struct err *err);
+
+// Close the file; mappings stay. Safe on a closed one.
+void segment_close(struct segment *segment);
+
+int segment_unlink(int dir_fd, const char *name, struct err *err);
+
+// Have memory for [offset, offset + bytes) of the file, in steps; what is claimed already costs
+// little. -ENOSPC: the memory is not there; nothing is harmed, the text says what to set.
+int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, struct err *err);
+
+// Map a page-aligned range. `populate`: fault it in now (claim it first).
+int segment_map(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
+                bool populate, void **out, struct err *err);
+
+// Map a range over part of an existing mapping (`at` from segment_map or an own reservation).
+int segment_map_at(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
+                   void *at, struct err *err);
+
+void segment_unmap(void *address, uint64_t bytes);
+
+#endif

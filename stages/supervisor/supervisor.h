@@ -1,0 +1,78 @@
+// supervisor.h: start a job's tasks, watch them, restart in place what failed, end them together.
+//
+// The caller has made the job's folder, segments and control block; each task is a process
+// `weir task <job-dir> <index>`, and everything else it needs it finds in that folder.
+#ifndef WEIR_STAGES_SUPERVISOR_SUPERVISOR_H
+#define WEIR_STAGES_SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "shm/control.h"
+#include "shm/jobdir.h"
+
+// Exit statuses of a task, besides 0 (done; state FINISHED in the control block). With either of
+// these and state FAILED the job ends with the task's error text; any other end is a crash and is
+// restarted.
+enum {
+    SUPERVISOR_EXIT_FAILURE = 1,
+    SUPERVISOR_EXIT_CONFIG = 78,
+};
+
+enum supervisor_event_kind {
+    SUPERVISOR_STARTED,   // first start of a task
+    SUPERVISOR_DIED,      // a task died and will be restarted
+    SUPERVISOR_RESTARTED, // its replacement runs batches again
+    SUPERVISOR_FINISHED,  // a task has handled all its input
+    SUPERVISOR_FAILED,    // a task cannot go on
+    SUPERVISOR_STOPPING,  // a signal asked for the end
+    SUPERVISOR_KILLED,    // a task that did not stop in time
+};
+
+struct supervisor_event {
+    enum supervisor_event_kind kind;
+    int task_index; // -1: of the whole job
+    pid_t pid;
+    int signal;       // DIED: by this signal, or 0; STOPPING: the signal
+    int exit_status;  // DIED: with this status when signal is 0
+    double gap_ms;    // RESTARTED: from noticing the death to its first progress
+    double delay_ms;  // DIED: how long its restart is put off
+    const char *text; // FAILED: the reason
+};
+
+struct supervisor_options {
+    const struct jobdir *dir;
+    uint64_t job_fingerprint;
+    int task_count;
+    const char *const *names; // of tasks, for messages
+    const int *cpus;          // cpu of each, or -1; NULL: anywhere
+    const char *program;      // NULL: /proc/self/exe (tests give their own)
+    int tick_ms;              // how often on_tick is called; 0: never
+    int stop_timeout_ms;      // SIGKILL for what has not stopped by then; 0: 10 s
+    void (*on_tick)(const struct control *control, void *context);         // may be NULL
+    void (*on_event)(const struct supervisor_event *event, void *context); // may be NULL
+    void *context;
+};
+
+enum supervisor_end {
+    SUPERVISOR_END_FINISHED, // all input handled
+    SUPERVISOR_END_STOPPED,  // SIGINT, SIGTERM
+    SUPERVISOR_END_FAILED,   // a task failed for good; the text is in err
+};
+
+struct supervisor_result {
+    enum supervisor_end end;
+    int stop_signal;     // when STOPPED
+    int exit_status;     // of the task that FAILED
+    uint64_t restarts;   // of all tasks
+    double worst_gap_ms; // longest from a death to the replacement's first progress
+};
+
+// Run the job to its end. SIGINT, SIGTERM and SIGCHLD are taken (and given back) here. 0, also for
+// a STOPPED job; -ECANCELED with the task's text when FAILED; another -errno when it could not be
+// run. No task lives when it returns. The folder and its segments are left to the caller.
+int supervisor_run(const struct supervisor_options *options, struct supervisor_result *out,
+                   struct err *err);
+
+#endif
