@@ -106,7 +106,7 @@ include $(wildcard tests/*/rules.mk)
 unit: $(UNIT_BIN)
 	$(Q)$(RUNNER) sh scripts/run-tests.sh $(UNIT_BIN)
 # All tests of the release build; the fuzzers are built by a make of their own configuration.
-run-tests: $(UNIT_BIN) $(CRASH_BIN) $(TEST_EXTRA) all
+run-tests: $(UNIT_BIN) $(CRASH_BIN) $(BENCH_BIN) $(TEST_EXTRA) all
 	$(Q)WEIR=$(CURDIR)/$(B)/weir BUILD=$(CURDIR)/$(B) sh scripts/run-tests.sh \
 	    $(UNIT_BIN) $(CRASH_BIN) $(TEST_EXTRA) $(TEST_SCRIPTS) $(if $(FUZZ_SRC),build/run-fuzzers)
 fuzzers: $(FUZZ_BIN)
