@@ -62,7 +62,8 @@ static inline uint32_t atomic_exchange_u32(uint32_t *word, uint32_t value)
 static inline void atomic_full_fence(void)
 {
 #ifdef __SANITIZE_THREAD__
-    uint64_t word = 0; // TSan knows no fences; a locked instruction is one on the machines it runs on
+    // TSan knows no fences; a locked instruction is one on the machines it runs on.
+    uint64_t word = 0;
     __atomic_fetch_add(&word, 0, __ATOMIC_SEQ_CST);
 #else
     atomic_thread_fence(memory_order_seq_cst);

@@ -33,7 +33,7 @@ static void test_calendar_agrees_with_gmtime(void **state)
         assert_int_equal(calendar_day_of_year(days), tm.tm_yday + 1);
         char week[16];
         assert_true(strftime(week, sizeof(week), "%V", &tm) > 0);
-        assert_int_equal(calendar_iso_week(days, NULL), atol(week));
+        assert_int_equal(calendar_iso_week(days, NULL), strtol(week, NULL, 10));
     }
 }
 

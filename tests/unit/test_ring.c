@@ -116,12 +116,12 @@ static void test_ring_frame_never_wraps(void **state)
 }
 
 // A store through a read-only mapping must kill the process that tries, and nobody else.
-static void assert_dies_writing(volatile char *at)
+static void assert_dies_writing(const void *at)
 {
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
-        *at = 1;
+        atomic_write_u64((uint64_t *)(uintptr_t)at, 1);
         _exit(0);
     }
     int status;
@@ -136,9 +136,9 @@ static void test_ring_sides_cannot_write_what_is_not_theirs(void **state)
     struct ring_producer producer;
     struct ring_consumer consumer;
     attach_both(fd, &producer, &consumer);
-    assert_dies_writing((volatile char *)(uintptr_t)producer.other);
-    assert_dies_writing((volatile char *)(uintptr_t)consumer.other);
-    assert_dies_writing((volatile char *)(uintptr_t)consumer.data);
+    assert_dies_writing(producer.other);
+    assert_dies_writing(consumer.other);
+    assert_dies_writing(consumer.data);
     ring_producer_close(&producer);
     ring_consumer_close(&consumer);
     close(fd);

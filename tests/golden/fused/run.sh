@@ -2,7 +2,7 @@
 # run.sh: the benchmark's yardstick must give the right answer: its points equal those of the
 # independent reference, row for row. BUILD is the build folder
 set -eu
-build=$BUILD
+build=${BUILD:?the build folder}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 here=$(dirname "$0")
