@@ -1,0 +1,44 @@
+// command.h: what a subcommand of weir is, and what all of them share: exit statuses, arguments.
+#ifndef WEIR_TOOLS_COMMAND_H
+#define WEIR_TOOLS_COMMAND_H
+
+#include <stdbool.h>
+
+#include "core/base/err.h"
+
+#define WEIR_VERSION "0.1.0"
+
+// Exit statuses, as sysexits.h has them.
+enum {
+    COMMAND_OK = 0,
+    COMMAND_FAILED = 1,
+    COMMAND_USAGE = 64,       // the command line is wrong
+    COMMAND_UNAVAILABLE = 69, // the host cannot do it now: memory, another run of the job
+    COMMAND_CONFIG = 78,      // the config or the SQL is wrong or cannot be read
+};
+
+struct command {
+    const char *name;
+    const char *summary; // one line; NULL hides the command from the list
+    const char *usage;   // whole text of --help, with an example
+    // argv[0] is the name of the subcommand. Returns an exit status.
+    int (*run)(const struct command *command, int argc, char **argv);
+};
+
+extern const struct command command_run, command_check, command_explain, command_task;
+
+// What the subcommands that take a job's config share.
+struct arguments {
+    bool json, quiet;
+    const char *path; // the config
+};
+
+// Read options and the one path. On success *exit_status is not touched and true is returned;
+// false: the command is done (help was printed, or the mistake) and ends with *exit_status.
+bool arguments_parse(const struct command *command, int argc, char **argv, struct arguments *out,
+                     int *exit_status);
+
+// "weir: text" on stderr.
+void command_complain(const struct err *err);
+
+#endif

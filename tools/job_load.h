@@ -1,0 +1,25 @@
+// job_load.h: from the path of a config to a plan: what check, explain and run begin with.
+#ifndef WEIR_TOOLS_JOB_LOAD_H
+#define WEIR_TOOLS_JOB_LOAD_H
+
+#include "core/base/buf.h"
+#include "core/plan/plan.h"
+#include "tools/config.h"
+
+struct job_load {
+    struct config *config;
+    struct buf sql; // the script's text
+    struct plan *plan;
+    int cores; // what the plan could use
+};
+
+// Read config and script, compile. All zero is empty; free with job_load_fini also after a failure.
+// The plan's file name for messages is the script's path. -errno with a text.
+int job_load(const char *config_path, struct job_load *out, struct err *err);
+void job_load_fini(struct job_load *load);
+
+// Cores that this process may run on: its affinity mask, and not more than its control group's
+// quota. At least 1.
+int job_load_host_cores(void);
+
+#endif
