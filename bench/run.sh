@@ -14,3 +14,4 @@ for format in json csv; do
     "$build/bench/uv_fused" $format "$file"
     "$build/bench/uv_fused" $format "$file"
 done
+"$build/bench/ring"
