@@ -25,6 +25,11 @@ static int complain_usage(const struct command *command, const char *problem, co
     return COMMAND_USAGE;
 }
 
+static bool is_one_of(const char *word, const char *long_name, const char *short_name)
+{
+    return strcmp(word, long_name) == 0 || strcmp(word, short_name) == 0;
+}
+
 bool arguments_parse(const struct command *command, int argc, char **argv, struct arguments *out,
                      int *exit_status)
 {
@@ -35,13 +40,13 @@ bool arguments_parse(const struct command *command, int argc, char **argv, struc
         bool is_option = !only_paths && word[0] == '-' && word[1] != '\0';
         if (is_option && strcmp(word, "--") == 0) {
             only_paths = true;
-        } else if (is_option && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+        } else if (is_option && is_one_of(word, "--help", "-h")) {
             fputs(command->usage, stdout);
             *exit_status = COMMAND_OK;
             return false;
         } else if (is_option && strcmp(word, "--json") == 0) {
             out->json = true;
-        } else if (is_option && (strcmp(word, "--quiet") == 0 || strcmp(word, "-q") == 0)) {
+        } else if (is_option && is_one_of(word, "--quiet", "-q")) {
             out->quiet = true;
         } else if (is_option) {
             *exit_status = complain_usage(command, "unknown option", word);
