@@ -97,6 +97,8 @@ struct source {
 
 struct source_class {
     const char *name;
+    // Before the start: are the options right, is what they name there? A text for the user if not.
+    int (*check)(const struct plan_table *table, struct err *err);
     int (*open)(const struct op_context *context, struct source **out, struct err *err);
     // Fill the batch (needed physical columns, at most max_rows) from the private read position.
     // SOURCE_IDLE: nothing now, ask again at *retry_ms (wall clock). SOURCE_END: nothing ever

@@ -1,0 +1,98 @@
+// txfile.c: see txfile.h. What a crash leaves: before the commit, bytes past the committed length;
+// after it, a file that is exactly as long as the arena says, or longer by the next transaction.
+#include "stages/runtime/txfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/check.h"
+
+enum { TXFILE_GATHER_BYTES = 1 << 20 };
+
+int txfile_open(struct txfile *file, struct env *env, struct arena *arena, uint64_t length_at,
+                const char *path, struct err *err)
+{
+    *file = (struct txfile){.env = env, .arena = arena, .length_at = length_at, .fd = -1};
+    int fd = env->open(env, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_set(err, fd, "cannot open %s for writing: %s", path, strerror(-fd));
+    uint64_t length = arena_word(arena, length_at);
+    struct stat st;
+    int rc = fstat(fd, &st) < 0 ? -errno : 0;
+    if (rc == 0 && (uint64_t)st.st_size < length)
+        rc = err_set(err, -EBADMSG,
+                     "%s is %lld bytes long, but %llu bytes of it were committed: somebody cut it",
+                     path, (long long)st.st_size, (unsigned long long)length);
+    else if (rc == 0 && (uint64_t)st.st_size > length)
+        rc = env->ftruncate(env, fd, (off_t)length);
+    if (rc < 0) {
+        env->close(env, fd);
+        return rc == -EBADMSG ? rc : err_set(err, rc, "cannot cut %s to its committed length: %s",
+                                             path, strerror(-rc));
+    }
+    file->fd = fd;
+    return 0;
+}
+
+void txfile_close(struct txfile *file)
+{
+    if (file->fd >= 0 && file->env)
+        file->env->close(file->env, file->fd);
+    file->fd = -1;
+    buf_fini(&file->buffer);
+}
+
+struct buf *txfile_buffer(struct txfile *file)
+{
+    return &file->buffer;
+}
+
+static int write_out(struct txfile *file)
+{
+    const char *bytes = file->buffer.data;
+    size_t left = file->buffer.len;
+    uint64_t at = arena_word(file->arena, file->length_at) + file->written;
+    while (left > 0) {
+        ssize_t n = file->env->pwrite(file->env, file->fd, bytes, left, (off_t)at);
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        bytes += n;
+        left -= (size_t)n;
+        at += (uint64_t)n;
+    }
+    file->written += file->buffer.len;
+    buf_clear(&file->buffer);
+    return 0;
+}
+
+int txfile_appended(struct txfile *file)
+{
+    return file->buffer.len >= TXFILE_GATHER_BYTES ? write_out(file) : 0;
+}
+
+int txfile_before_commit(struct txfile *file)
+{
+    CHECK(file->fd >= 0);
+    int rc = file->buffer.len ? write_out(file) : 0;
+    if (rc < 0 || file->written == 0)
+        return rc;
+    uint64_t length = arena_word(file->arena, file->length_at) + file->written;
+    arena_store8(file->arena, file->length_at, length);
+    file->written = 0;
+    return 0;
+}
+
+void txfile_reset(struct txfile *file)
+{
+    buf_clear(&file->buffer);
+    file->written = 0;
+}
+
+uint64_t txfile_length(const struct txfile *file)
+{
+    return arena_word(file->arena, file->length_at) + file->written + file->buffer.len;
+}

@@ -1,0 +1,341 @@
+// file_sink.c: the filesystem connector as a sink: part files, each row exactly once.
+//
+// Task t writes `.part-t-n.inprogress` with a transactional file (runtime/txfile.h). When it is large
+// enough, or at the end of input, the transaction notes "part n is finished" and goes on to n + 1;
+// after the commit the file is made durable and renamed to `part-t-n`; a later commit clears the
+// note. A kill anywhere is harmless: the next process finds the note and renames again, or finds that
+// it is done.
+#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/format/writer.h"
+#include "stages/runtime/operator.h"
+#include "stages/runtime/schema.h"
+#include "stages/runtime/txfile.h"
+
+enum { PART_PATH_BYTES = 4096 };
+
+#define ROLL_DEFAULT_BYTES (UINT64_C(128) << 20)
+
+struct sink_state { // in the arena
+    uint64_t length;       // committed bytes of the part in progress
+    uint64_t part;         // its number
+    uint64_t finished;     // 1 + number of a part whose rename is due; 0: none
+    uint64_t is_known;     // the numbers have been laid behind what the folder held at the start
+};
+
+struct file_sink {
+    struct operator base; // must be first
+    uint64_t state_at;
+    struct writer *writer;
+    struct txfile file;
+    bool is_open;
+    const char *folder;
+    uint64_t roll_bytes;
+    int task;   // global index: part of the names
+    int failed; // -errno of a rename; the next push reports it
+};
+
+static const struct sink_state *state_of(const struct file_sink *sink)
+{
+    return arena_at(sink->base.context.arena, sink->state_at);
+}
+
+static struct sink_state *touch_state(struct file_sink *sink)
+{
+    return arena_touch(sink->base.context.arena, sink->state_at, sizeof(struct sink_state));
+}
+
+static void part_paths(const struct file_sink *sink, uint64_t part, char *hidden, char *visible)
+{
+    unsigned long long n = part;
+    if (hidden)
+        snprintf(hidden, PART_PATH_BYTES, "%s/.part-%d-%llu.inprogress", sink->folder, sink->task, n);
+    if (visible)
+        snprintf(visible, PART_PATH_BYTES, "%s/part-%d-%llu", sink->folder, sink->task, n);
+}
+
+// --- options ---
+
+// "128MB", "1 kb", "4096": bytes.
+static int parse_bytes(const char *text, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        unsigned shift;
+    } units[] = {{"", 0},    {"b", 0},   {"k", 10},   {"kb", 10},  {"m", 20},
+                 {"mb", 20}, {"g", 30},  {"gb", 30},  {"kib", 10}, {"mib", 20},
+                 {"gib", 30}};
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || end == text || *text == '-' || number == 0)
+        return -EINVAL;
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (strcasecmp(end, units[i].unit) != 0)
+            continue;
+        *out = (uint64_t)number << units[i].shift;
+        return *out >> units[i].shift == number ? 0 : -EINVAL;
+    }
+    return -EINVAL;
+}
+
+static int parse_options(struct file_sink *sink, const struct plan_table *table, struct err *err)
+{
+    const char *keys[64], *values[64];
+    struct format_options format;
+    const char *roll = table_option(table, "sink.rolling-policy.file-size", NULL);
+    if (table->option_count > (int)ARRAY_SIZE(keys))
+        return err_set(err, -EINVAL, "more than %zu options", ARRAY_SIZE(keys));
+    for (int i = 0; i < table->option_count; i++) {
+        keys[i] = table->options[i].key;
+        values[i] = table->options[i].value;
+    }
+    sink->folder = table_option(table, "path", NULL);
+    if (!sink->folder || !*sink->folder)
+        return err_set(err, -EINVAL, "the filesystem connector needs 'path': a folder");
+    if (strncmp(sink->folder, "file://", strlen("file://")) == 0)
+        sink->folder += strlen("file://");
+    sink->roll_bytes = ROLL_DEFAULT_BYTES;
+    if (roll && parse_bytes(roll, &sink->roll_bytes) < 0)
+        return err_set(err, -EINVAL,
+                       "option 'sink.rolling-policy.file-size' = '%s' is not a size such as '128MB'",
+                       roll);
+    int rc = format_options_parse(keys, values, table->option_count, &format, err);
+    if (rc < 0)
+        return rc;
+    return writer_create(&format, &sink->base.context.op->output, &sink->writer, err);
+}
+
+// --- parts ---
+
+static int make_folders(const char *folder, struct err *err)
+{
+    char path[PART_PATH_BYTES];
+    size_t len = strlen(folder);
+    if (len + 64 > sizeof path)
+        return err_set(err, -ENAMETOOLONG, "'path' is longer than %zu bytes", sizeof path - 64);
+    for (size_t i = 1; i <= len; i++) {
+        if (folder[i] != '/' && folder[i] != '\0')
+            continue;
+        memcpy(path, folder, i);
+        path[i] = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return err_set(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
+    }
+    return 0;
+}
+
+// The first part number that no earlier run has used: finished parts are never written over.
+static int first_free_part(const struct file_sink *sink, uint64_t *out, struct err *err)
+{
+    DIR *dir = opendir(sink->folder);
+    if (!dir)
+        return err_set(err, -errno, "cannot read folder %s: %s", sink->folder, strerror(errno));
+    *out = 0;
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        int task, used = 0;
+        unsigned long long part;
+        if (sscanf(entry->d_name, "part-%d-%llu%n", &task, &part, &used) == 2 && used &&
+            entry->d_name[used] == '\0' && task == sink->task && part >= *out)
+            *out = part + 1;
+    }
+    closedir(dir);
+    return 0;
+}
+
+static int open_part(struct file_sink *sink, struct err *err)
+{
+    char hidden[PART_PATH_BYTES];
+    const struct op_context *context = &sink->base.context;
+    part_paths(sink, state_of(sink)->part, hidden, NULL);
+    int rc = txfile_open(&sink->file, context->env, context->arena,
+                         sink->state_at + offsetof(struct sink_state, length), hidden, err);
+    sink->is_open = rc == 0;
+    return rc;
+}
+
+static void close_part(struct file_sink *sink)
+{
+    if (sink->is_open)
+        txfile_close(&sink->file);
+    sink->is_open = false;
+}
+
+// The part in progress is complete; in a transaction.
+static void note_finished(struct file_sink *sink)
+{
+    struct sink_state *state = touch_state(sink);
+    CHECK(state->finished == 0);
+    state->finished = state->part + 1;
+    state->part++;
+    state->length = 0;
+}
+
+// Do the rename that is noted and clear the note; the caller commits. Idempotent.
+static int publish_finished(struct file_sink *sink)
+{
+    char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
+    struct env *env = sink->base.context.env;
+    uint64_t finished = state_of(sink)->finished;
+    if (finished == 0)
+        return 0;
+    close_part(sink);
+    part_paths(sink, finished - 1, hidden, visible);
+    int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
+    if (fd == -ENOENT && access(visible, F_OK) == 0) { // renamed before a kill
+        touch_state(sink)->finished = 0;
+        return 0;
+    }
+    if (fd < 0)
+        return fd;
+    int rc = env->fdatasync(env, fd);
+    env->close(env, fd);
+    if (rc == 0)
+        rc = env->rename(env, hidden, visible);
+    if (rc == 0)
+        touch_state(sink)->finished = 0;
+    return rc;
+}
+
+// --- the operator ---
+
+static void file_sink_close(struct operator *op)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    close_part(sink);
+    if (sink->writer)
+        writer_free(sink->writer);
+    free(sink);
+}
+
+static int open_state(struct file_sink *sink, struct err *err)
+{
+    const struct op_context *context = &sink->base.context;
+    uint64_t part = 0;
+    int rc = arena_root(context->arena, (uint32_t)context->op->id, sizeof(struct sink_state),
+                        &sink->state_at);
+    if (rc < 0)
+        return err_set(err, rc, "no room in the task's memory");
+    if (!state_of(sink)->is_known) {
+        rc = first_free_part(sink, &part, err);
+        if (rc < 0)
+            return rc;
+        struct sink_state *state = touch_state(sink);
+        state->part = part;
+        state->is_known = 1;
+    }
+    rc = publish_finished(sink);
+    if (rc < 0)
+        return err_set(err, rc, "cannot finish a part in %s: %s", sink->folder, strerror(-rc));
+    return open_part(sink, err);
+}
+
+static int file_sink_open(const struct op_context *context, struct operator **out, struct err *err)
+{
+    struct file_sink *sink = calloc(1, sizeof *sink);
+    CHECK(sink && !context->next);
+    sink->base = (struct operator){.class = &file_sink_class, .context = *context};
+    sink->task = context->stage->first_task + context->subtask;
+    int rc = parse_options(sink, context->op->table, err);
+    if (rc == 0)
+        rc = make_folders(sink->folder, err);
+    if (rc == 0)
+        rc = open_state(sink, err);
+    if (rc < 0) {
+        err_prefix(err, rc, "table %s", context->op->table->name);
+        file_sink_close(&sink->base);
+        return rc;
+    }
+    *out = &sink->base;
+    return 0;
+}
+
+static int file_sink_push(struct operator *op, struct batch *batch)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    struct err err;
+    if (sink->failed)
+        return sink->failed;
+    if (!sink->is_open) {
+        int rc = open_part(sink, &err);
+        if (rc < 0)
+            return rc;
+    }
+    writer_append(sink->writer, batch, txfile_buffer(&sink->file));
+    *op->context.rows_out += batch->count;
+    return txfile_appended(&sink->file);
+}
+
+static int file_sink_watermark(struct operator *op, int64_t watermark_ms)
+{
+    (void)op;
+    (void)watermark_ms;
+    return 0;
+}
+
+static int file_sink_before_commit(struct operator *op)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    if (!sink->is_open)
+        return sink->failed;
+    int rc = txfile_before_commit(&sink->file);
+    if (rc == 0 && state_of(sink)->length >= sink->roll_bytes)
+        note_finished(sink);
+    return rc;
+}
+
+static void file_sink_after_commit(struct operator *op)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    int rc = publish_finished(sink);
+    if (rc < 0)
+        sink->failed = rc;
+}
+
+// All input is committed. The rest becomes a part; an empty one disappears.
+static int file_sink_finish(struct operator *op, struct err *err)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    char hidden[PART_PATH_BYTES];
+    if (state_of(sink)->length > 0) {
+        note_finished(sink);
+        arena_commit(op->context.arena);
+    }
+    int rc = publish_finished(sink);
+    if (rc < 0)
+        return err_set(err, rc, "cannot finish a part in %s: %s", sink->folder, strerror(-rc));
+    arena_commit(op->context.arena);
+    close_part(sink);
+    part_paths(sink, state_of(sink)->part, hidden, NULL);
+    op->context.env->unlink(op->context.env, hidden);
+    return 0;
+}
+
+static void file_sink_reset(struct operator *op)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    if (sink->is_open)
+        txfile_reset(&sink->file);
+}
+
+const struct operator_class file_sink_class = {
+    .name = "filesystem",
+    .open = file_sink_open,
+    .push = file_sink_push,
+    .watermark = file_sink_watermark,
+    .before_commit = file_sink_before_commit,
+    .after_commit = file_sink_after_commit,
+    .finish = file_sink_finish,
+    .reset = file_sink_reset,
+    .close = file_sink_close,
+};

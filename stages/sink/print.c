@@ -1,0 +1,158 @@
+// print.c: the print connector: one row a line on stdout (or stderr).
+//
+// Lines are formatted during the transaction, put into the arena as one block before its commit, and
+// written after it. A kill between that write and the commit that clears the block makes the next
+// process write the block again: at least once, in that one instant. (A pipe cannot be cut back; use
+// the filesystem connector where each row must come exactly once.)
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/format/writer.h"
+#include "stages/runtime/operator.h"
+#include "stages/runtime/schema.h"
+
+struct outbox { // in the arena
+    uint64_t block; // 0: empty
+    uint64_t bytes;
+};
+
+struct print {
+    struct operator base; // must be first
+    struct buf text;      // of the open transaction
+    uint64_t outbox_at;
+    int fd;
+    int failed; // -errno of a write; the next push reports it
+    char prefix[192];
+};
+
+static int write_all(struct env *env, int fd, const char *bytes, uint64_t left)
+{
+    while (left > 0) {
+        ssize_t n = env->write(env, fd, bytes, left);
+        if (n == -EINTR)
+            continue;
+        if (n == -EAGAIN) { // a terminal or pipe that somebody made non-blocking
+            usleep(1000);
+            continue;
+        }
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        bytes += n;
+        left -= (uint64_t)n;
+    }
+    return 0;
+}
+
+// Write what was committed and clear it; the caller commits.
+static int drain_outbox(struct print *print)
+{
+    struct arena *arena = print->base.context.arena;
+    struct env *env = print->base.context.env;
+    struct outbox box;
+    memcpy(&box, arena_at(arena, print->outbox_at), sizeof box);
+    if (!box.block)
+        return 0;
+    int rc = write_all(env, print->fd, arena_at(arena, box.block), box.bytes);
+    arena_free(arena, box.block, box.bytes);
+    memset(arena_touch(arena, print->outbox_at, sizeof box), 0, sizeof box);
+    return rc;
+}
+
+// Flink's prefix: the identifier, then the subtask from 1 when there are several.
+static void make_prefix(struct print *print)
+{
+    const struct op_context *context = &print->base.context;
+    const char *name = table_option(context->op->table, "print-identifier", "");
+    if (context->stage->parallelism > 1)
+        snprintf(print->prefix, sizeof print->prefix, "%s%s%d", name, *name ? ":" : "",
+                 context->subtask + 1);
+    else
+        snprintf(print->prefix, sizeof print->prefix, "%s", name);
+}
+
+static int print_open(const struct op_context *context, struct operator **out, struct err *err)
+{
+    struct print *print = calloc(1, sizeof *print);
+    CHECK(print && !context->next);
+    print->base = (struct operator){.class = &print_class, .context = *context};
+    bool is_stderr =
+        strcmp(table_option(context->op->table, "standard-error", "false"), "true") == 0;
+    print->fd = is_stderr ? STDERR_FILENO : STDOUT_FILENO;
+    make_prefix(print);
+    int rc = arena_root(context->arena, (uint32_t)context->op->id, sizeof(struct outbox),
+                        &print->outbox_at);
+    if (rc == 0)
+        rc = drain_outbox(print);
+    if (rc < 0) {
+        free(print);
+        return err_set(err, rc, "cannot print: %s", strerror(-rc));
+    }
+    *out = &print->base;
+    return 0;
+}
+
+static int print_push(struct operator *op, struct batch *batch)
+{
+    struct print *print = (struct print *)op;
+    if (print->failed)
+        return print->failed;
+    writer_print(batch, 0, batch->count, &op->context.op->output, print->prefix, &print->text);
+    *op->context.rows_out += batch->count;
+    return 0;
+}
+
+static int print_watermark(struct operator *op, int64_t watermark_ms)
+{
+    (void)op;
+    (void)watermark_ms;
+    return 0;
+}
+
+static int print_before_commit(struct operator *op)
+{
+    struct print *print = (struct print *)op;
+    struct outbox box = {.bytes = print->text.len};
+    if (!box.bytes)
+        return print->failed;
+    int rc = arena_alloc(op->context.arena, box.bytes, &box.block);
+    if (rc < 0)
+        return rc;
+    memcpy(arena_fresh(op->context.arena, box.block), print->text.data, box.bytes);
+    memcpy(arena_touch(op->context.arena, print->outbox_at, sizeof box), &box, sizeof box);
+    buf_clear(&print->text);
+    return 0;
+}
+
+static void print_after_commit(struct operator *op)
+{
+    struct print *print = (struct print *)op;
+    int rc = drain_outbox(print);
+    if (rc < 0)
+        print->failed = rc;
+}
+
+static void print_reset(struct operator *op)
+{
+    buf_clear(&((struct print *)op)->text);
+}
+
+static void print_close(struct operator *op)
+{
+    buf_fini(&((struct print *)op)->text);
+    free(op);
+}
+
+const struct operator_class print_class = {
+    .name = "print",
+    .open = print_open,
+    .push = print_push,
+    .watermark = print_watermark,
+    .before_commit = print_before_commit,
+    .after_commit = print_after_commit,
+    .reset = print_reset,
+    .close = print_close,
+};

@@ -1,0 +1,240 @@
+// datagen.c: the datagen connector: rows out of (seed, row number).
+//
+// The position is the number of this subtask's rows so far; subtask s of p makes the rows s, s + p,
+// s + 2p ... . Only that number is in the arena.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "stages/runtime/operator.h"
+#include "stages/runtime/schema.h"
+#include "stages/source/datagen_field.h"
+
+struct datagen_options {
+    int64_t rows_per_second; // of all subtasks together; 0: as fast as it goes
+    int64_t number_of_rows;  // of all subtasks together
+    int64_t seed;
+};
+
+struct datagen {
+    struct source base; // must be first
+    struct datagen_options options;
+    struct pool pool;             // options
+    struct pool scratch;          // text of the batch
+    struct datagen_field *fields; // the needed ones
+    int field_count;
+    uint64_t state_offset; // of one word: rows of this subtask that are committed
+    uint64_t next;         // private: the next row to make
+    uint64_t own_rows;     // how many rows this subtask makes in all
+    int64_t started_ms;    // when rate limiting began
+    uint64_t started_at;   // and at which row
+};
+
+static int option_count(const struct plan_table *table, const char *key, int64_t *value,
+                        struct err *err)
+{
+    const char *text = table_option(table, key, NULL);
+    char *end;
+    if (!text)
+        return 0;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno || end == text || *end || number < 0)
+        return err_set(err, -EINVAL, "table %s: option '%s' = '%s' is not a whole number of 0 or more",
+                       table->name, key, text);
+    *value = number;
+    return 0;
+}
+
+// Is "fields.NAME.option" about a column that there is, and an option that there is?
+static int check_field_key(const struct plan_table *table, const char *key, struct err *err)
+{
+    static const char *const known[] = {"kind",   "min",       "max",     "start",  "end",
+                                        "length", "var-len",   "null-rate", "max-past", "jitter",
+                                        "zipf",   "pattern", "rows-per-second"};
+    const char *name = key + strlen("fields.");
+    const char *dot = strrchr(name, '.');
+    if (!dot)
+        return err_set(err, -EINVAL, "table %s: option '%s' has no part after the column's name",
+                       table->name, key);
+    bool has_column = false;
+    for (int i = 0; i < table->physical.field_count; i++) {
+        const char *field = table->physical.fields[i].name;
+        has_column |= strlen(field) == (size_t)(dot - name) &&
+                      strncmp(field, name, (size_t)(dot - name)) == 0;
+    }
+    if (!has_column)
+        return err_set(err, -EINVAL, "table %s: option '%s' names no column of the table",
+                       table->name, key);
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (strcmp(known[i], dot + 1) == 0)
+            return 0;
+    const char *meant = err_suggest(dot + 1, known, ARRAY_SIZE(known));
+    return err_set(err, -EINVAL, "table %s: datagen has no option '%s'%s%s%s", table->name, key,
+                   meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+}
+
+static int parse_options(const struct plan_table *table, struct datagen_options *out,
+                         struct err *err)
+{
+    static const char *const known[] = {"connector", "rows-per-second", "number-of-rows", "seed"};
+    *out = (struct datagen_options){.rows_per_second = 10000, .number_of_rows = INT64_MAX};
+    for (int i = 0; i < table->option_count; i++) {
+        const char *key = table->options[i].key;
+        bool is_known = strcmp(key, "scan.parallelism") == 0;
+        if (strncmp(key, "fields.", strlen("fields.")) == 0) {
+            int rc = check_field_key(table, key, err);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        for (size_t k = 0; k < ARRAY_SIZE(known); k++)
+            is_known |= strcmp(known[k], key) == 0;
+        if (is_known)
+            continue;
+        const char *meant = err_suggest(key, known, ARRAY_SIZE(known));
+        return err_set(err, -EINVAL, "table %s: datagen has no option '%s'%s%s%s", table->name, key,
+                       meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+    }
+    int rc = option_count(table, "rows-per-second", &out->rows_per_second, err);
+    if (rc == 0)
+        rc = option_count(table, "number-of-rows", &out->number_of_rows, err);
+    if (rc == 0)
+        rc = option_count(table, "seed", &out->seed, err);
+    return rc;
+}
+
+static int datagen_check(const struct plan_table *table, struct err *err)
+{
+    struct datagen_options options;
+    struct pool pool = {0};
+    int rc = parse_options(table, &options, err);
+    for (int i = 0; rc == 0 && i < table->physical.field_count; i++) {
+        struct datagen_field field;
+        rc = datagen_field_parse(table, i, 0, &pool, &field, err);
+    }
+    pool_fini(&pool);
+    return rc;
+}
+
+static int parse_fields(struct datagen *d, const struct plan_table *table, struct err *err)
+{
+    const struct schema *physical = &table->physical;
+    int64_t rows = d->options.number_of_rows;
+    d->fields = pool_zalloc(&d->pool, ((size_t)physical->field_count + 1) * sizeof *d->fields);
+    for (int i = 0; i < physical->field_count; i++) {
+        struct datagen_field *field = &d->fields[d->field_count];
+        int rc = datagen_field_parse(table, i, (uint64_t)d->options.seed, &d->pool, field, err);
+        if (rc < 0)
+            return rc;
+        // A sequence ends the table also when nobody reads it.
+        if (datagen_field_rows(field) < rows)
+            rows = datagen_field_rows(field);
+        d->field_count += !table->needed || table->needed[i];
+    }
+    uint64_t subtasks = (uint64_t)d->base.context.stage->parallelism;
+    uint64_t subtask = (uint64_t)d->base.context.subtask;
+    d->own_rows = (uint64_t)rows > subtask ? ((uint64_t)rows - subtask - 1) / subtasks + 1 : 0;
+    return 0;
+}
+
+static void datagen_reset(struct source *source)
+{
+    struct datagen *d = (struct datagen *)source;
+    d->next = arena_word(source->context.arena, d->state_offset);
+}
+
+static void datagen_close(struct source *source)
+{
+    struct datagen *d = (struct datagen *)source;
+    pool_fini(&d->pool);
+    pool_fini(&d->scratch);
+    free(d);
+}
+
+static int datagen_open(const struct op_context *context, struct source **out, struct err *err)
+{
+    const struct plan_table *table = context->op->table;
+    struct datagen *d = calloc(1, sizeof *d);
+    CHECK(d && context->op->kind == OP_SOURCE);
+    d->base = (struct source){.class = &datagen_class, .context = *context};
+    int rc = parse_options(table, &d->options, err);
+    if (rc == 0)
+        rc = parse_fields(d, table, err);
+    if (rc == 0)
+        rc = arena_root(context->arena, (uint32_t)context->op->id, 8, &d->state_offset);
+    if (rc < 0) {
+        datagen_close(&d->base);
+        return rc;
+    }
+    datagen_reset(&d->base);
+    d->started_ms = context->env->realtime_ms(context->env);
+    d->started_at = d->next;
+    *out = &d->base;
+    return 0;
+}
+
+// How many rows the rate allows now; 0: none until *retry_ms.
+static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t now_ms, int64_t *retry_ms)
+{
+    if (d->options.rows_per_second == 0)
+        return wanted;
+    double rate = (double)d->options.rows_per_second / d->base.context.stage->parallelism / 1000;
+    double made = (double)(d->next - d->started_at);
+    double due = (double)(now_ms - d->started_ms) * rate + 1;
+    if (due - made < 1) {
+        *retry_ms = d->started_ms + (int64_t)(made / rate) + 1;
+        return 0;
+    }
+    return due - made < wanted ? (uint32_t)(due - made) : wanted;
+}
+
+static int datagen_poll(struct source *source, struct batch *batch, uint32_t max_rows,
+                        enum source_status *status, int64_t *retry_ms, struct err *err)
+{
+    (void)err;
+    struct datagen *d = (struct datagen *)source;
+    int64_t now_ms = source->context.env->realtime_ms(source->context.env);
+    uint64_t subtasks = (uint64_t)source->context.stage->parallelism;
+    source->bad_row_count = 0;
+    batch->count = 0;
+    batch->has_kinds = false;
+    if (d->next >= d->own_rows) {
+        *status = SOURCE_END;
+        return 0;
+    }
+    uint32_t rows = max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS;
+    if (rows > d->own_rows - d->next)
+        rows = (uint32_t)(d->own_rows - d->next);
+    rows = allowed(d, rows, now_ms, retry_ms);
+    *status = rows ? SOURCE_ROWS : SOURCE_IDLE;
+    pool_reset(&d->scratch);
+    CHECK(batch->column_count == d->field_count);
+    for (int c = 0; c < d->field_count; c++)
+        datagen_field_fill(&d->fields[c], d->next * subtasks + (uint64_t)source->context.subtask,
+                           subtasks, rows, now_ms, &d->scratch, &batch->columns[c]);
+    batch->count = rows;
+    d->next += rows;
+    return 0;
+}
+
+// The polled rows begin at the arena's position: the runtime advances by all of them, or resets.
+static int datagen_advance(struct source *source, uint32_t rows)
+{
+    struct datagen *d = (struct datagen *)source;
+    uint64_t at = arena_word(source->context.arena, d->state_offset);
+    CHECK(at + rows <= d->next);
+    arena_store8(source->context.arena, d->state_offset, at + rows);
+    return 0;
+}
+
+const struct source_class datagen_class = {
+    .name = "datagen",
+    .check = datagen_check,
+    .open = datagen_open,
+    .poll = datagen_poll,
+    .advance = datagen_advance,
+    .reset = datagen_reset,
+    .close = datagen_close,
+};

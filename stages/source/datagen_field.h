@@ -1,0 +1,50 @@
+// datagen_field.h: one column of the datagen connector: its options, and its value in row n.
+//
+// A value is a pure function of (seed, field, row number, options), but for the kinds that Flink
+// defines by the wall clock; so a position is a row number and every run with one seed is equal.
+#ifndef WEIR_STAGES_SOURCE_DATAGEN_FIELD_H
+#define WEIR_STAGES_SOURCE_DATAGEN_FIELD_H
+
+#include "core/base/pool.h"
+#include "core/plan/plan.h"
+#include "core/row/batch.h"
+
+enum datagen_kind { DATAGEN_RANDOM, DATAGEN_SEQUENCE };
+
+struct datagen_field {
+    const char *name;
+    enum datagen_kind kind;
+    enum type_kind type;
+    uint64_t salt;           // of this field's random numbers
+    int64_t min, max;        // numbers: inclusive; sequence: start and end
+    double min_double, max_double;
+    uint32_t length;         // of random text, in characters
+    bool var_len;            // random length 1 .. length
+    double null_rate;        // 0 .. 1
+    int64_t max_past_ms;     // timestamps around now
+    bool event_time;         // timestamps that run with the row number
+    int64_t start_ms;
+    double ms_per_row;
+    int64_t jitter_ms;       // out of order by up to so much
+    const char *prefix;      // pattern: prefix, digits, suffix; NULL: none
+    const char *suffix;
+    int digits;              // least width, zero-padded
+    uint32_t *alias_threshold; // zipf: alias table of alias_count entries (Walker 1977, Vose 1991)
+    uint32_t *alias_other;
+    uint32_t alias_count;
+};
+
+// Read the options 'fields.NAME.*' of one column. -EINVAL with a text. `pool` owns what it makes.
+int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed, struct pool *pool,
+                        struct datagen_field *out, struct err *err);
+
+// Fill rows 0 .. count-1 of `column` with the values of row numbers first, first + step, ...
+// Text goes to `scratch`.
+void datagen_field_fill(const struct datagen_field *field, uint64_t first, uint64_t step,
+                        uint32_t count, int64_t now_ms, struct pool *scratch,
+                        struct column *column);
+
+// How many rows the field can give: INT64_MAX, or the length of its sequence.
+int64_t datagen_field_rows(const struct datagen_field *field);
+
+#endif

@@ -1,0 +1,457 @@
+// file_source.c: the filesystem connector as a source: files of JSON lines or CSV.
+//
+// Private: the window, the reader, where the next poll begins. In the arena: the list of files and,
+// for each, the offset of the next row. One file is read by all subtasks together when a line's end
+// is always a row's end: subtask s of p takes the chunks s, s + p, s + 2p ... of 1 MiB, and the lines
+// that begin in a chunk are the chunk's. Several files are given out by the hash of their paths.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+#include "core/format/reader.h"
+#include "stages/runtime/operator.h"
+#include "stages/runtime/schema.h"
+#include "stages/source/file_list.h"
+#include "stages/source/file_positions.h"
+#include "stages/source/file_window.h"
+
+enum {
+    CHUNK_BYTES = 1 << 20,
+    WINDOW_BYTES = CHUNK_BYTES + (64 << 10),
+    REPORTED_BYTES = 64 << 10, // of a bad row
+    IDLE_RETRY_MS = 200,
+};
+
+struct file_options {
+    const char *path;
+    int64_t monitor_ms; // 0: read what is there at the start, then end
+    bool line_is_row;   // no row holds a line's end, so a file can be cut at any line
+    struct format_options format;
+};
+
+struct file_source {
+    struct source base; // must be first
+    struct file_options options;
+    struct file_positions files;
+    struct reader *reader;
+    struct file_window window;
+    struct reader_result result; // of the last poll
+    struct bad_row bad_rows[READER_BAD_ROWS];
+    bool in_chunks;        // one file, shared by the subtasks
+    int current;           // index of the open file, -1: none
+    int fd;                // of it, -1: none
+    uint64_t at;           // private: where the next poll begins
+    uint64_t chunk;        // in_chunks: the chunk that `at` belongs to
+    uint64_t polled_from;  // file offset of the bytes of the last poll
+    uint32_t polled_rows;  // rows of the last poll
+    bool polled_skipping;  // the last poll ended in the middle of an overlong row
+    bool skip_to_line;     // begin by skipping the rest of an overlong row
+    bool chunk_is_new;     // `at` is a chunk's first byte: its first line must be found
+    int64_t next_list_ms;  // when to look for new files
+};
+
+// --- options ---
+
+static int parse_format(const struct plan_table *table, struct format_options *out, struct err *err)
+{
+    const char *keys[64], *values[64];
+    int count = 0;
+    if (table->option_count > (int)ARRAY_SIZE(keys))
+        return err_set(err, -EINVAL, "table %s has more than %zu options", table->name,
+                       ARRAY_SIZE(keys));
+    for (; count < table->option_count; count++) {
+        keys[count] = table->options[count].key;
+        values[count] = table->options[count].value;
+    }
+    int rc = format_options_parse(keys, values, count, out, err);
+    return rc < 0 ? err_prefix(err, rc, "table %s", table->name) : 0;
+}
+
+static int parse_options(const struct plan_table *table, struct file_options *out, struct err *err)
+{
+    const char *monitor = table_option(table, "source.monitor-interval", NULL);
+    *out = (struct file_options){.path = table_option(table, "path", NULL)};
+    if (!out->path || !*out->path)
+        return err_set(err, -EINVAL,
+                       "table %s: the filesystem connector needs 'path': a file, a folder or a glob",
+                       table->name);
+    int rc = monitor ? plan_duration_ms(monitor, &out->monitor_ms, err) : 0;
+    if (rc < 0)
+        return err_prefix(err, rc, "table %s: option 'source.monitor-interval'", table->name);
+    rc = parse_format(table, &out->format, err);
+    if (rc < 0)
+        return rc;
+    const char *lines = table_option(table, "source.line-is-row", "false");
+    out->line_is_row = out->format.kind == FORMAT_JSON || out->format.csv_quote < 0 ||
+                       strcmp(lines, "true") == 0;
+    return 0;
+}
+
+static int file_source_check(const struct plan_table *table, struct err *err)
+{
+    struct file_options options;
+    struct file_list list;
+    struct reader *reader;
+    int rc = parse_options(table, &options, err);
+    if (rc < 0)
+        return rc;
+    rc = reader_create(&options.format, &table->physical, table->needed, &reader, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "table %s", table->name);
+    reader_free(reader);
+    rc = file_list_make(options.path, &list, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "table %s, 'path' = '%s'", table->name, options.path);
+    bool is_empty = list.count == 0;
+    file_list_fini(&list);
+    if (is_empty && options.monitor_ms == 0)
+        return err_set(err, -ENOENT,
+                       "table %s: no file matches 'path' = '%s' (set 'source.monitor-interval' to "
+                       "wait for files)",
+                       table->name, options.path);
+    return 0;
+}
+
+// --- files ---
+
+static bool is_mine(const struct file_source *f, const char *path)
+{
+    const struct op_context *context = &f->base.context;
+    uint64_t subtasks = (uint64_t)context->stage->parallelism;
+    return hash_bytes(path, strlen(path)) % subtasks == (uint64_t)context->subtask;
+}
+
+// Put files that are new into the arena. Returns how many, or -errno.
+static int find_files(struct file_source *f, struct err *err)
+{
+    struct file_list list;
+    int added = 0, rc = file_list_make(f->options.path, &list, err);
+    if (rc < 0)
+        return rc;
+    bool first = f->files.count == 0;
+    bool shared = first && list.count == 1 && f->options.line_is_row && f->options.monitor_ms == 0;
+    for (int i = 0; i < list.count && rc >= 0; i++) {
+        if (!shared && !is_mine(f, list.paths[i]))
+            continue;
+        rc = file_positions_add(&f->files, list.paths[i]);
+        if (rc > 0 && shared) // chunk 0 is subtask 0's
+            file_positions_set(&f->files, 0,
+                               (struct file_position){
+                                   .offset = (uint64_t)f->base.context.subtask * CHUNK_BYTES,
+                                   .chunk = (uint64_t)f->base.context.subtask << 1,
+                               });
+        added += rc > 0;
+    }
+    file_list_fini(&list);
+    return rc < 0 ? err_set(err, rc, "no room in the task's memory for the list of files") : added;
+}
+
+// Whether one file is shared must not depend on what lies in the folder after a restart: the root
+// keeps it.
+static int open_positions(struct file_source *f, struct err *err)
+{
+    const struct op_context *context = &f->base.context;
+    uint64_t flag_at;
+    int rc = file_positions_open(&f->files, context->arena, (uint32_t)context->op->id);
+    if (rc == 0)
+        rc = arena_root(context->arena, (uint32_t)context->op->id + 128, 16, &flag_at);
+    if (rc < 0)
+        return err_set(err, rc, "no room in the task's memory for the positions of files");
+    if (arena_word(context->arena, flag_at) == 0) { // 1: listed; the second word: in chunks
+        struct file_list list;
+        rc = file_list_make(f->options.path, &list, err);
+        if (rc < 0)
+            return rc;
+        bool in_chunks = context->stage->parallelism > 1 && list.count == 1 &&
+                         f->options.line_is_row && f->options.monitor_ms == 0;
+        file_list_fini(&list);
+        rc = find_files(f, err);
+        if (rc < 0)
+            return rc;
+        arena_store8(context->arena, flag_at, 1);
+        arena_store8(context->arena, flag_at + 8, in_chunks);
+    }
+    f->in_chunks = arena_word(context->arena, flag_at + 8) != 0;
+    return 0;
+}
+
+static void close_current(struct file_source *f)
+{
+    if (f->fd >= 0)
+        f->base.context.env->close(f->base.context.env, f->fd);
+    f->fd = -1;
+    f->current = -1;
+    file_window_set(&f->window, -1);
+}
+
+// Private view := the arena's position of file `index`.
+static void load_position(struct file_source *f, int index)
+{
+    struct file_position position = file_positions_get(&f->files, index);
+    f->at = position.offset;
+    f->chunk = position.chunk >> 1;
+    f->skip_to_line = position.chunk & 1;
+    f->chunk_is_new = f->in_chunks && f->chunk > 0 && f->at == f->chunk * CHUNK_BYTES;
+    reader_reset(f->reader);
+}
+
+static int open_file(struct file_source *f, int index, struct err *err)
+{
+    struct env *env = f->base.context.env;
+    const char *path = f->files.entries[index].path;
+    close_current(f);
+    int fd = env->open(env, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, fd, "cannot open %s: %s", path, strerror(-fd));
+    f->fd = fd;
+    f->current = index;
+    file_window_set(&f->window, fd);
+    load_position(f, index);
+    return 0;
+}
+
+static int64_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) < 0 ? -1 : (int64_t)st.st_size;
+}
+
+// Open the next file that has something to read. 1 opened, 0 none, or -errno.
+static int next_file(struct file_source *f, struct err *err)
+{
+    for (int i = 0; i < f->files.count; i++) {
+        struct file_entry *entry = &f->files.entries[i];
+        if (entry->done_at >= 0 && (f->options.monitor_ms == 0 || size_of(entry->path) <= entry->done_at))
+            continue;
+        int rc = open_file(f, i, err);
+        return rc < 0 ? rc : 1;
+    }
+    return 0;
+}
+
+// --- reading ---
+
+// Look for the first line's end at or behind `from`, reading on as needed. *found is the offset after
+// it. 1 found, 0 end of the file, or -errno. Moves the window.
+static int find_line_end(struct file_source *f, uint64_t from, uint64_t *found)
+{
+    for (;;) {
+        size_t len;
+        const char *bytes = file_window_at(&f->window, from, &len);
+        const char *newline = len ? memchr(bytes, '\n', len) : NULL;
+        if (newline) {
+            *found = from + (uint64_t)(newline - bytes) + 1;
+            return 1;
+        }
+        from += len;
+        int64_t n = file_window_fill(&f->window, from);
+        if (n <= 0)
+            return (int)n;
+    }
+}
+
+// Go to where the private position may be parsed: the first line of a new chunk, the end of a row
+// that is being skipped. 1 ready, 0 end of the file, or -errno.
+static int settle(struct file_source *f)
+{
+    if (f->skip_to_line) {
+        int rc = find_line_end(f, f->at, &f->at);
+        if (rc <= 0)
+            return rc;
+        f->skip_to_line = false;
+    }
+    while (f->in_chunks && (f->chunk_is_new || f->at >= (f->chunk + 1) * CHUNK_BYTES)) {
+        if (!f->chunk_is_new) {
+            f->chunk += (uint64_t)f->base.context.stage->parallelism;
+            f->chunk_is_new = true;
+        }
+        int rc = find_line_end(f, f->chunk * CHUNK_BYTES - 1, &f->at);
+        if (rc <= 0)
+            return rc;
+        f->chunk_is_new = false;
+    }
+    return 1;
+}
+
+// How many of the window's `len` bytes from `at` may be parsed: in chunks, up to the end of the last
+// line that begins in the chunk. *complete: what follows is not ours.
+static size_t limit_to_chunk(const struct file_source *f, const char *bytes, size_t len)
+{
+    uint64_t end = (f->chunk + 1) * CHUNK_BYTES;
+    if (!f->in_chunks || f->at + len < end)
+        return len;
+    size_t from = (size_t)(end - 1 - f->at);
+    const char *newline = memchr(bytes + from, '\n', len - from);
+    return newline ? (size_t)(newline - bytes) + 1 : len;
+}
+
+static void take_bad_rows(struct file_source *f, const char *bytes)
+{
+    for (uint32_t i = 0; i < f->result.bad_row_count; i++) {
+        const struct reader_bad_row *bad = &f->result.bad_rows[i];
+        uint64_t len = bad->length < REPORTED_BYTES ? bad->length : REPORTED_BYTES;
+        f->bad_rows[i] = (struct bad_row){
+            .rows_before = bad->rows_before,
+            .position = f->at + bad->offset,
+            .source = f->files.entries[f->current].path,
+            .reason = bad->reason,
+            .row = slice_make(bytes + bad->offset, len),
+        };
+    }
+    f->base.bad_rows = f->bad_rows;
+    f->base.bad_row_count = (int)f->result.bad_row_count;
+}
+
+// Parse from the open file. 1: something was consumed; 0: the file has no more for now; -errno.
+static int parse_some(struct file_source *f, struct batch *batch)
+{
+    bool is_last = false; // the window ends where the file does
+    for (;;) {
+        int rc = settle(f);
+        if (rc <= 0)
+            return rc;
+        size_t len;
+        const char *bytes = file_window_at(&f->window, f->at, &len);
+        size_t usable = limit_to_chunk(f, bytes, len);
+        bool ends = is_last && usable == len && f->options.monitor_ms == 0;
+        if (usable > 0) {
+            reader_parse(f->reader, bytes, usable, ends, &f->result, batch);
+            if (f->result.consumed > 0) {
+                take_bad_rows(f, bytes);
+                f->polled_from = f->at;
+                f->polled_rows = batch->count;
+                f->at += f->result.consumed;
+                f->polled_skipping = reader_is_skipping(f->reader);
+                return 1;
+            }
+        }
+        if (is_last)
+            return 0;
+        int64_t n = file_window_fill(&f->window, f->at);
+        if (n < 0)
+            return (int)n;
+        is_last = n == 0;
+    }
+}
+
+static int look_for_files(struct file_source *f, int64_t now_ms, struct err *err)
+{
+    if (f->options.monitor_ms == 0 || now_ms < f->next_list_ms)
+        return 0;
+    // The list goes into the arena with the next commit; after an abort it is simply made again.
+    f->next_list_ms = now_ms + f->options.monitor_ms;
+    int rc = find_files(f, err);
+    return rc < 0 ? rc : 0;
+}
+
+static int file_source_poll(struct source *source, struct batch *batch, uint32_t max_rows,
+                            enum source_status *status, int64_t *retry_ms, struct err *err)
+{
+    struct file_source *f = (struct file_source *)source;
+    int64_t now_ms = source->context.env->realtime_ms(source->context.env);
+    source->bad_row_count = 0;
+    batch->count = 0;
+    batch->has_kinds = false;
+    reader_set_max_rows(f->reader, max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS);
+    int rc = look_for_files(f, now_ms, err);
+    while (rc >= 0) {
+        if (f->current < 0) {
+            rc = next_file(f, err);
+            if (rc == 0) {
+                bool follows = f->options.monitor_ms > 0;
+                *status = follows ? SOURCE_IDLE : SOURCE_END;
+                *retry_ms = f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms
+                                                                     : now_ms + IDLE_RETRY_MS;
+            }
+            if (rc <= 0)
+                return rc;
+        }
+        rc = parse_some(f, batch);
+        if (rc > 0) {
+            *status = SOURCE_ROWS;
+            return 0;
+        }
+        if (rc < 0)
+            return err_set(err, rc, "cannot read %s: %s", f->files.entries[f->current].path,
+                           strerror(-rc));
+        f->files.entries[f->current].done_at = (int64_t)(f->window.offset + f->window.len);
+        close_current(f);
+    }
+    return rc;
+}
+
+static int file_source_advance(struct source *source, uint32_t rows)
+{
+    struct file_source *f = (struct file_source *)source;
+    struct file_position position = {.chunk = f->chunk << 1};
+    CHECK(f->current >= 0);
+    if (f->polled_from + f->result.consumed == f->at && rows == f->polled_rows)
+        position.offset = f->at;
+    else
+        position.offset = f->polled_from + (rows ? f->result.row_end[rows - 1] : 0);
+    if (position.offset == f->at && f->polled_skipping)
+        position.chunk |= 1;
+    file_positions_set(&f->files, f->current, position);
+    return 0;
+}
+
+static void file_source_reset(struct source *source)
+{
+    struct file_source *f = (struct file_source *)source;
+    file_positions_reload(&f->files);
+    f->next_list_ms = 0;
+    for (int i = 0; i < f->files.count; i++)
+        f->files.entries[i].done_at = -1;
+    if (f->current >= 0 && f->current < f->files.count)
+        load_position(f, f->current);
+    else
+        close_current(f);
+}
+
+static void file_source_close(struct source *source)
+{
+    struct file_source *f = (struct file_source *)source;
+    if (f->window.env)
+        close_current(f);
+    file_window_fini(&f->window);
+    file_positions_close(&f->files);
+    reader_free(f->reader);
+    free(f);
+}
+
+static int file_source_open(const struct op_context *context, struct source **out, struct err *err)
+{
+    const struct plan_table *table = context->op->table;
+    struct file_source *f = calloc(1, sizeof *f);
+    CHECK(f && context->op->kind == OP_SOURCE);
+    f->base = (struct source){.class = &file_source_class, .context = *context};
+    f->fd = -1;
+    f->current = -1;
+    int rc = parse_options(table, &f->options, err);
+    if (rc == 0)
+        rc = reader_create(&f->options.format, &table->physical, table->needed, &f->reader, err);
+    if (rc == 0)
+        rc = open_positions(f, err);
+    if (rc < 0) {
+        err_prefix(err, rc, "table %s", table->name);
+        file_source_close(&f->base);
+        return rc;
+    }
+    file_window_init(&f->window, context->env, WINDOW_BYTES);
+    *out = &f->base;
+    return 0;
+}
+
+const struct source_class file_source_class = {
+    .name = "filesystem",
+    .check = file_source_check,
+    .open = file_source_open,
+    .poll = file_source_poll,
+    .advance = file_source_advance,
+    .reset = file_source_reset,
+    .close = file_source_close,
+};
