@@ -18,7 +18,7 @@ struct calc {
     uint16_t keep[BATCH_ROWS];
 };
 
-static int calc_open(const struct op_context *context, struct operator **out, struct err *err)
+static int calc_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     (void)err;
     struct calc *calc = calloc(1, sizeof *calc);
@@ -32,7 +32,7 @@ static int calc_open(const struct op_context *context, struct operator **out, st
     return 0;
 }
 
-static void calc_close(struct operator *op)
+static void calc_close(struct operator* op)
 {
     struct calc *calc = (struct calc *)op;
     calculation_free(calc->calculation);
@@ -61,7 +61,7 @@ static void drop_bad_rows(struct calc *calc, struct batch *batch,
     batch_compact(batch, calc->keep, kept);
 }
 
-static int calc_push(struct operator *op, struct batch *batch)
+static int calc_push(struct operator* op, struct batch *batch)
 {
     struct calc *calc = (struct calc *)op;
     struct calculation_result result;
@@ -75,13 +75,13 @@ static int calc_push(struct operator *op, struct batch *batch)
     return operator_push(op->context.next, &result.batch);
 }
 
-static int calc_watermark(struct operator *op, int64_t watermark_ms)
+static int calc_watermark(struct operator* op, int64_t watermark_ms)
 {
     ((struct calc *)op)->watermark_ms = watermark_ms;
     return operator_watermark(op->context.next, watermark_ms);
 }
 
-static void calc_reset(struct operator *op)
+static void calc_reset(struct operator* op)
 {
     (void)op; // nothing of state is cached; the watermark seen is only a hint for CURRENT_WATERMARK
 }

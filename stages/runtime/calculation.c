@@ -1,8 +1,8 @@
 // calculation.c: compiled filter and expressions of one OP_CALC.
 //
-// Result columns are borrowed: from the input batch (a bare column) or from the compiled program. Two
-// result columns never share slots, because an operator further on may compact them in place; the
-// second use of one column is copied.
+// Result columns are borrowed: from the input batch (a bare column) or from the compiled program.
+// Two result columns never share slots, because an operator further on may compact them in place;
+// the second use of one column is copied.
 #include "stages/runtime/calculation.h"
 
 #include <stdio.h>
@@ -16,9 +16,9 @@ struct calculation {
     const struct op *op;
     struct expr_program *filter; // NULL: keep all
     struct expr_program **programs;
-    int count;               // programs, and columns of the result
-    struct column *columns;  // headers of the result
-    struct column *copies;   // own slots, made when a column is used twice
+    int count;              // programs, and columns of the result
+    struct column *columns; // headers of the result
+    struct column *copies;  // own slots, made when a column is used twice
     struct pool scratch;
     struct expr_context context;
     uint8_t fate[BATCH_ROWS];

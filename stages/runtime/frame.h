@@ -24,8 +24,8 @@
 enum frame_type {
     FRAME_DATA = 1,
     FRAME_WATERMARK = 2,
-    FRAME_IDLE = 3,    // no watermark will come until the next frame: do not wait for this channel
-    FRAME_END = 4,     // nothing comes ever again
+    FRAME_IDLE = 3, // no watermark will come until the next frame: do not wait for this channel
+    FRAME_END = 4,  // nothing comes ever again
     FRAME_BARRIER = 5,
 };
 

@@ -29,8 +29,9 @@ int txfile_open(struct txfile *file, struct env *env, struct arena *arena, uint6
         rc = env->ftruncate(env, fd, (off_t)length);
     if (rc < 0) {
         env->close(env, fd);
-        return rc == -EBADMSG ? rc : err_set(err, rc, "cannot cut %s to its committed length: %s",
-                                             path, strerror(-rc));
+        return rc == -EBADMSG ? rc
+                              : err_set(err, rc, "cannot cut %s to its committed length: %s", path,
+                                        strerror(-rc));
     }
     file->fd = fd;
     return 0;

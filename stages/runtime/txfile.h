@@ -15,10 +15,10 @@
 struct txfile {
     struct env *env;
     struct arena *arena;
-    uint64_t length_at;  // offset in the arena of the committed length
-    uint64_t written;    // bytes of the open transaction that are in the file already
-    struct buf buffer;   // bytes of the open transaction that are not
-    int fd;              // -1: not open
+    uint64_t length_at; // offset in the arena of the committed length
+    uint64_t written;   // bytes of the open transaction that are in the file already
+    struct buf buffer;  // bytes of the open transaction that are not
+    int fd;             // -1: not open
 };
 
 // Open or create `path` and cut it to the committed length. `length_at` is a word in the arena.

@@ -5,35 +5,35 @@
 #include "core/base/check.h"
 #include "stages/runtime/operator.h"
 
-static int blackhole_open(const struct op_context *context, struct operator **out, struct err *err)
+static int blackhole_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     (void)err;
-    struct operator *op = calloc(1, sizeof *op);
+    struct operator* op = calloc(1, sizeof *op);
     CHECK(op && !context->next);
     *op = (struct operator){.class = &blackhole_class, .context = *context};
     *out = op;
     return 0;
 }
 
-static int blackhole_push(struct operator *op, struct batch *batch)
+static int blackhole_push(struct operator* op, struct batch *batch)
 {
     *op->context.rows_out += batch->count;
     return 0;
 }
 
-static int blackhole_watermark(struct operator *op, int64_t watermark_ms)
+static int blackhole_watermark(struct operator* op, int64_t watermark_ms)
 {
     (void)op;
     (void)watermark_ms;
     return 0;
 }
 
-static void blackhole_reset(struct operator *op)
+static void blackhole_reset(struct operator* op)
 {
     (void)op;
 }
 
-static void blackhole_close(struct operator *op)
+static void blackhole_close(struct operator* op)
 {
     free(op);
 }

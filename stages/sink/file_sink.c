@@ -1,10 +1,10 @@
 // file_sink.c: the filesystem connector as a sink: part files, each row exactly once.
 //
-// Task t writes `.part-t-n.inprogress` with a transactional file (runtime/txfile.h). When it is large
-// enough, or at the end of input, the transaction notes "part n is finished" and goes on to n + 1;
-// after the commit the file is made durable and renamed to `part-t-n`; a later commit clears the
-// note. A kill anywhere is harmless: the next process finds the note and renames again, or finds that
-// it is done.
+// Task t writes `.part-t-n.inprogress` with a transactional file (runtime/txfile.h). When it is
+// large enough, or at the end of input, the transaction notes "part n is finished" and goes on to n
+// + 1; after the commit the file is made durable and renamed to `part-t-n`; a later commit clears
+// the note. A kill anywhere is harmless: the next process finds the note and renames again, or
+// finds that it is done.
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,11 +24,11 @@ enum { PART_PATH_BYTES = 4096 };
 
 #define ROLL_DEFAULT_BYTES (UINT64_C(128) << 20)
 
-struct sink_state { // in the arena
-    uint64_t length;       // committed bytes of the part in progress
-    uint64_t part;         // its number
-    uint64_t finished;     // 1 + number of a part whose rename is due; 0: none
-    uint64_t is_known;     // the numbers have been laid behind what the folder held at the start
+struct sink_state {    // in the arena
+    uint64_t length;   // committed bytes of the part in progress
+    uint64_t part;     // its number
+    uint64_t finished; // 1 + number of a part whose rename is due; 0: none
+    uint64_t is_known; // the numbers have been laid behind what the folder held at the start
 };
 
 struct file_sink {
@@ -57,7 +57,8 @@ static void part_paths(const struct file_sink *sink, uint64_t part, char *hidden
 {
     unsigned long long n = part;
     if (hidden)
-        snprintf(hidden, PART_PATH_BYTES, "%s/.part-%d-%llu.inprogress", sink->folder, sink->task, n);
+        snprintf(hidden, PART_PATH_BYTES, "%s/.part-%d-%llu.inprogress", sink->folder, sink->task,
+                 n);
     if (visible)
         snprintf(visible, PART_PATH_BYTES, "%s/part-%d-%llu", sink->folder, sink->task, n);
 }
@@ -70,9 +71,8 @@ static int parse_bytes(const char *text, uint64_t *out)
     static const struct {
         const char *unit;
         unsigned shift;
-    } units[] = {{"", 0},    {"b", 0},   {"k", 10},   {"kb", 10},  {"m", 20},
-                 {"mb", 20}, {"g", 30},  {"gb", 30},  {"kib", 10}, {"mib", 20},
-                 {"gib", 30}};
+    } units[] = {{"", 0},   {"b", 0},   {"k", 10},   {"kb", 10},  {"m", 20},  {"mb", 20},
+                 {"g", 30}, {"gb", 30}, {"kib", 10}, {"mib", 20}, {"gib", 30}};
     char *end;
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
@@ -107,9 +107,9 @@ static int parse_options(struct file_sink *sink, const struct plan_table *table,
         sink->folder += strlen("file://");
     sink->roll_bytes = ROLL_DEFAULT_BYTES;
     if (roll && parse_bytes(roll, &sink->roll_bytes) < 0)
-        return err_set(err, -EINVAL,
-                       "option 'sink.rolling-policy.file-size' = '%s' is not a size such as '128MB'",
-                       roll);
+        return err_set(
+            err, -EINVAL,
+            "option 'sink.rolling-policy.file-size' = '%s' is not a size such as '128MB'", roll);
     int rc = format_options_parse(keys, values, table->option_count, &format, err);
     if (rc < 0)
         return rc;
@@ -209,7 +209,7 @@ static int publish_finished(struct file_sink *sink)
 
 // --- the operator ---
 
-static void file_sink_close(struct operator *op)
+static void file_sink_close(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     close_part(sink);
@@ -240,7 +240,7 @@ static int open_state(struct file_sink *sink, struct err *err)
     return open_part(sink, err);
 }
 
-static int file_sink_open(const struct op_context *context, struct operator **out, struct err *err)
+static int file_sink_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     struct file_sink *sink = calloc(1, sizeof *sink);
     CHECK(sink && !context->next);
@@ -260,7 +260,7 @@ static int file_sink_open(const struct op_context *context, struct operator **ou
     return 0;
 }
 
-static int file_sink_push(struct operator *op, struct batch *batch)
+static int file_sink_push(struct operator* op, struct batch *batch)
 {
     struct file_sink *sink = (struct file_sink *)op;
     struct err err;
@@ -276,14 +276,14 @@ static int file_sink_push(struct operator *op, struct batch *batch)
     return txfile_appended(&sink->file);
 }
 
-static int file_sink_watermark(struct operator *op, int64_t watermark_ms)
+static int file_sink_watermark(struct operator* op, int64_t watermark_ms)
 {
     (void)op;
     (void)watermark_ms;
     return 0;
 }
 
-static int file_sink_before_commit(struct operator *op)
+static int file_sink_before_commit(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     if (!sink->is_open)
@@ -294,7 +294,7 @@ static int file_sink_before_commit(struct operator *op)
     return rc;
 }
 
-static void file_sink_after_commit(struct operator *op)
+static void file_sink_after_commit(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     int rc = publish_finished(sink);
@@ -303,7 +303,7 @@ static void file_sink_after_commit(struct operator *op)
 }
 
 // All input is committed. The rest becomes a part; an empty one disappears.
-static int file_sink_finish(struct operator *op, struct err *err)
+static int file_sink_finish(struct operator* op, struct err *err)
 {
     struct file_sink *sink = (struct file_sink *)op;
     char hidden[PART_PATH_BYTES];
@@ -321,7 +321,7 @@ static int file_sink_finish(struct operator *op, struct err *err)
     return 0;
 }
 
-static void file_sink_reset(struct operator *op)
+static void file_sink_reset(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     if (sink->is_open)

@@ -1,9 +1,9 @@
 // print.c: the print connector: one row a line on stdout (or stderr).
 //
-// Lines are formatted during the transaction, put into the arena as one block before its commit, and
-// written after it. A kill between that write and the commit that clears the block makes the next
-// process write the block again: at least once, in that one instant. (A pipe cannot be cut back; use
-// the filesystem connector where each row must come exactly once.)
+// Lines are formatted during the transaction, put into the arena as one block before its commit,
+// and written after it. A kill between that write and the commit that clears the block makes the
+// next process write the block again: at least once, in that one instant. (A pipe cannot be cut
+// back; use the filesystem connector where each row must come exactly once.)
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
 
-struct outbox { // in the arena
+struct outbox {     // in the arena
     uint64_t block; // 0: empty
     uint64_t bytes;
 };
@@ -74,7 +74,7 @@ static void make_prefix(struct print *print)
         snprintf(print->prefix, sizeof print->prefix, "%s", name);
 }
 
-static int print_open(const struct op_context *context, struct operator **out, struct err *err)
+static int print_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     struct print *print = calloc(1, sizeof *print);
     CHECK(print && !context->next);
@@ -95,7 +95,7 @@ static int print_open(const struct op_context *context, struct operator **out, s
     return 0;
 }
 
-static int print_push(struct operator *op, struct batch *batch)
+static int print_push(struct operator* op, struct batch *batch)
 {
     struct print *print = (struct print *)op;
     if (print->failed)
@@ -105,14 +105,14 @@ static int print_push(struct operator *op, struct batch *batch)
     return 0;
 }
 
-static int print_watermark(struct operator *op, int64_t watermark_ms)
+static int print_watermark(struct operator* op, int64_t watermark_ms)
 {
     (void)op;
     (void)watermark_ms;
     return 0;
 }
 
-static int print_before_commit(struct operator *op)
+static int print_before_commit(struct operator* op)
 {
     struct print *print = (struct print *)op;
     struct outbox box = {.bytes = print->text.len};
@@ -127,7 +127,7 @@ static int print_before_commit(struct operator *op)
     return 0;
 }
 
-static void print_after_commit(struct operator *op)
+static void print_after_commit(struct operator* op)
 {
     struct print *print = (struct print *)op;
     int rc = drain_outbox(print);
@@ -135,12 +135,12 @@ static void print_after_commit(struct operator *op)
         print->failed = rc;
 }
 
-static void print_reset(struct operator *op)
+static void print_reset(struct operator* op)
 {
     buf_clear(&((struct print *)op)->text);
 }
 
-static void print_close(struct operator *op)
+static void print_close(struct operator* op)
 {
     buf_fini(&((struct print *)op)->text);
     free(op);

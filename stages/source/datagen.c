@@ -41,7 +41,8 @@ static int option_count(const struct plan_table *table, const char *key, int64_t
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno || end == text || *end || number < 0)
-        return err_set(err, -EINVAL, "table %s: option '%s' = '%s' is not a whole number of 0 or more",
+        return err_set(err, -EINVAL,
+                       "table %s: option '%s' = '%s' is not a whole number of 0 or more",
                        table->name, key, text);
     *value = number;
     return 0;
@@ -50,9 +51,9 @@ static int option_count(const struct plan_table *table, const char *key, int64_t
 // Is "fields.NAME.option" about a column that there is, and an option that there is?
 static int check_field_key(const struct plan_table *table, const char *key, struct err *err)
 {
-    static const char *const known[] = {"kind",   "min",       "max",     "start",  "end",
-                                        "length", "var-len",   "null-rate", "max-past", "jitter",
-                                        "zipf",   "pattern", "rows-per-second"};
+    static const char *const known[] = {
+        "kind",      "min",      "max",    "start", "end",     "length",         "var-len",
+        "null-rate", "max-past", "jitter", "zipf",  "pattern", "rows-per-second"};
     const char *name = key + strlen("fields.");
     const char *dot = strrchr(name, '.');
     if (!dot)

@@ -105,7 +105,8 @@ static int parse_pattern(const struct reader_of_options *o, struct datagen_field
     return 1;
 }
 
-// Vose's alias method: entry i is kept with probability threshold[i] / 2^32, else other[i] is taken.
+// Vose's alias method: entry i is kept with probability threshold[i] / 2^32, else other[i] is
+// taken.
 static void make_alias(struct datagen_field *f, double exponent, struct pool *pool)
 {
     uint32_t n = f->alias_count;
@@ -235,8 +236,8 @@ static int parse_text(const struct reader_of_options *o, struct datagen_field *f
     return parse_pattern(o, f);
 }
 
-int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed, struct pool *pool,
-                        struct datagen_field *out, struct err *err)
+int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed,
+                        struct pool *pool, struct datagen_field *out, struct err *err)
 {
     const struct field *field = &table->physical.fields[column];
     struct reader_of_options o = {table, field->name, pool, err};

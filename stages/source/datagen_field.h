@@ -15,28 +15,28 @@ struct datagen_field {
     const char *name;
     enum datagen_kind kind;
     enum type_kind type;
-    uint64_t salt;           // of this field's random numbers
-    int64_t min, max;        // numbers: inclusive; sequence: start and end
+    uint64_t salt;    // of this field's random numbers
+    int64_t min, max; // numbers: inclusive; sequence: start and end
     double min_double, max_double;
-    uint32_t length;         // of random text, in characters
-    bool var_len;            // random length 1 .. length
-    double null_rate;        // 0 .. 1
-    int64_t max_past_ms;     // timestamps around now
-    bool event_time;         // timestamps that run with the row number
+    uint32_t length;     // of random text, in characters
+    bool var_len;        // random length 1 .. length
+    double null_rate;    // 0 .. 1
+    int64_t max_past_ms; // timestamps around now
+    bool event_time;     // timestamps that run with the row number
     int64_t start_ms;
     double ms_per_row;
-    int64_t jitter_ms;       // out of order by up to so much
-    const char *prefix;      // pattern: prefix, digits, suffix; NULL: none
+    int64_t jitter_ms;  // out of order by up to so much
+    const char *prefix; // pattern: prefix, digits, suffix; NULL: none
     const char *suffix;
-    int digits;              // least width, zero-padded
+    int digits;                // least width, zero-padded
     uint32_t *alias_threshold; // zipf: alias table of alias_count entries (Walker 1977, Vose 1991)
     uint32_t *alias_other;
     uint32_t alias_count;
 };
 
 // Read the options 'fields.NAME.*' of one column. -EINVAL with a text. `pool` owns what it makes.
-int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed, struct pool *pool,
-                        struct datagen_field *out, struct err *err);
+int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed,
+                        struct pool *pool, struct datagen_field *out, struct err *err);
 
 // Fill rows 0 .. count-1 of `column` with the values of row numbers first, first + step, ...
 // Text goes to `scratch`.

@@ -9,7 +9,8 @@ struct file_list {
     int count;
 };
 
-// Regular files that `path` names ("file://" in front is allowed). In folders, names that begin with
+// Regular files that `path` names ("file://" in front is allowed). In folders, names that begin
+// with
 // '.' or '_' are left out, as Flink does. -ENOENT, -EACCES ... with a text; an empty folder or a
 // glob without a match is no error.
 int file_list_make(const char *path, struct file_list *out, struct err *err);

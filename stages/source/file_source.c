@@ -2,8 +2,9 @@
 //
 // Private: the window, the reader, where the next poll begins. In the arena: the list of files and,
 // for each, the offset of the next row. One file is read by all subtasks together when a line's end
-// is always a row's end: subtask s of p takes the chunks s, s + p, s + 2p ... of 1 MiB, and the lines
-// that begin in a chunk are the chunk's. Several files are given out by the hash of their paths.
+// is always a row's end: subtask s of p takes the chunks s, s + p, s + 2p ... of 1 MiB, and the
+// lines that begin in a chunk are the chunk's. Several files are given out by the hash of their
+// paths.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -41,17 +42,17 @@ struct file_source {
     struct file_window window;
     struct reader_result result; // of the last poll
     struct bad_row bad_rows[READER_BAD_ROWS];
-    bool in_chunks;        // one file, shared by the subtasks
-    int current;           // index of the open file, -1: none
-    int fd;                // of it, -1: none
-    uint64_t at;           // private: where the next poll begins
-    uint64_t chunk;        // in_chunks: the chunk that `at` belongs to
-    uint64_t polled_from;  // file offset of the bytes of the last poll
-    uint32_t polled_rows;  // rows of the last poll
-    bool polled_skipping;  // the last poll ended in the middle of an overlong row
-    bool skip_to_line;     // begin by skipping the rest of an overlong row
-    bool chunk_is_new;     // `at` is a chunk's first byte: its first line must be found
-    int64_t next_list_ms;  // when to look for new files
+    bool in_chunks;       // one file, shared by the subtasks
+    int current;          // index of the open file, -1: none
+    int fd;               // of it, -1: none
+    uint64_t at;          // private: where the next poll begins
+    uint64_t chunk;       // in_chunks: the chunk that `at` belongs to
+    uint64_t polled_from; // file offset of the bytes of the last poll
+    uint32_t polled_rows; // rows of the last poll
+    bool polled_skipping; // the last poll ended in the middle of an overlong row
+    bool skip_to_line;    // begin by skipping the rest of an overlong row
+    bool chunk_is_new;    // `at` is a chunk's first byte: its first line must be found
+    int64_t next_list_ms; // when to look for new files
 };
 
 // --- options ---
@@ -76,9 +77,10 @@ static int parse_options(const struct plan_table *table, struct file_options *ou
     const char *monitor = table_option(table, "source.monitor-interval", NULL);
     *out = (struct file_options){.path = table_option(table, "path", NULL)};
     if (!out->path || !*out->path)
-        return err_set(err, -EINVAL,
-                       "table %s: the filesystem connector needs 'path': a file, a folder or a glob",
-                       table->name);
+        return err_set(
+            err, -EINVAL,
+            "table %s: the filesystem connector needs 'path': a file, a folder or a glob",
+            table->name);
     int rc = monitor ? plan_duration_ms(monitor, &out->monitor_ms, err) : 0;
     if (rc < 0)
         return err_prefix(err, rc, "table %s: option 'source.monitor-interval'", table->name);
@@ -86,8 +88,8 @@ static int parse_options(const struct plan_table *table, struct file_options *ou
     if (rc < 0)
         return rc;
     const char *lines = table_option(table, "source.line-is-row", "false");
-    out->line_is_row = out->format.kind == FORMAT_JSON || out->format.csv_quote < 0 ||
-                       strcmp(lines, "true") == 0;
+    out->line_is_row =
+        out->format.kind == FORMAT_JSON || out->format.csv_quote < 0 || strcmp(lines, "true") == 0;
     return 0;
 }
 
@@ -225,7 +227,8 @@ static int next_file(struct file_source *f, struct err *err)
 {
     for (int i = 0; i < f->files.count; i++) {
         struct file_entry *entry = &f->files.entries[i];
-        if (entry->done_at >= 0 && (f->options.monitor_ms == 0 || size_of(entry->path) <= entry->done_at))
+        if (entry->done_at >= 0 &&
+            (f->options.monitor_ms == 0 || size_of(entry->path) <= entry->done_at))
             continue;
         int rc = open_file(f, i, err);
         return rc < 0 ? rc : 1;
@@ -235,8 +238,8 @@ static int next_file(struct file_source *f, struct err *err)
 
 // --- reading ---
 
-// Look for the first line's end at or behind `from`, reading on as needed. *found is the offset after
-// it. 1 found, 0 end of the file, or -errno. Moves the window.
+// Look for the first line's end at or behind `from`, reading on as needed. *found is the offset
+// after it. 1 found, 0 end of the file, or -errno. Moves the window.
 static int find_line_end(struct file_source *f, uint64_t from, uint64_t *found)
 {
     for (;;) {
@@ -277,8 +280,8 @@ static int settle(struct file_source *f)
     return 1;
 }
 
-// How many of the window's `len` bytes from `at` may be parsed: in chunks, up to the end of the last
-// line that begins in the chunk. *complete: what follows is not ours.
+// How many of the window's `len` bytes from `at` may be parsed: in chunks, up to the end of the
+// last line that begins in the chunk. *complete: what follows is not ours.
 static size_t limit_to_chunk(const struct file_source *f, const char *bytes, size_t len)
 {
     uint64_t end = (f->chunk + 1) * CHUNK_BYTES;

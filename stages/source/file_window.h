@@ -11,8 +11,8 @@
 
 struct file_window {
     struct env *env;
-    int fd;          // borrowed; -1: none
-    char *data;      // owned
+    int fd;     // borrowed; -1: none
+    char *data; // owned
     size_t capacity;
     size_t len;      // bytes in data
     uint64_t offset; // of data[0] in the file
