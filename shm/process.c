@@ -1,0 +1,102 @@
+// process.c: pids with their start times, from /proc.
+#include "shm/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STAT_BYTES = 1024, FIELDS_BEFORE_START = 19 }; // after the state letter, field 3
+
+// State letter and start time from /proc/<pid>/stat. The command in it may hold anything but ends
+// at the last ')'. False: no such process.
+static bool stat_read(pid_t pid, char *state, uint64_t *start_time)
+{
+    char path[64], text[STAT_BYTES];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t len = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (len <= 0)
+        return false;
+    text[len] = 0;
+    const char *p = strrchr(text, ')');
+    if (!p || p[1] != ' ')
+        return false;
+    p += 2;
+    *state = *p;
+    for (int i = 0; i < FIELDS_BEFORE_START; i++) {
+        p = strchr(p, ' ');
+        if (!p)
+            return false;
+        p++;
+    }
+    *start_time = strtoull(p, NULL, 10);
+    return true;
+}
+
+struct process_id process_self(void)
+{
+    pid_t pid = getpid();
+    return (struct process_id){.pid = pid, .start_time = process_start_time(pid)};
+}
+
+uint64_t process_start_time(pid_t pid)
+{
+    char state;
+    uint64_t start_time;
+    return pid > 0 && stat_read(pid, &state, &start_time) ? start_time : 0;
+}
+
+bool process_alive(struct process_id id)
+{
+    char state;
+    uint64_t start_time;
+    if (id.pid <= 0 || !stat_read(id.pid, &state, &start_time))
+        return false;
+    return start_time == id.start_time && state != 'Z' && state != 'X';
+}
+
+int process_open(struct process_id id)
+{
+    if (id.pid <= 0)
+        return -ESRCH;
+    int fd = (int)syscall(SYS_pidfd_open, id.pid, 0);
+    if (fd < 0)
+        return -errno;
+    // The pidfd holds on to whoever has the pid now: only then is the comparison final.
+    if (process_start_time(id.pid) != id.start_time) {
+        close(fd);
+        return -ESRCH;
+    }
+    return fd;
+}
+
+int process_kill(struct process_id id, int timeout_ms)
+{
+    if (!process_alive(id))
+        return -ESRCH;
+    int fd = process_open(id);
+    if (fd < 0)
+        return fd;
+    int status = 0;
+    if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0) {
+        status = -errno;
+    } else {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        int n;
+        do {
+            n = poll(&poll_fd, 1, timeout_ms);
+        } while (n < 0 && errno == EINTR);
+        status = n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+    }
+    close(fd);
+    return status;
+}

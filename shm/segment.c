@@ -1,0 +1,246 @@
+// segment.c: creating, checking, claiming and mapping segments.
+//
+//   R10 header_write -> A10 segment_open   the rest of the header
+//
+// What a crash leaves: a file whose version is 0, or shorter than a header; segment_open answers
+// -ENODATA for both. A claim that was cut short is simply made again.
+#include "shm/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+#include "shm/atomic.h"
+#include "shm/segment_layout.h"
+
+#define REMEDY "; remove the job's folder with `weir clean` and start it anew"
+
+// fallocate on tmpfs undoes its work when a signal comes: small steps always get on.
+static const uint64_t claim_step_bytes = UINT64_C(64) << 20;
+
+static int boot_id_read(char out[40])
+{
+    memset(out, 0, 40);
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t len = read(fd, out, 36);
+    int status = len == 36 ? 0 : len < 0 ? -errno : -EIO;
+    close(fd);
+    return status;
+}
+
+static uint64_t header_checksum(const struct segment_header *header)
+{
+    struct segment_header copy;
+    memcpy(&copy, header, sizeof(copy));
+    copy.version = 0;
+    copy.checksum = 0;
+    return hash_bytes(&copy, sizeof(copy));
+}
+
+static void segment_init(struct segment *out, int fd, const char *name, bool writable)
+{
+    *out = (struct segment){.fd = fd, .writable = writable};
+    snprintf(out->name, sizeof(out->name), "%s", name);
+}
+
+// Everything but the version, then the version.
+static int header_write(struct segment *segment, const struct segment_identity *identity,
+                        struct err *err)
+{
+    CHECK(strlen(identity->kind) < sizeof((struct segment_header){0}.kind));
+    void *page;
+    int status = segment_map(segment, 0, SEGMENT_HEADER_BYTES, true, false, &page, err);
+    if (status)
+        return status;
+    struct segment_header *header = page;
+    header->magic = SEGMENT_MAGIC;
+    header->header_bytes = SEGMENT_HEADER_BYTES;
+    header->layout_hash = identity->layout_hash;
+    header->segment_bytes = segment->bytes;
+    header->job_fingerprint = identity->job_fingerprint;
+    memcpy(header->kind, identity->kind, strlen(identity->kind));
+    status = boot_id_read(header->boot_id);
+    if (status) {
+        err_set(err, status, "cannot read /proc/sys/kernel/random/boot_id: %s", strerror(-status));
+    } else {
+        header->checksum = header_checksum(header);
+        // R10: pairs with A10 in segment_open; publishes the rest of the header
+        atomic_release_u32(&header->version, SEGMENT_VERSION);
+    }
+    segment_unmap(page, SEGMENT_HEADER_BYTES);
+    return status;
+}
+
+int segment_create(int dir_fd, const char *name, const struct segment_identity *identity,
+                   uint64_t bytes, struct segment *out, struct err *err)
+{
+    CHECK(bytes >= SEGMENT_HEADER_BYTES && bytes % SEGMENT_PAGE_BYTES == 0);
+    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot create segment %s: %s", name, strerror(errno));
+    segment_init(out, fd, name, true);
+    out->bytes = bytes;
+    int status = 0;
+    if (ftruncate(fd, (off_t)bytes) < 0)
+        status = err_set(err, -errno, "cannot make segment %s %llu bytes long: %s", name,
+                         (unsigned long long)bytes, strerror(errno));
+    if (!status)
+        status = segment_claim(out, 0, SEGMENT_HEADER_BYTES, err);
+    if (!status)
+        status = header_write(out, identity, err);
+    if (status) {
+        segment_close(out);
+        unlinkat(dir_fd, name, 0);
+    }
+    return status;
+}
+
+// Is this the header that the caller expects? The order goes from "not ours at all" to "of another
+// run", so that the text names the first thing that is wrong.
+static int header_check(const struct segment_header *header, const struct segment *segment,
+                        const struct segment_identity *identity, struct err *err)
+{
+    const char *name = segment->name;
+    char boot_id[40], kind[16] = {0};
+    memcpy(kind, identity->kind, strlen(identity->kind));
+    if (header->magic != SEGMENT_MAGIC)
+        return err_set(err, -EILSEQ, "segment %s is not a segment of weir: wrong magic" REMEDY,
+                       name);
+    if (header->version != SEGMENT_VERSION)
+        return err_set(err, -EILSEQ, "segment %s has format version %u, this weir reads %d" REMEDY,
+                       name, header->version, SEGMENT_VERSION);
+    if (header->checksum != header_checksum(header) || header->header_bytes != SEGMENT_HEADER_BYTES)
+        return err_set(err, -EILSEQ, "segment %s is damaged: header checksum is wrong" REMEDY,
+                       name);
+    if (memcmp(header->kind, kind, sizeof(kind)) != 0)
+        return err_set(err, -EILSEQ, "segment %s is of kind %.15s, not %s" REMEDY, name,
+                       header->kind, kind);
+    if (header->layout_hash != identity->layout_hash)
+        return err_set(err, -EILSEQ,
+                       "segment %s was made by another version of weir: layout "
+                       "%016llx, this one uses %016llx" REMEDY,
+                       name, (unsigned long long)header->layout_hash,
+                       (unsigned long long)identity->layout_hash);
+    if (header->segment_bytes != segment->bytes)
+        return err_set(
+            err, -EILSEQ, "segment %s is damaged: %llu bytes long, its header says %llu" REMEDY,
+            name, (unsigned long long)segment->bytes, (unsigned long long)header->segment_bytes);
+    int status = boot_id_read(boot_id);
+    if (status || memcmp(header->boot_id, boot_id, sizeof(boot_id)) != 0)
+        return err_set(err, -EILSEQ, "segment %s is from before the last boot" REMEDY, name);
+    if (identity->job_fingerprint && header->job_fingerprint != identity->job_fingerprint)
+        return err_set(err, -EILSEQ,
+                       "segment %s belongs to another version of the job: its SQL or "
+                       "options have changed" REMEDY,
+                       name);
+    return 0;
+}
+
+int segment_open(int dir_fd, const char *name, const struct segment_identity *identity,
+                 bool writable, struct segment *out, struct err *err)
+{
+    int fd = openat(dir_fd, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot open segment %s: %s", name, strerror(errno));
+    segment_init(out, fd, name, writable);
+    struct stat st;
+    void *page = NULL;
+    int status = 0;
+    if (fstat(fd, &st) < 0)
+        status = err_set(err, -errno, "cannot look at segment %s: %s", name, strerror(errno));
+    else if (!S_ISREG(st.st_mode) || st.st_size < SEGMENT_HEADER_BYTES)
+        status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
+    out->bytes = status ? 0 : (uint64_t)st.st_size;
+    if (!status)
+        status = segment_map(out, 0, SEGMENT_HEADER_BYTES, false, false, &page, err);
+    if (!status) {
+        const struct segment_header *header = page;
+        // A10: pairs with R10 in header_write; the rest of the header
+        if (!atomic_acquire_u32(&header->version))
+            status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
+        else
+            status = header_check(header, out, identity, err);
+        segment_unmap(page, SEGMENT_HEADER_BYTES);
+    }
+    if (status)
+        segment_close(out);
+    return status;
+}
+
+void segment_close(struct segment *segment)
+{
+    if (segment->fd >= 0)
+        close(segment->fd);
+    segment->fd = -1;
+}
+
+int segment_unlink(int dir_fd, const char *name, struct err *err)
+{
+    if (unlinkat(dir_fd, name, 0) < 0)
+        return err_set(err, -errno, "cannot remove segment %s: %s", name, strerror(errno));
+    return 0;
+}
+
+int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, struct err *err)
+{
+    CHECK(offset <= segment->bytes && bytes <= segment->bytes - offset);
+    uint64_t done = 0;
+    while (done < bytes) {
+        uint64_t step = bytes - done < claim_step_bytes ? bytes - done : claim_step_bytes;
+        if (fallocate(segment->fd, 0, (off_t)(offset + done), (off_t)step) == 0) {
+            done += step;
+        } else if (errno != EINTR) {
+            return err_set(err, -errno,
+                           "cannot claim %llu bytes for segment %s (%llu done): %s; "
+                           "give the job less memory.state, or memory.dir a larger file system",
+                           (unsigned long long)bytes, segment->name, (unsigned long long)done,
+                           strerror(errno));
+        }
+    }
+    return 0;
+}
+
+// mmap with the checks that both forms share.
+static void *range_map(const struct segment *segment, uint64_t offset, uint64_t bytes,
+                       bool writable, void *at, int flags)
+{
+    CHECK(offset % SEGMENT_PAGE_BYTES == 0 && bytes > 0);
+    CHECK(offset <= segment->bytes && bytes <= segment->bytes - offset);
+    CHECK(!writable || segment->writable);
+    return mmap(at, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | flags,
+                segment->fd, (off_t)offset);
+}
+
+int segment_map(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
+                bool populate, void **out, struct err *err)
+{
+    void *at = range_map(segment, offset, bytes, writable, NULL, populate ? MAP_POPULATE : 0);
+    if (at == MAP_FAILED)
+        return err_set(err, -errno, "cannot map %llu bytes of segment %s: %s",
+                       (unsigned long long)bytes, segment->name, strerror(errno));
+    *out = at;
+    return 0;
+}
+
+int segment_map_at(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
+                   void *at, struct err *err)
+{
+    if (range_map(segment, offset, bytes, writable, at, MAP_FIXED) == MAP_FAILED)
+        return err_set(err, -errno, "cannot map %llu bytes of segment %s: %s",
+                       (unsigned long long)bytes, segment->name, strerror(errno));
+    return 0;
+}
+
+void segment_unmap(void *address, uint64_t bytes)
+{
+    if (address)
+        munmap(address, bytes);
+}
