@@ -1,0 +1,108 @@
+// fingerprint.c: a hash of everything that decides the layout of state and channels. Two plans with
+// the same fingerprint may share segments; a different one is refused at attach.
+#include "core/base/hash.h"
+#include "core/plan/logical.h"
+
+enum { FINGERPRINT_VERSION = 1 }; // raise it when a stored layout changes with the plan unchanged
+
+static void put(struct buf *out, int64_t value)
+{
+    buf_append(out, &value, sizeof(value));
+}
+
+static void put_text(struct buf *out, const char *text)
+{
+    put(out, (int64_t)strlen(text));
+    buf_append_str(out, text);
+}
+
+static void put_schema(struct buf *out, const struct schema *schema)
+{
+    put(out, schema->field_count);
+    for (int i = 0; i < schema->field_count; i++) {
+        const struct type *type = &schema->fields[i].type;
+        put_text(out, schema->fields[i].name);
+        put(out, type->kind);
+        put(out, type->precision);
+        put(out, type->length);
+    }
+}
+
+static void put_window(struct buf *out, const struct op_window *window)
+{
+    put(out, window->kind);
+    put(out, window->phase);
+    put(out, window->changelog);
+    put(out, window->size_ms);
+    put(out, window->step_ms);
+    put(out, window->offset_ms);
+    put(out, window->lateness_ms);
+    put(out, window->time_column);
+    put(out, window->key_count);
+    for (int k = 0; k < window->key_count; k++)
+        put(out, window->keys[k]);
+    for (int a = 0; a < window->agg_count; a++) {
+        const struct agg_call *call = &window->aggs[a];
+        put(out, call->kind);
+        put(out, call->arg);
+        put(out, call->filter);
+        put(out, call->type.kind);
+        put(out, call->arg_type.kind);
+    }
+    put_schema(out, &window->partial_schema);
+}
+
+static void put_table(struct buf *out, const struct plan_table *table)
+{
+    put_text(out, table->name);
+    put_text(out, table->connector);
+    for (int i = 0; i < table->option_count; i++) {
+        put_text(out, table->options[i].key);
+        put_text(out, table->options[i].value);
+    }
+}
+
+static void put_op(struct buf *out, const struct op *op)
+{
+    put(out, op->kind);
+    put(out, op->id);
+    put_schema(out, &op->output);
+    if (op->kind == OP_SOURCE || op->kind == OP_SINK) {
+        put_table(out, op->table);
+    } else if (op->kind == OP_WINDOW) {
+        put_window(out, &op->window);
+    } else if (op->kind == OP_WATERMARK) {
+        put(out, op->watermark.rowtime_column);
+        expr_format(op->watermark.expr, NULL, out);
+    } else if (op->kind == OP_CALC) {
+        for (int i = 0; i < op->output.field_count; i++)
+            expr_format(op->calc.exprs[i], NULL, out);
+        put(out, op->calc.filter != NULL);
+        if (op->calc.filter)
+            expr_format(op->calc.filter, NULL, out);
+    }
+}
+
+uint64_t plan_fingerprint(const struct plan *plan)
+{
+    struct buf text = {0};
+    put(&text, FINGERPRINT_VERSION);
+    for (int s = 0; s < plan->stage_count; s++) {
+        const struct stage *stage = &plan->stages[s];
+        put(&text, stage->parallelism);
+        put(&text, stage->input_exchange);
+        for (int i = 0; i < stage->op_count; i++)
+            put_op(&text, stage->ops[i]);
+    }
+    for (int e = 0; e < plan->exchange_count; e++) {
+        const struct exchange *exchange = &plan->exchanges[e];
+        put(&text, exchange->kind);
+        put(&text, exchange->from_stage);
+        put(&text, exchange->to_stage);
+        for (int i = 0; i < exchange->hash_column_count; i++)
+            put(&text, exchange->hash_columns[i]);
+    }
+    uint64_t hash = hash_bytes(text.data, text.len);
+    buf_fini(&text);
+    return hash;
+}

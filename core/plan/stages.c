@@ -1,0 +1,383 @@
+// stages.c: where a chain is cut, and how many tasks run each piece.
+//
+// An exchange exists only where it is needed: with one core a pipeline is one task. Each decision
+// carries the sentence that explain prints for it.
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/plan/logical.h"
+#include "core/time/window.h"
+
+enum { MAX_PARALLELISM = 1024 };
+
+struct cutter {
+    struct plan *plan;
+    int stage_capacity, exchange_capacity;
+    int next_op_id;
+    bool forced;        // parallelism.default is set
+    int sources;        // tasks for the source stage
+    int aggregators;    // tasks for the stage behind the exchange
+    const char *reason; // of the parallelism
+};
+
+// --- parallelism ---
+
+static int read_parallelism(struct cutter *cut, const struct logical *logical, int cores,
+                            struct err *err)
+{
+    struct pool *pool = &cut->plan->pool;
+    const char *text = plan_setting(cut->plan, "parallelism.default", "auto");
+    if (strcmp(text, "auto") != 0 && strcmp(text, "-1") != 0) {
+        char *end = NULL;
+        long value = strtol(text, &end, 10);
+        if (end == text || *end || value < 1 || value > MAX_PARALLELISM)
+            return err_set(
+                err, -EINVAL,
+                "parallelism.default = '%s': write a whole number from 1 to %d, or 'auto'", text,
+                MAX_PARALLELISM);
+        cut->forced = true;
+        cut->sources = cut->aggregators = (int)value;
+        cut->reason = pool_printf(pool, "parallelism.default is %ld", value);
+        return 0;
+    }
+    int share = cores / logical->pipeline_count;
+    share = share < 1 ? 1 : share;
+    cut->sources = share >= 3 ? share / 3 : 1;
+    cut->aggregators = share >= 2 ? share - cut->sources : 1;
+    if (share == 1) // aggregating beside the source needs no exchange
+        cut->aggregators = 0;
+    cut->reason = logical->pipeline_count == 1
+                      ? pool_printf(pool, "auto, %d core%s", cores, cores == 1 ? "" : "s")
+                      : pool_printf(pool, "auto, %d cores shared by %d pipelines", cores,
+                                    logical->pipeline_count);
+    return 0;
+}
+
+static bool one_task(const struct cutter *cut)
+{
+    return cut->aggregators == 0 || (cut->forced && cut->sources == 1);
+}
+
+// --- growing the plan ---
+
+static struct stage *add_stage(struct cutter *cut, int parallelism, int input_exchange)
+{
+    struct plan *plan = cut->plan;
+    CHECK(plan->stage_count < cut->stage_capacity);
+    struct stage *stage = &plan->stages[plan->stage_count++];
+    stage->parallelism = parallelism;
+    stage->input_exchange = input_exchange;
+    stage->output_exchange = -1;
+    stage->first_task = plan->task_count;
+    stage->reason = cut->reason;
+    plan->task_count += parallelism;
+    return stage;
+}
+
+static struct exchange *add_exchange(struct cutter *cut, struct stage *from)
+{
+    struct plan *plan = cut->plan;
+    CHECK(plan->exchange_count < cut->exchange_capacity);
+    struct exchange *exchange = &plan->exchanges[plan->exchange_count];
+    exchange->from_stage = (int)(from - plan->stages);
+    exchange->to_stage = plan->stage_count;
+    from->output_exchange = plan->exchange_count++;
+    return exchange;
+}
+
+static struct op *add_op(struct cutter *cut, struct stage *stage, const struct op *op)
+{
+    struct pool *pool = &cut->plan->pool;
+    struct op **ops = pool_alloc(pool, sizeof(*ops) * (size_t)(stage->op_count + 1));
+    for (int i = 0; i < stage->op_count; i++)
+        ops[i] = stage->ops[i];
+    struct op *copy = pool_alloc(pool, sizeof(*copy));
+    *copy = *op;
+    copy->id = cut->next_op_id++;
+    ops[stage->op_count++] = copy;
+    stage->ops = ops;
+    return copy;
+}
+
+// --- watermarks that producers may leave out ---
+
+static int64_t window_grid_ms(const struct op_window *window)
+{
+    int64_t step = window_gcd(window->size_ms, window->step_ms);
+    return window->lateness_ms > 0 ? window_gcd(step, window->lateness_ms) : step;
+}
+
+// `rest` is the chain from the consumer's first operator on. All windows behind an exchange share
+// its watermarks, so the grid is the common one; with differing offsets every watermark travels.
+static void thin_watermarks(struct exchange *exchange, struct op *const *rest, int count)
+{
+    int64_t step = 0, offset = 0;
+    for (int i = 0; i < count; i++) {
+        if (rest[i]->kind != OP_WINDOW)
+            continue;
+        const struct op_window *window = &rest[i]->window;
+        if (step && window->offset_ms != offset) {
+            exchange->watermark_step_ms = exchange->watermark_offset_ms = 0;
+            return;
+        }
+        offset = window->offset_ms;
+        step = window_gcd(step, window_grid_ms(window));
+    }
+    exchange->watermark_step_ms = step;
+    exchange->watermark_offset_ms = offset;
+}
+
+// --- deciding about a window ---
+
+enum spread {
+    SPREAD_FORWARD,    // one producer, one consumer
+    SPREAD_KEYS,       // raw rows by group key, WINDOW_SINGLE
+    SPREAD_ALL_TO_ONE, // raw rows to one task: there is no key
+    SPREAD_DISTINCT,   // raw rows by the distinct argument, WINDOW_PARTIAL, then a merge
+    SPREAD_TWO_PHASE,  // WINDOW_PARTIAL beside the source, WINDOW_FINAL behind
+};
+
+struct decision {
+    enum spread spread;
+    int column; // SPREAD_DISTINCT: of the window's input
+    const char *reason;
+};
+
+// The argument that all COUNT(DISTINCT) calls share; -1: there is none, -2: there are several.
+static int distinct_column(const struct op_window *window)
+{
+    int column = -1;
+    for (int a = 0; a < window->agg_count; a++) {
+        const struct agg_call *call = &window->aggs[a];
+        if (call->kind != AGG_COUNT_DISTINCT || call->arg == column)
+            continue;
+        if (column >= 0)
+            return -2;
+        column = call->arg;
+    }
+    return column;
+}
+
+static struct decision by_keys(const struct op_window *window, const char *why_keys)
+{
+    if (window->key_count == 0)
+        return (struct decision){SPREAD_ALL_TO_ONE, -1,
+                                 "the window has no group key, so one task sees all rows"};
+    return (struct decision){SPREAD_KEYS, -1, why_keys};
+}
+
+static struct decision decide(struct cutter *cut, const struct op_window *window,
+                              const struct schema *input)
+{
+    int column = distinct_column(window);
+    if (cut->sources == 1 && cut->aggregators == 1)
+        return (struct decision){SPREAD_FORWARD, -1,
+                                 "two cores: one task reads and parses, the other aggregates"};
+    if (column == -2)
+        return by_keys(window, "several different DISTINCT arguments: no single one can shard "
+                               "the rows, so the group key does");
+    if (column < 0)
+        return (struct decision){SPREAD_TWO_PHASE, -1,
+                                 "two-phase aggregation: partial results, not rows, cross"};
+    if (window->kind == WINDOW_HOP)
+        return by_keys(window, "COUNT(DISTINCT) over overlapping HOP windows is kept whole on one "
+                               "task for each group key");
+    const char *reason = pool_printf(&cut->plan->pool,
+                                     "COUNT(DISTINCT %s) shards by the distinct key: shards are "
+                                     "disjoint, so a merge stage adds their counts",
+                                     input->fields[column].name);
+    return (struct decision){SPREAD_DISTINCT, column, reason};
+}
+
+static const int *number_list(struct pool *pool, const int *from, int count)
+{
+    int *list = pool_alloc(pool, sizeof(int) * (size_t)(count + 1));
+    for (int i = 0; i < count; i++)
+        list[i] = from ? from[i] : i;
+    return list;
+}
+
+static void hash_on(struct pool *pool, struct exchange *exchange, const int *columns, int count)
+{
+    exchange->kind = EXCHANGE_HASH;
+    exchange->hash_columns = number_list(pool, columns, count);
+    exchange->hash_column_count = count;
+}
+
+// --- cutting one chain ---
+
+struct chain {
+    struct op **ops;
+    int count;
+};
+
+static struct chain flatten(struct pool *pool, const struct rel *sink)
+{
+    struct chain chain = {0};
+    for (const struct rel *rel = sink; rel; rel = rel->input)
+        chain.count++;
+    chain.ops = pool_alloc(pool, sizeof(*chain.ops) * (size_t)chain.count);
+    int at = chain.count;
+    for (const struct rel *rel = sink; rel; rel = rel->input) {
+        struct op *copy = pool_alloc(pool, sizeof(*copy));
+        *copy = rel->op;
+        chain.ops[--at] = copy;
+    }
+    CHECK(chain.ops[0]->kind == OP_SOURCE);
+    return chain;
+}
+
+static struct op *add_window(struct cutter *cut, struct stage *stage, const struct op *window,
+                             enum window_phase phase)
+{
+    struct op *op = add_op(cut, stage, window);
+    op->window.phase = phase;
+    if (phase == WINDOW_PARTIAL)
+        op->output = op->window.partial_schema;
+    return op;
+}
+
+// Partial results go to WINDOW_FINAL in a new stage of `parallelism`.
+static struct stage *add_final(struct cutter *cut, struct stage *stage, const struct chain *rest,
+                               int parallelism, const char *reason)
+{
+    const struct op_window *window = &rest->ops[0]->window;
+    struct exchange *exchange = add_exchange(cut, stage);
+    hash_on(&cut->plan->pool, exchange, NULL, window->key_count); // keys lead the partial row
+    thin_watermarks(exchange, rest->ops, rest->count);
+    exchange->reason = reason;
+    struct stage *final = add_stage(cut, parallelism, stage->output_exchange);
+    add_window(cut, final, rest->ops[0], WINDOW_FINAL);
+    return final;
+}
+
+static struct stage *cut_two_phase(struct cutter *cut, struct stage *stage,
+                                   const struct chain *rest, const char *reason)
+{
+    int final_tasks = rest->ops[0]->window.key_count ? cut->aggregators : 1;
+    add_window(cut, stage, rest->ops[0], WINDOW_PARTIAL);
+    return add_final(cut, stage, rest, final_tasks, reason);
+}
+
+static struct stage *cut_distinct(struct cutter *cut, struct stage *stage, const struct chain *rest,
+                                  const struct decision *decision)
+{
+    struct exchange *exchange = add_exchange(cut, stage);
+    hash_on(&cut->plan->pool, exchange, &decision->column, 1);
+    thin_watermarks(exchange, rest->ops, rest->count);
+    exchange->reason = decision->reason;
+    struct stage *shards = add_stage(cut, cut->aggregators, stage->output_exchange);
+    add_window(cut, shards, rest->ops[0], WINDOW_PARTIAL);
+    struct stage *merge = add_final(cut, shards, rest, 1, "adds the counts of the shards");
+    merge->reason = "the merge stage handles one row for each group, window and shard";
+    return merge;
+}
+
+static struct stage *cut_raw(struct cutter *cut, struct stage *stage, const struct chain *rest,
+                             const struct decision *decision)
+{
+    const struct op_window *window = &rest->ops[0]->window;
+    struct exchange *exchange = add_exchange(cut, stage);
+    int parallelism = decision->spread == SPREAD_KEYS ? cut->aggregators : 1;
+    if (decision->spread == SPREAD_FORWARD)
+        exchange->kind = EXCHANGE_FORWARD;
+    else
+        hash_on(&cut->plan->pool, exchange, window->keys, window->key_count);
+    thin_watermarks(exchange, rest->ops, rest->count);
+    exchange->reason = decision->reason;
+    struct stage *next = add_stage(cut, parallelism, stage->output_exchange);
+    add_window(cut, next, rest->ops[0], WINDOW_SINGLE);
+    return next;
+}
+
+// Add the window rest->ops[0] behind `stage`; returns the stage that its results come out of.
+static struct stage *cut_window(struct cutter *cut, struct stage *stage, const struct chain *rest,
+                                bool first)
+{
+    const struct op *op = rest->ops[0];
+    if (one_task(cut) || (!first && stage->parallelism == 1)) {
+        add_window(cut, stage, op, WINDOW_SINGLE);
+        return stage;
+    }
+    const struct schema *input = &stage->ops[stage->op_count - 1]->output;
+    struct decision decision = first ? decide(cut, &op->window, input)
+                                     : by_keys(&op->window, "a second window groups the results "
+                                                            "of the first");
+    switch (decision.spread) {
+    case SPREAD_DISTINCT:
+        return cut_distinct(cut, stage, rest, &decision);
+    case SPREAD_TWO_PHASE:
+        return cut_two_phase(cut, stage, rest, decision.reason);
+    default:
+        return cut_raw(cut, stage, rest, &decision);
+    }
+}
+
+static void name_stages(struct plan *plan, int from)
+{
+    static const char *const names[] = {[OP_SOURCE] = "source",
+                                        [OP_CALC] = "calc",
+                                        [OP_WATERMARK] = "watermark",
+                                        [OP_WINDOW] = "window",
+                                        [OP_SINK] = "sink"};
+    static const char *const phases[] = {[WINDOW_SINGLE] = "window",
+                                         [WINDOW_PARTIAL] = "partial window",
+                                         [WINDOW_FINAL] = "final window"};
+    for (int s = from; s < plan->stage_count; s++) {
+        struct buf text = {0};
+        for (int i = 0; i < plan->stages[s].op_count; i++) {
+            const struct op *op = plan->stages[s].ops[i];
+            const char *name = op->kind == OP_WINDOW ? phases[op->window.phase] : names[op->kind];
+            buf_printf(&text, "%s%s", i ? " -> " : "", name);
+            if (op->kind == OP_SOURCE || op->kind == OP_SINK)
+                buf_printf(&text, ": %s", op->table->name);
+        }
+        plan->stages[s].name = pool_strdup(&plan->pool, buf_str(&text));
+        buf_fini(&text);
+    }
+}
+
+static void cut_pipeline(struct cutter *cut, const struct rel *sink)
+{
+    struct plan *plan = cut->plan;
+    int first_stage = plan->stage_count;
+    struct chain chain = flatten(&plan->pool, sink);
+    int windows = 0;
+    for (int i = 0; i < chain.count; i++)
+        windows += chain.ops[i]->kind == OP_WINDOW;
+    bool single = one_task(cut) || (windows == 0 && !cut->forced);
+    struct stage *stage = add_stage(cut, single ? 1 : cut->sources, -1);
+    if (windows == 0 && !cut->forced)
+        stage->reason = "auto: nothing is aggregated, so source and sink share one task";
+    int seen = 0;
+    for (int i = 0; i < chain.count; i++) {
+        struct chain rest = {chain.ops + i, chain.count - i};
+        if (chain.ops[i]->kind == OP_WINDOW)
+            stage = cut_window(cut, stage, &rest, seen++ == 0);
+        else
+            add_op(cut, stage, chain.ops[i]);
+    }
+    name_stages(plan, first_stage);
+}
+
+int plan_cut(struct plan *plan, const struct logical *logical, int cores, struct err *err)
+{
+    struct cutter cut = {.plan = plan};
+    int rc = read_parallelism(&cut, logical, cores < 1 ? 1 : cores, err);
+    if (rc)
+        return rc;
+    int windows = 0;
+    for (int p = 0; p < logical->pipeline_count; p++)
+        for (const struct rel *rel = logical->pipelines[p]; rel; rel = rel->input)
+            windows += rel->op.kind == OP_WINDOW;
+    cut.stage_capacity = logical->pipeline_count + 2 * windows; // a window adds two at most
+    cut.exchange_capacity = 2 * windows;
+    plan->stages = pool_zalloc(&plan->pool, sizeof(struct stage) * (size_t)cut.stage_capacity);
+    plan->exchanges =
+        pool_zalloc(&plan->pool, sizeof(struct exchange) * (size_t)(cut.exchange_capacity + 1));
+    for (int p = 0; p < logical->pipeline_count; p++)
+        cut_pipeline(&cut, logical->pipelines[p]);
+    return 0;
+}
