@@ -1,0 +1,278 @@
+// bind_insert.c: a query and its sink: columns, implicit casts, and whether the sink takes changes.
+#include <errno.h>
+
+#include "core/base/check.h"
+#include "core/sql/bind_internal.h"
+
+// --- what a sink takes ---
+
+static const char *option_of(const struct plan_table *table, const char *key)
+{
+    for (int i = 0; i < table->option_count; i++)
+        if (strcmp(table->options[i].key, key) == 0)
+            return table->options[i].value;
+    return NULL;
+}
+
+static bool takes_changes(const struct plan_table *table)
+{
+    const char *format = option_of(table, "format");
+    if (strcmp(table->connector, "filesystem") != 0)
+        return true;
+    return format && strcmp(format, "debezium-json") == 0;
+}
+
+static int check_changes(struct binder *b, const struct relation *query,
+                         const struct plan_table *table, struct source_pos pos)
+{
+    if (!query->updating || takes_changes(table))
+        return 0;
+    const char *format = option_of(table, "format");
+    const struct rel *rel = query->rel;
+    int changing = query->visible_count - 1; // without better knowledge the last: an aggregate
+    for (int i = query->visible_count - 1; i >= 0; i--) {
+        const struct expr *expr = rel->op.kind == OP_CALC ? rel->op.calc.exprs[i] : NULL;
+        const struct rel *window = rel->input;
+        if (expr && expr->kind == EXPR_COLUMN && window && window->op.kind == OP_WINDOW &&
+            expr->column >= window->op.window.key_count + 3)
+            changing = i;
+    }
+    diag_error(b->err, b->source, pos,
+               "table '%s' (connector %s, format %s) only appends, but column '%s' of the query "
+               "changes after it was written: %s",
+               table->name, table->connector, format ? format : "none",
+               rel->op.output.fields[changing].name, query->updating);
+    return diag_hint(b->err, "write changes with 'format' = 'debezium-json' or to a print table, "
+                             "switch the option off, or group by the window function CUMULATE");
+}
+
+static int check_sink(struct binder *b, const struct bind_entry *entry,
+                      const struct plan_table *table, struct source_pos pos)
+{
+    if (strcmp(table->connector, "datagen") == 0) {
+        diag_error(b->err, b->source, pos, "table '%s' cannot be written: datagen is a source",
+                   table->name);
+        return diag_hint(b->err, "sinks are print, blackhole and filesystem");
+    }
+    for (int i = 0; i < entry->table->columns.count; i++)
+        CHECK(entry->table->columns.items[i].kind != SQL_COLUMN_METADATA);
+    return 0;
+}
+
+// --- columns ---
+
+// Casts that INSERT makes by itself, as Flink's LogicalTypeCasts.supportsImplicitCast: those of
+// expr_coerce, and between the kinds of time.
+static bool implicit_time_cast(enum type_kind from, enum type_kind to)
+{
+    if (from == TYPE_TIMESTAMP)
+        return to == TYPE_TIMESTAMP_LTZ || to == TYPE_DATE || to == TYPE_TIME;
+    return from == TYPE_TIMESTAMP_LTZ &&
+           (to == TYPE_TIMESTAMP || to == TYPE_DATE || to == TYPE_TIME);
+}
+
+static bool coercible(enum type_kind from, enum type_kind to)
+{
+    if (from == TYPE_NULL)
+        return true;
+    if (from == TYPE_INT)
+        return to == TYPE_BIGINT || to == TYPE_DOUBLE;
+    return from == TYPE_BIGINT && to == TYPE_DOUBLE;
+}
+
+static int cast_column(struct binder *b, struct expr *from, const struct field *target,
+                       struct source_pos pos, struct expr **out)
+{
+    struct err cause = {0};
+    struct type to = target->type;
+    to.not_null = from->type.not_null;
+    *out = from;
+    if (from->type.kind == to.kind) // strings of any length: Flink's type-length-enforcer is off
+        return 0;
+    if (coercible(from->type.kind, to.kind) || implicit_time_cast(from->type.kind, to.kind)) {
+        if (expr_cast(b->pool, from, to, false, out, &cause))
+            return bind_expr_error(b, pos, &cause);
+        return 0;
+    }
+    struct buf query = {0}, sink = {0};
+    type_format(&from->type, &query);
+    type_format(&target->type, &sink);
+    diag_error(b->err, b->source, pos, "column '%s' of the sink is %s, the query gives it %s",
+               target->name, buf_str(&sink), buf_str(&query));
+    diag_hint(b->err, "CAST(... AS %s) in the SELECT list", buf_str(&sink));
+    buf_fini(&query);
+    buf_fini(&sink);
+    return -EINVAL;
+}
+
+// from[sink column] = query column or -1.
+static int match_columns(struct binder *b, const struct sql_insert *insert,
+                         const struct schema *sink, int query_columns, int *from)
+{
+    int wanted = insert->columns.count ? insert->columns.count : sink->field_count;
+    struct source_pos pos = insert->table.pos;
+    if (wanted != query_columns) {
+        struct buf names = {0};
+        for (int i = 0; i < sink->field_count && insert->columns.count == 0; i++)
+            buf_printf(&names, "%s%s", i ? ", " : "", sink->fields[i].name);
+        diag_error(b->err, b->source, pos, "the query has %d column%s, INSERT INTO needs %d",
+                   query_columns, query_columns == 1 ? "" : "s", wanted);
+        if (names.len)
+            diag_hint(b->err, "the sink's columns are %s", buf_str(&names));
+        buf_fini(&names);
+        return -EINVAL;
+    }
+    for (int i = 0; i < sink->field_count; i++)
+        from[i] = insert->columns.count ? -1 : i;
+    for (int i = 0; i < insert->columns.count; i++) {
+        const struct sql_ident *name = &insert->columns.items[i];
+        int column = schema_find(sink, name->text);
+        if (column < 0)
+            return diag_error(b->err, b->source, name->pos, "the sink has no column '%s'",
+                              name->text);
+        if (from[column] >= 0)
+            return diag_error(b->err, b->source, name->pos, "column '%s' is named twice",
+                              name->text);
+        from[column] = i;
+    }
+    return 0;
+}
+
+static int sink_column(struct binder *b, const struct relation *query, int from,
+                       const struct field *target, struct source_pos pos, struct expr **out)
+{
+    struct expr *value = expr_null(b->pool);
+    if (from >= 0)
+        value = expr_column(b->pool, from, query->rel->op.output.fields[from].type);
+    else if (target->type.not_null)
+        return diag_error(b->err, b->source, pos,
+                          "column '%s' of the sink is NOT NULL and gets no value", target->name);
+    return cast_column(b, value, target, pos, out);
+}
+
+static int bind_sink_columns(struct binder *b, const struct sql_insert *insert,
+                             const struct plan_table *table, const struct relation *query,
+                             struct rel **out)
+{
+    const struct schema *sink = &table->physical;
+    int *from = pool_alloc(b->pool, sizeof(int) * (size_t)(sink->field_count + 1));
+    int rc = match_columns(b, insert, sink, query->visible_count, from);
+    struct rel *calc = rel_calc(b->pool, query->rel, sink->field_count);
+    for (int i = 0; i < sink->field_count && rc == 0; i++) {
+        struct source_pos pos = insert->query->pos;
+        if (insert->query->kind == SQL_QUERY_SELECT && from[i] >= 0 &&
+            insert->query->select->items.count == query->visible_count)
+            pos = insert->query->select->items.items[from[i]].expr->pos;
+        rc = sink_column(b, query, from[i], &sink->fields[i], pos, &calc->op.calc.exprs[i]);
+        calc->op.output.fields[i] = sink->fields[i];
+        calc->op.output.fields[i].type.rowtime = false;
+    }
+    *out = calc;
+    return rc;
+}
+
+// --- pipelines ---
+
+static void add_pipeline(struct binder *b, struct rel *input, struct plan_table *table)
+{
+    struct rel *sink = rel_make(b->pool, OP_SINK, input, input->op.output.field_count);
+    memcpy(sink->op.output.fields, input->op.output.fields,
+           sizeof(struct field) * (size_t)input->op.output.field_count);
+    sink->op.table = table;
+    b->pipelines =
+        bind_grow(b, b->pipelines, b->pipeline_count, &b->pipeline_capacity, sizeof(*b->pipelines));
+    b->pipelines[b->pipeline_count++] = sink;
+}
+
+static int check_complete(struct binder *b, const struct relation *query)
+{
+    if (!query->window)
+        return 0;
+    diag_error(b->err, b->source, query->window->pos,
+               "a window function without GROUP BY window_start, window_end is not supported yet");
+    return diag_hint(b->err, "aggregate it: SELECT window_end, COUNT(*) FROM TABLE(...) GROUP BY "
+                             "window_start, window_end");
+}
+
+static int refuse_insert(struct binder *b, const struct sql_insert *insert)
+{
+    if (insert->overwrite) {
+        diag_error(b->err, b->source, insert->overwrite_pos, "INSERT OVERWRITE is not supported");
+        return diag_hint(b->err, "a stream has no moment to overwrite at: INSERT INTO");
+    }
+    if (insert->partition.count)
+        return diag_error(b->err, b->source, insert->partition_pos,
+                          "INSERT ... PARTITION is not supported yet");
+    return 0;
+}
+
+static int lookup_sink(struct binder *b, const struct sql_insert *insert, struct plan_table **out)
+{
+    int index = -1;
+    int rc = bind_lookup(b, &insert->table, &index);
+    if (rc)
+        return rc;
+    const struct bind_entry *entry = &b->entries[index];
+    if (!entry->table)
+        return diag_error(b->err, b->source, insert->table.pos,
+                          "'%s' is a view: rows go into tables", entry->name);
+    rc = bind_plan_table(b, entry, &insert->options, out);
+    return rc ? rc : check_sink(b, entry, *out, insert->table.pos);
+}
+
+int bind_insert(struct binder *b, const struct sql_insert *insert)
+{
+    struct plan_table *table = NULL;
+    struct relation query = {0};
+    struct rel *rel = NULL;
+    int rc = refuse_insert(b, insert);
+    if (rc == 0)
+        rc = lookup_sink(b, insert, &table);
+    if (rc == 0)
+        rc = bind_query(b, insert->query, &query);
+    if (rc == 0)
+        rc = check_complete(b, &query);
+    if (rc == 0)
+        rc = check_changes(b, &query, table, insert->table.pos);
+    if (rc == 0)
+        rc = bind_sink_columns(b, insert, table, &query, &rel);
+    if (rc == 0)
+        add_pipeline(b, rel, table);
+    return rc;
+}
+
+static bool name_taken(const struct schema *schema, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+// Two columns of one name: the later one gets a number, as Flink does.
+static const char *unique_name(struct binder *b, const struct schema *schema, int index)
+{
+    const char *name = schema->fields[index].name;
+    for (int suffix = 0; name_taken(schema, index, name); suffix++)
+        name = pool_printf(b->pool, "%s%d", schema->fields[index].name, suffix);
+    return name;
+}
+
+int bind_select(struct binder *b, const struct sql_query *query)
+{
+    struct relation relation = {0};
+    int rc = bind_query(b, query, &relation);
+    if (rc == 0)
+        rc = check_complete(b, &relation);
+    if (rc)
+        return rc;
+    struct schema *schema = &relation.rel->op.output;
+    for (int i = 0; i < schema->field_count; i++)
+        schema->fields[i].name = unique_name(b, schema, i);
+    struct plan_table *table = pool_zalloc(b->pool, sizeof(*table));
+    table->name = "print";
+    table->connector = "print";
+    table->physical = *schema;
+    add_pipeline(b, relation.rel, table);
+    return 0;
+}

@@ -1,0 +1,330 @@
+// bind_window.c: windows: intervals, time attributes, the table functions, and the emit options.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "core/base/check.h"
+#include "core/sql/bind_internal.h"
+#include "core/time/window.h"
+
+int bind_interval(struct binder *b, const struct sql_expr *e, int64_t *ms)
+{
+    struct bind_scope scope = {.clause = "a window's size"};
+    struct expr *bound = NULL;
+    int rc = bind_expr(b, &scope, e, &bound);
+    if (rc)
+        return rc;
+    bound = expr_fold(b->pool, bound);
+    if (bound->kind == EXPR_LITERAL && !bound->is_null && bound->type.kind == TYPE_INTERVAL_DAY) {
+        *ms = bound->i64;
+        return 0;
+    }
+    diag_error(b->err, b->source, e->pos, "an interval of days to seconds is expected here");
+    return diag_hint(b->err, bound->type.kind == TYPE_INTERVAL_MONTH
+                                 ? "months differ in length: write days, INTERVAL '30' DAY"
+                                 : "for example INTERVAL '1' MINUTE");
+}
+
+int bind_time_attribute(struct binder *b, const struct relation *from, int column,
+                        struct source_pos pos)
+{
+    const struct field *field = &from->rel->op.output.fields[column];
+    if (!field->type.rowtime) {
+        diag_error(b->err, b->source, pos, "'%s' is not a time attribute, so it cannot be windowed",
+                   field->name);
+        if (!type_is_timestamp(field->type.kind))
+            return diag_hint(b->err, "a time attribute is a TIMESTAMP(3) or TIMESTAMP_LTZ(3) "
+                                     "column that CREATE TABLE declares with WATERMARK FOR");
+        return diag_hint(b->err,
+                         "declare it in CREATE TABLE: WATERMARK FOR %s AS %s - INTERVAL '5' "
+                         "SECOND; only a plain column keeps the attribute through a query",
+                         field->name, field->name);
+    }
+    if (!from->updating)
+        return 0;
+    diag_error(b->err, b->source, pos, "a window cannot read results that change later (%s)",
+               from->updating);
+    return diag_hint(b->err, "turn the emit options off, or use a window function: CUMULATE");
+}
+
+// --- shape ---
+
+static int check_multiple(struct binder *b, const struct window_spec *spec, const char *what)
+{
+    if (spec->size_ms % spec->step_ms == 0)
+        return 0;
+    return diag_error(b->err, b->source, spec->pos,
+                      "the size (%lld ms) must be a whole multiple of the %s (%lld ms)",
+                      (long long)spec->size_ms, what, (long long)spec->step_ms);
+}
+
+int bind_check_window(struct binder *b, const struct window_spec *spec, bool legacy)
+{
+    if (spec->size_ms <= 0 || spec->step_ms <= 0)
+        return diag_error(b->err, b->source, spec->pos, "a window's intervals must be positive");
+    if (legacy)
+        return 0;
+    if (spec->kind == WINDOW_TUMBLE && llabs(spec->offset_ms) >= spec->size_ms)
+        return diag_error(b->err, b->source, spec->pos,
+                          "the offset must be smaller than the window's size");
+    if (spec->kind == WINDOW_TUMBLE)
+        return 0;
+    return check_multiple(b, spec, spec->kind == WINDOW_HOP ? "slide" : "step");
+}
+
+// "UTC", "Z", "GMT+08:00", "+08:00", "UTC-5": false when it is none of these.
+static bool fixed_zone(const char *text, int64_t *offset_ms)
+{
+    int hours = 0, minutes = 0, used = 0;
+    *offset_ms = 0;
+    if (strcasecmp(text, "Z") == 0 || strcasecmp(text, "default") == 0)
+        return true;
+    if (strncasecmp(text, "UTC", 3) == 0 || strncasecmp(text, "GMT", 3) == 0)
+        text += 3;
+    if (*text == '\0')
+        return true;
+    if (*text != '+' && *text != '-')
+        return false;
+    int fields = sscanf(text + 1, "%2d%n:%2d%n", &hours, &used, &minutes, &used);
+    if (fields < 1 || text[1 + used] || hours > 18 || minutes > 59 || hours < 0 || minutes < 0)
+        return false;
+    *offset_ms = (hours * 60 + minutes) * (*text == '-' ? -60000LL : 60000LL);
+    return true;
+}
+
+int bind_zone_offset(struct binder *b, struct source_pos pos, int64_t *offset_ms)
+{
+    struct source_pos where = pos;
+    const char *zone = bind_setting_value(b, "table.local-time-zone", &where);
+    if (fixed_zone(zone ? zone : "UTC", offset_ms))
+        return 0;
+    diag_error(b->err, b->source, where,
+               "windows over TIMESTAMP_LTZ in the time zone '%s' are not supported yet", zone);
+    return diag_hint(b->err, "use a zone without clock changes written as an offset, for example "
+                             "'GMT+08:00', or 'UTC'");
+}
+
+// --- emit options ---
+
+static int emit_error(struct binder *b, const char *key, struct source_pos pos, const char *text)
+{
+    diag_error(b->err, b->source, pos, "%s %s", key, text);
+    return diag_hint(b->err, "for example SET '%s' = '60 s';", key);
+}
+
+static bool is_enabled(struct binder *b, const char *key, struct source_pos *pos)
+{
+    const char *value = bind_setting_value(b, key, pos);
+    return value && strcasecmp(value, "true") == 0;
+}
+
+// A delay that must be there because its switch (at `enabled`) is on.
+static int emit_duration(struct binder *b, const char *key, struct source_pos enabled, int64_t *ms)
+{
+    struct source_pos pos = enabled;
+    struct err cause = {0};
+    const char *text = bind_setting_value(b, key, &pos);
+    if (!text)
+        return emit_error(b, key, enabled, "must be set with this");
+    if (plan_duration_ms(text, ms, &cause))
+        return emit_error(b, key, pos, cause.text);
+    return 0;
+}
+
+static int bind_late_fire(struct binder *b, struct source_pos enabled, struct op_window *window)
+{
+    static const char delay[] = "table.exec.emit.late-fire.delay";
+    static const char lateness[] = "table.exec.emit.allow-lateness";
+    int rc = emit_duration(b, delay, enabled, &window->late_delay_ms);
+    if (rc == 0)
+        rc = emit_duration(b, lateness, enabled, &window->lateness_ms);
+    if (rc)
+        return rc;
+    struct source_pos pos = enabled;
+    bind_setting_value(b, lateness, &pos);
+    if (window->lateness_ms <= 0)
+        return emit_error(b, lateness, pos, "must be positive when late fires are on");
+    if (window->lateness_ms < window->late_delay_ms)
+        return emit_error(b, lateness, pos, "must be at least the delay of the late fires");
+    return 0;
+}
+
+int bind_emit(struct binder *b, const struct window_spec *spec, struct op_window *window)
+{
+    struct source_pos early = {0}, late = {0};
+    bool has_early = is_enabled(b, "table.exec.emit.early-fire.enabled", &early);
+    bool has_late = is_enabled(b, "table.exec.emit.late-fire.enabled", &late);
+    window->early_delay_ms = window->late_delay_ms = -1;
+    window->lateness_ms = 0;
+    if (!window->changelog && (has_early || has_late)) {
+        diag_error(b->err, b->source, spec->pos,
+                   "early and late fires do not work with window functions in FROM");
+        return diag_hint(b->err,
+                         "RESET 'table.exec.emit.%s-fire.enabled'; CUMULATE gives early "
+                         "results by itself, or GROUP BY TUMBLE(time, interval)",
+                         has_early ? "early" : "late");
+    }
+    int rc = 0;
+    if (has_early)
+        rc = emit_duration(b, "table.exec.emit.early-fire.delay", early, &window->early_delay_ms);
+    if (rc == 0 && has_late)
+        rc = bind_late_fire(b, late, window);
+    return rc;
+}
+
+// --- window functions in FROM ---
+
+struct window_args {
+    const struct sql_expr *table, *time, *step, *size, *offset;
+};
+
+struct window_function {
+    const char *name;
+    enum window_kind kind;
+    const char *parameters[5]; // by position; NULL: no more
+};
+
+static const struct window_function window_functions[] = {
+    {"TUMBLE", WINDOW_TUMBLE, {"DATA", "TIMECOL", "SIZE", "OFFSET", NULL}},
+    {"HOP", WINDOW_HOP, {"DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"}},
+    {"CUMULATE", WINDOW_CUMULATE, {"DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"}},
+};
+
+static const struct sql_expr **parameter_slot(struct window_args *args, const char *name)
+{
+    if (strcmp(name, "DATA") == 0)
+        return &args->table;
+    if (strcmp(name, "TIMECOL") == 0)
+        return &args->time;
+    if (strcmp(name, "SIZE") == 0)
+        return &args->size;
+    return strcmp(name, "OFFSET") == 0 ? &args->offset : &args->step;
+}
+
+static const char *find_parameter(const struct window_function *function, const char *name)
+{
+    for (int p = 0; p < 5 && function->parameters[p]; p++)
+        if (strcasecmp(function->parameters[p], name) == 0)
+            return function->parameters[p];
+    return NULL;
+}
+
+static int read_arguments(struct binder *b, const struct window_function *function,
+                          const struct sql_expr *e, struct window_args *args)
+{
+    for (int i = 0; i < e->call->args.count; i++) {
+        const struct sql_expr *arg = e->call->args.items[i];
+        const char *name = i < 5 ? function->parameters[i] : NULL;
+        if (arg->kind == SQL_EXPR_NAMED_ARG) {
+            name = find_parameter(function, arg->named->name.text);
+            arg = arg->named->value;
+        }
+        if (!name)
+            return diag_error(b->err, b->source, arg->pos, "%s has no such parameter",
+                              function->name);
+        *parameter_slot(args, name) = arg;
+    }
+    bool needs_step = function->kind != WINDOW_TUMBLE;
+    if (args->table && args->time && args->size && (args->step || !needs_step))
+        return 0;
+    diag_error(b->err, b->source, e->pos, "%s lacks arguments", function->name);
+    return diag_hint(b->err, "%s(TABLE t, DESCRIPTOR(time)%s, INTERVAL '1' DAY)", function->name,
+                     needs_step ? ", INTERVAL '1' MINUTE" : "");
+}
+
+static const struct window_function *find_window_function(struct binder *b,
+                                                          const struct sql_expr *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(window_functions); i++)
+        if (strcmp(window_functions[i].name, e->call->name) == 0)
+            return &window_functions[i];
+    diag_error(b->err, b->source, e->pos, "there is no table function %s%s", e->call->name,
+               strcmp(e->call->name, "SESSION") == 0 ? " yet" : "");
+    diag_hint(b->err, "there are TUMBLE, HOP and CUMULATE");
+    return NULL;
+}
+
+// The window's columns behind those of the input: placeholders until GROUP BY makes the window.
+static void add_window_columns(struct binder *b, const struct relation *in, struct relation *out)
+{
+    static const char *const names[] = {"window_start", "window_end", "window_time"};
+    const struct schema *schema = &in->rel->op.output;
+    int count = in->visible_count;
+    struct rel *calc = rel_calc(b->pool, in->rel, count + 3);
+    enum window_role *roles = pool_zalloc(b->pool, sizeof(*roles) * (size_t)(count + 3));
+    for (int i = 0; i < count; i++) {
+        calc->op.calc.exprs[i] = expr_column(b->pool, i, schema->fields[i].type);
+        calc->op.output.fields[i] = schema->fields[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        struct type type = type_of(TYPE_TIMESTAMP);
+        type.not_null = true;
+        if (i == 2)
+            type.kind = schema->fields[out->time_column].type.kind;
+        calc->op.calc.exprs[count + i] = expr_typed(b->pool, type, 0);
+        calc->op.output.fields[count + i] = (struct field){names[i], type};
+        roles[count + i] = (enum window_role)(ROLE_START + i);
+    }
+    out->rel = calc;
+    out->visible_count = count + 3;
+    out->roles = roles;
+}
+
+static int bind_window_input(struct binder *b, const struct window_args *args, struct relation *in,
+                             int *time_column)
+{
+    if (args->table->kind != SQL_EXPR_TABLE_ARG || args->time->kind != SQL_EXPR_DESCRIPTOR ||
+        args->time->columns.count != 1) {
+        diag_error(b->err, b->source, args->table->pos,
+                   "a window function takes a table and the descriptor of one column");
+        return diag_hint(b->err, "TABLE t, DESCRIPTOR(time)");
+    }
+    const struct sql_table_arg *table = args->table->table_arg;
+    if (table->partition_by.count || table->order_by.count)
+        return diag_error(b->err, b->source, args->table->pos,
+                          "PARTITION BY and ORDER BY are only for SESSION, which is not "
+                          "supported yet");
+    int rc = bind_from(b, table->table, in);
+    if (rc)
+        return rc;
+    if (in->window)
+        return diag_error(b->err, b->source, args->table->pos,
+                          "a window function cannot read another one before its GROUP BY");
+    const struct sql_ident *time = &args->time->columns.items[0];
+    struct sql_ident part = *time;
+    struct sql_name name = {.parts = {.items = &part, .count = 1}, .pos = time->pos};
+    rc = bind_column(b, in, &name, time_column);
+    return rc ? rc : bind_time_attribute(b, in, *time_column, time->pos);
+}
+
+int bind_window_function(struct binder *b, const struct sql_table_ref *ref, struct relation *out)
+{
+    const struct sql_expr *e = ref->function;
+    const struct window_function *function = find_window_function(b, e);
+    struct window_args args = {0};
+    struct relation in = {0};
+    if (!function)
+        return -EINVAL;
+    int rc = read_arguments(b, function, e, &args);
+    if (rc == 0)
+        rc = bind_window_input(b, &args, &in, &out->time_column);
+    if (rc)
+        return rc;
+    struct window_spec *spec = pool_zalloc(b->pool, sizeof(*spec));
+    spec->kind = function->kind;
+    spec->pos = e->pos;
+    rc = bind_interval(b, args.size, &spec->size_ms);
+    spec->step_ms = spec->size_ms;
+    if (rc == 0 && args.step)
+        rc = bind_interval(b, args.step, &spec->step_ms);
+    if (rc == 0 && args.offset)
+        rc = bind_interval(b, args.offset, &spec->offset_ms);
+    if (rc == 0)
+        rc = bind_check_window(b, spec, false);
+    if (rc)
+        return rc;
+    out->window = spec;
+    add_window_columns(b, &in, out);
+    return 0;
+}
