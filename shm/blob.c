@@ -31,17 +31,17 @@ int blob_create(int dir_fd, const char *name, uint64_t job_fingerprint, struct s
                 struct err *err)
 {
     CHECK(bytes.len <= blob_max_bytes);
-    struct segment_identity identity = {"blob", BLOB_LAYOUT_HASH, job_fingerprint};
+    struct segment_spec spec = {dir_fd, name, "blob", BLOB_LAYOUT_HASH, job_fingerprint};
     struct segment segment;
     uint64_t mapped = round_to_page(sizeof(struct blob_head) + bytes.len);
+    struct segment_range range = {SEGMENT_PAGE_BYTES, mapped, .writable = true};
     void *at;
-    int status =
-        segment_create(dir_fd, name, &identity, SEGMENT_PAGE_BYTES + mapped, &segment, err);
+    int status = segment_create(&spec, SEGMENT_PAGE_BYTES + mapped, &segment, err);
     if (status)
         return status;
     status = segment_claim(&segment, SEGMENT_PAGE_BYTES, mapped, err);
     if (!status)
-        status = segment_map(&segment, SEGMENT_PAGE_BYTES, mapped, true, false, &at, err);
+        status = segment_map(&segment, &range, &at, err);
     if (!status) {
         struct blob_head *head = at;
         if (bytes.len)
@@ -59,17 +59,18 @@ int blob_create(int dir_fd, const char *name, uint64_t job_fingerprint, struct s
 int blob_read(int dir_fd, const char *name, uint64_t job_fingerprint, struct buf *out,
               struct err *err)
 {
-    struct segment_identity identity = {"blob", BLOB_LAYOUT_HASH, job_fingerprint};
+    struct segment_spec spec = {dir_fd, name, "blob", BLOB_LAYOUT_HASH, job_fingerprint};
     struct segment segment;
     void *at;
-    int status = segment_open(dir_fd, name, &identity, false, &segment, err);
+    int status = segment_open(&spec, false, &segment, err);
     if (status)
         return status;
     uint64_t mapped = segment.bytes - SEGMENT_PAGE_BYTES;
+    struct segment_range range = {SEGMENT_PAGE_BYTES, mapped, .writable = false};
     if (mapped < sizeof(struct blob_head))
         status = err_set(err, -EILSEQ, "segment %s is damaged: it has no content", name);
     if (!status)
-        status = segment_map(&segment, SEGMENT_PAGE_BYTES, mapped, false, false, &at, err);
+        status = segment_map(&segment, &range, &at, err);
     if (!status) {
         const struct blob_head *head = at;
         struct slice bytes = slice_make(head + 1, head->len);

@@ -52,21 +52,21 @@ static void segment_init(struct segment *out, int fd, const char *name, bool wri
 }
 
 // Everything but the version, then the version.
-static int header_write(struct segment *segment, const struct segment_identity *identity,
-                        struct err *err)
+static int header_write(struct segment *segment, const struct segment_spec *spec, struct err *err)
 {
-    CHECK(strlen(identity->kind) < sizeof((struct segment_header){0}.kind));
+    CHECK(strlen(spec->kind) < sizeof((struct segment_header){0}.kind));
+    struct segment_range range = {.bytes = SEGMENT_HEADER_BYTES, .writable = true};
     void *page;
-    int status = segment_map(segment, 0, SEGMENT_HEADER_BYTES, true, false, &page, err);
+    int status = segment_map(segment, &range, &page, err);
     if (status)
         return status;
     struct segment_header *header = page;
     header->magic = SEGMENT_MAGIC;
     header->header_bytes = SEGMENT_HEADER_BYTES;
-    header->layout_hash = identity->layout_hash;
+    header->layout_hash = spec->layout_hash;
     header->segment_bytes = segment->bytes;
-    header->job_fingerprint = identity->job_fingerprint;
-    memcpy(header->kind, identity->kind, strlen(identity->kind));
+    header->job_fingerprint = spec->job_fingerprint;
+    memcpy(header->kind, spec->kind, strlen(spec->kind));
     status = boot_id_read(header->boot_id);
     if (status) {
         err_set(err, status, "cannot read /proc/sys/kernel/random/boot_id: %s", strerror(-status));
@@ -79,26 +79,27 @@ static int header_write(struct segment *segment, const struct segment_identity *
     return status;
 }
 
-int segment_create(int dir_fd, const char *name, const struct segment_identity *identity,
-                   uint64_t bytes, struct segment *out, struct err *err)
+int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segment *out,
+                   struct err *err)
 {
     CHECK(bytes >= SEGMENT_HEADER_BYTES && bytes % SEGMENT_PAGE_BYTES == 0);
-    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd =
+        openat(spec->dir_fd, spec->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return err_set(err, -errno, "cannot create segment %s: %s", name, strerror(errno));
-    segment_init(out, fd, name, true);
+        return err_set(err, -errno, "cannot create segment %s: %s", spec->name, strerror(errno));
+    segment_init(out, fd, spec->name, true);
     out->bytes = bytes;
     int status = 0;
     if (ftruncate(fd, (off_t)bytes) < 0)
-        status = err_set(err, -errno, "cannot make segment %s %llu bytes long: %s", name,
+        status = err_set(err, -errno, "cannot make segment %s %llu bytes long: %s", spec->name,
                          (unsigned long long)bytes, strerror(errno));
     if (!status)
         status = segment_claim(out, 0, SEGMENT_HEADER_BYTES, err);
     if (!status)
-        status = header_write(out, identity, err);
+        status = header_write(out, spec, err);
     if (status) {
         segment_close(out);
-        unlinkat(dir_fd, name, 0);
+        unlinkat(spec->dir_fd, spec->name, 0);
     }
     return status;
 }
@@ -106,11 +107,11 @@ int segment_create(int dir_fd, const char *name, const struct segment_identity *
 // Is this the header that the caller expects? The order goes from "not ours at all" to "of another
 // run", so that the text names the first thing that is wrong.
 static int header_check(const struct segment_header *header, const struct segment *segment,
-                        const struct segment_identity *identity, struct err *err)
+                        const struct segment_spec *spec, struct err *err)
 {
     const char *name = segment->name;
     char boot_id[40], kind[16] = {0};
-    memcpy(kind, identity->kind, strlen(identity->kind));
+    memcpy(kind, spec->kind, strlen(spec->kind));
     if (header->magic != SEGMENT_MAGIC)
         return err_set(err, -EILSEQ, "segment %s is not a segment of weir: wrong magic" REMEDY,
                        name);
@@ -123,12 +124,12 @@ static int header_check(const struct segment_header *header, const struct segmen
     if (memcmp(header->kind, kind, sizeof(kind)) != 0)
         return err_set(err, -EILSEQ, "segment %s is of kind %.15s, not %s" REMEDY, name,
                        header->kind, kind);
-    if (header->layout_hash != identity->layout_hash)
+    if (header->layout_hash != spec->layout_hash)
         return err_set(err, -EILSEQ,
                        "segment %s was made by another version of weir: layout "
                        "%016llx, this one uses %016llx" REMEDY,
                        name, (unsigned long long)header->layout_hash,
-                       (unsigned long long)identity->layout_hash);
+                       (unsigned long long)spec->layout_hash);
     if (header->segment_bytes != segment->bytes)
         return err_set(
             err, -EILSEQ, "segment %s is damaged: %llu bytes long, its header says %llu" REMEDY,
@@ -136,7 +137,7 @@ static int header_check(const struct segment_header *header, const struct segmen
     int status = boot_id_read(boot_id);
     if (status || memcmp(header->boot_id, boot_id, sizeof(boot_id)) != 0)
         return err_set(err, -EILSEQ, "segment %s is from before the last boot" REMEDY, name);
-    if (identity->job_fingerprint && header->job_fingerprint != identity->job_fingerprint)
+    if (spec->job_fingerprint && header->job_fingerprint != spec->job_fingerprint)
         return err_set(err, -EILSEQ,
                        "segment %s belongs to another version of the job: its SQL or "
                        "options have changed" REMEDY,
@@ -144,14 +145,16 @@ static int header_check(const struct segment_header *header, const struct segmen
     return 0;
 }
 
-int segment_open(int dir_fd, const char *name, const struct segment_identity *identity,
-                 bool writable, struct segment *out, struct err *err)
+int segment_open(const struct segment_spec *spec, bool writable, struct segment *out,
+                 struct err *err)
 {
-    int fd = openat(dir_fd, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    const char *name = spec->name;
+    int fd = openat(spec->dir_fd, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_set(err, -errno, "cannot open segment %s: %s", name, strerror(errno));
     segment_init(out, fd, name, writable);
     struct stat st;
+    struct segment_range range = {.bytes = SEGMENT_HEADER_BYTES};
     void *page = NULL;
     int status = 0;
     if (fstat(fd, &st) < 0)
@@ -160,14 +163,14 @@ int segment_open(int dir_fd, const char *name, const struct segment_identity *id
         status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
     out->bytes = status ? 0 : (uint64_t)st.st_size;
     if (!status)
-        status = segment_map(out, 0, SEGMENT_HEADER_BYTES, false, false, &page, err);
+        status = segment_map(out, &range, &page, err);
     if (!status) {
         const struct segment_header *header = page;
         // A10: pairs with R10 in header_write; the rest of the header
         if (!atomic_acquire_u32(&header->version))
             status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
         else
-            status = header_check(header, out, identity, err);
+            status = header_check(header, out, spec, err);
         segment_unmap(page, SEGMENT_HEADER_BYTES);
     }
     if (status)
@@ -209,34 +212,33 @@ int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, stru
 }
 
 // mmap with the checks that both forms share.
-static void *range_map(const struct segment *segment, uint64_t offset, uint64_t bytes,
-                       bool writable, void *at, int flags)
+static int range_map(const struct segment *segment, const struct segment_range *range, void **at,
+                     int flags, struct err *err)
 {
-    CHECK(offset % SEGMENT_PAGE_BYTES == 0 && bytes > 0);
-    CHECK(offset <= segment->bytes && bytes <= segment->bytes - offset);
-    CHECK(!writable || segment->writable);
-    return mmap(at, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | flags,
-                segment->fd, (off_t)offset);
-}
-
-int segment_map(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
-                bool populate, void **out, struct err *err)
-{
-    void *at = range_map(segment, offset, bytes, writable, NULL, populate ? MAP_POPULATE : 0);
-    if (at == MAP_FAILED)
+    CHECK(range->offset % SEGMENT_PAGE_BYTES == 0 && range->bytes > 0);
+    CHECK(range->offset <= segment->bytes && range->bytes <= segment->bytes - range->offset);
+    CHECK(!range->writable || segment->writable);
+    void *mapped = mmap(*at, range->bytes, range->writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                        MAP_SHARED | flags | (range->populate ? MAP_POPULATE : 0), segment->fd,
+                        (off_t)range->offset);
+    if (mapped == MAP_FAILED)
         return err_set(err, -errno, "cannot map %llu bytes of segment %s: %s",
-                       (unsigned long long)bytes, segment->name, strerror(errno));
-    *out = at;
+                       (unsigned long long)range->bytes, segment->name, strerror(errno));
+    *at = mapped;
     return 0;
 }
 
-int segment_map_at(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
-                   void *at, struct err *err)
+int segment_map(const struct segment *segment, const struct segment_range *range, void **out,
+                struct err *err)
 {
-    if (range_map(segment, offset, bytes, writable, at, MAP_FIXED) == MAP_FAILED)
-        return err_set(err, -errno, "cannot map %llu bytes of segment %s: %s",
-                       (unsigned long long)bytes, segment->name, strerror(errno));
-    return 0;
+    *out = NULL;
+    return range_map(segment, range, out, 0, err);
+}
+
+int segment_map_at(const struct segment *segment, const struct segment_range *range, void *at,
+                   struct err *err)
+{
+    return range_map(segment, range, &at, MAP_FIXED, err);
 }
 
 void segment_unmap(void *address, uint64_t bytes)

@@ -14,11 +14,21 @@
 
 enum { SEGMENT_PAGE_BYTES = 4096 };
 
-// What the header must say.
-struct segment_identity {
+// Which segment, and what its header must say.
+struct segment_spec {
+    int dir_fd;               // the job's folder
+    const char *name;         // of the file, at most 63 bytes
     const char *kind;         // at most 15 bytes
     uint64_t layout_hash;     // of what lies behind the header
     uint64_t job_fingerprint; // 0 at open: any job's (for tools that only look)
+};
+
+// Part of a segment, and how it is mapped.
+struct segment_range {
+    uint64_t offset; // page-aligned
+    uint64_t bytes;
+    bool writable;
+    bool populate; // fault it in now (claim it first)
 };
 
 // A private handle. All zero but fd -1 is closed.
@@ -31,13 +41,13 @@ struct segment {
 
 // Make the file, header and `bytes - SEGMENT_PAGE_BYTES` of space behind it, of which nothing but
 // the header is claimed. -EEXIST when there is one.
-int segment_create(int dir_fd, const char *name, const struct segment_identity *identity,
-                   uint64_t bytes, struct segment *out, struct err *err);
+int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segment *out,
+                   struct err *err);
 
 // Open and validate. -ENOENT: no such file; -ENODATA: its creation never finished; -EILSEQ:
 // damaged, or of another layout, job or boot (the text says which, and what to do).
-int segment_open(int dir_fd, const char *name, const struct segment_identity *identity,
-                 bool writable, struct segment *out, struct err *err);
+int segment_open(const struct segment_spec *spec, bool writable, struct segment *out,
+                 struct err *err);
 
 // Close the file; mappings stay. Safe on a closed one.
 void segment_close(struct segment *segment);
@@ -48,13 +58,13 @@ int segment_unlink(int dir_fd, const char *name, struct err *err);
 // little. -ENOSPC: the memory is not there; nothing is harmed, the text says what to set.
 int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, struct err *err);
 
-// Map a page-aligned range. `populate`: fault it in now (claim it first).
-int segment_map(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
-                bool populate, void **out, struct err *err);
+// Map a range.
+int segment_map(const struct segment *segment, const struct segment_range *range, void **out,
+                struct err *err);
 
 // Map a range over part of an existing mapping (`at` from segment_map or an own reservation).
-int segment_map_at(const struct segment *segment, uint64_t offset, uint64_t bytes, bool writable,
-                   void *at, struct err *err);
+int segment_map_at(const struct segment *segment, const struct segment_range *range, void *at,
+                   struct err *err);
 
 void segment_unmap(void *address, uint64_t bytes);
 

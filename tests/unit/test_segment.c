@@ -25,7 +25,7 @@
 static char folder[64];
 static int dir_fd;
 static struct err err;
-static const struct segment_identity identity = {"test", 0x1234, 0x5678};
+static struct segment_spec spec = {-1, "a", "test", 0x1234, 0x5678};
 
 static int set_up(void **state)
 {
@@ -34,6 +34,7 @@ static int set_up(void **state)
     if (!mkdtemp(folder))
         return -1;
     dir_fd = open(folder, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    spec.dir_fd = dir_fd;
     return dir_fd < 0;
 }
 
@@ -50,7 +51,7 @@ static int tear_down(void **state)
 static void create_and_close(uint64_t bytes)
 {
     struct segment segment;
-    assert_int_equal(segment_create(dir_fd, "a", &identity, bytes, &segment, &err), 0);
+    assert_int_equal(segment_create(&spec, bytes, &segment, &err), 0);
     segment_close(&segment);
 }
 
@@ -59,21 +60,23 @@ static void test_segment_survives_its_creator(void **state)
     (void)state;
     struct segment segment;
     void *at;
-    assert_int_equal(segment_create(dir_fd, "a", &identity, 3 * 4096, &segment, &err), 0);
+    assert_int_equal(segment_create(&spec, 3 * 4096, &segment, &err), 0);
     assert_int_equal(segment_claim(&segment, 4096, 8192, &err), 0);
-    assert_int_equal(segment_map(&segment, 4096, 8192, true, true, &at, &err), 0);
+    assert_int_equal(
+        segment_map(&segment, &(struct segment_range){4096, 8192, true, true}, &at, &err), 0);
     memcpy((char *)at + 5000, "kept", 5);
     segment_unmap(at, 8192);
     segment_close(&segment);
-    assert_int_equal(segment_create(dir_fd, "a", &identity, 4096, &segment, &err), -EEXIST);
-    assert_int_equal(segment_open(dir_fd, "a", &identity, false, &segment, &err), 0);
+    assert_int_equal(segment_create(&spec, 4096, &segment, &err), -EEXIST);
+    assert_int_equal(segment_open(&spec, false, &segment, &err), 0);
     assert_int_equal(segment.bytes, 3 * 4096);
-    assert_int_equal(segment_map(&segment, 4096, 8192, false, false, &at, &err), 0);
+    assert_int_equal(
+        segment_map(&segment, &(struct segment_range){4096, 8192, false, false}, &at, &err), 0);
     assert_string_equal((char *)at + 5000, "kept");
     segment_unmap(at, 8192);
     segment_close(&segment);
     assert_int_equal(segment_unlink(dir_fd, "a", &err), 0);
-    assert_int_equal(segment_open(dir_fd, "a", &identity, false, &segment, &err), -ENOENT);
+    assert_int_equal(segment_open(&spec, false, &segment, &err), -ENOENT);
 }
 
 // Every byte of the header page, damaged in turn, is refused; put right again, it is accepted.
@@ -89,21 +92,21 @@ static void test_segment_refuses_each_damaged_header_byte(void **state)
         assert_int_equal(pwrite(fd, &bad, 1, i), 1);
         struct segment segment;
         err.text[0] = 0;
-        assert_int_equal(segment_open(dir_fd, "a", &identity, false, &segment, &err), -EILSEQ);
+        assert_int_equal(segment_open(&spec, false, &segment, &err), -EILSEQ);
         assert_true(strstr(err.text, "segment a") != NULL);
         assert_true(strstr(err.text, "weir clean") != NULL);
         assert_int_equal(pwrite(fd, &good, 1, i), 1);
     }
     close(fd);
     struct segment segment;
-    assert_int_equal(segment_open(dir_fd, "a", &identity, false, &segment, &err), 0);
+    assert_int_equal(segment_open(&spec, false, &segment, &err), 0);
     segment_close(&segment);
 }
 
-static void expect_refused(struct segment_identity wanted, const char *word)
+static void expect_refused(struct segment_spec wanted, const char *word)
 {
     struct segment segment;
-    assert_int_equal(segment_open(dir_fd, "a", &wanted, false, &segment, &err), -EILSEQ);
+    assert_int_equal(segment_open(&wanted, false, &segment, &err), -EILSEQ);
     if (!strstr(err.text, word))
         fail_msg("'%s' does not say '%s'", err.text, word);
 }
@@ -112,16 +115,19 @@ static void test_segment_says_what_does_not_match(void **state)
 {
     (void)state;
     create_and_close(8192);
-    expect_refused((struct segment_identity){"ring", 0x1234, 0x5678}, "kind test, not ring");
-    expect_refused((struct segment_identity){"test", 0x1235, 0x5678}, "another version of weir");
-    expect_refused((struct segment_identity){"test", 0x1234, 0x5679}, "another version of the job");
+    expect_refused((struct segment_spec){dir_fd, "a", "ring", 0x1234, 0x5678},
+                   "kind test, not ring");
+    expect_refused((struct segment_spec){dir_fd, "a", "test", 0x1235, 0x5678},
+                   "another version of weir");
+    expect_refused((struct segment_spec){dir_fd, "a", "test", 0x1234, 0x5679},
+                   "another version of the job");
     struct segment segment;
-    struct segment_identity any = {"test", 0x1234, 0};
-    assert_int_equal(segment_open(dir_fd, "a", &any, false, &segment, &err), 0);
+    struct segment_spec any = {dir_fd, "a", "test", 0x1234, 0};
+    assert_int_equal(segment_open(&any, false, &segment, &err), 0);
     segment_close(&segment);
     int fd = openat(dir_fd, "a", O_RDWR | O_CLOEXEC);
     assert_int_equal(ftruncate(fd, 12288), 0);
-    expect_refused(identity, "bytes long");
+    expect_refused(spec, "bytes long");
     close(fd);
 }
 
@@ -133,7 +139,7 @@ static void test_segment_sees_unfinished_creation(void **state)
     static const off_t lengths[] = {0, 100, 8192};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(ftruncate(fd, lengths[i]), 0);
-        assert_int_equal(segment_open(dir_fd, "a", &identity, false, &segment, &err), -ENODATA);
+        assert_int_equal(segment_open(&spec, false, &segment, &err), -ENODATA);
     }
     close(fd);
 }
@@ -144,9 +150,10 @@ static void test_segment_claim_says_when_memory_is_short(void **state)
     (void)state;
     struct segment segment;
     struct rlimit old, limit;
-    assert_int_equal(segment_create(dir_fd, "a", &identity, 1 << 20, &segment, &err), 0);
+    assert_int_equal(segment_create(&spec, 1 << 20, &segment, &err), 0);
     assert_int_equal(segment_claim(&segment, 4096, 65536, &err), 0);
     assert_int_equal(segment_claim(&segment, 4096, 65536, &err), 0);
+    assert_int_equal(ftruncate(segment.fd, 128 << 10), 0); // the claim must make it longer
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     limit = old;
