@@ -1,0 +1,221 @@
+// reader.c: what is the same for every format: which columns are needed, the edges of the caller's
+// buffer, overlong rows, and the lists of the result.
+//
+// Invariant: consumed, row_end and the batch's rows agree at every return: giving the bytes from
+// row_end[i] on again reads rows i + 1 and later again.
+#include "core/format/reader_impl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/utf8.h"
+
+bool reader_fail(struct reader *reader, const char *format, ...)
+{
+    if (reader->quiet || reader->reason[0])
+        return false;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reader->reason, sizeof(reader->reason), format, args);
+    va_end(args);
+    return false;
+}
+
+const char *reader_shown(struct slice text, char out[READER_SHOWN_BYTES])
+{
+    size_t n = 0;
+    for (uint64_t i = 0; i < text.len;) {
+        size_t bytes = utf8_sequence_bytes(text.ptr + i, text.len - i);
+        if (n + (bytes ? bytes : 1) + 4 > READER_SHOWN_BYTES) {
+            memcpy(out + n, "...", 3);
+            n += 3;
+            break;
+        }
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (bytes == 0 || c < 0x20 || c == 0x7f) {
+            out[n++] = '?';
+            i++;
+        } else {
+            memcpy(out + n, text.ptr + i, bytes);
+            n += bytes;
+            i += bytes;
+        }
+    }
+    out[n] = 0;
+    return out;
+}
+
+void reader_report(struct reader *reader, struct reader_run *run, uint64_t length, const char *next)
+{
+    struct reader_result *result = run->result;
+    CHECK(reader_has_room(run));
+    CHECK(next > run->p);
+    struct reader_bad_row *bad = &result->bad_rows[result->bad_row_count++];
+    bad->offset = (uint64_t)(run->p - run->base);
+    bad->length = length;
+    bad->rows_before = run->row;
+    memcpy(bad->reason, reader->reason, sizeof(bad->reason));
+    reader->reason[0] = 0;
+    run->p = next;
+}
+
+void reader_report_overlong(struct reader *reader, struct reader_run *run)
+{
+    uint64_t max = reader->max_row_bytes;
+    uint64_t left = (uint64_t)(run->limit - run->p);
+    const char *line_end = memchr(run->p, '\n', left);
+    reader->reason[0] = 0;
+    reader_fail(reader, "the row is longer than %llu bytes", (unsigned long long)max);
+    reader->skipping = !line_end && !run->final;
+    reader_report(reader, run, max, line_end ? line_end + 1 : run->limit);
+}
+
+// Pass the rest of an overlong row. False: all of the bytes belong to it.
+static bool skip_overlong(struct reader *reader, struct reader_run *run)
+{
+    const char *line_end = memchr(run->p, '\n', (size_t)(run->limit - run->p));
+    if (!line_end && !run->final) {
+        run->p = run->limit;
+        return false;
+    }
+    run->p = line_end ? line_end + 1 : run->limit;
+    reader->skipping = false;
+    return true;
+}
+
+// Point the slots at the batch's columns.
+static void bind_batch(struct reader *reader, struct batch *batch)
+{
+    CHECK(batch->column_count == reader->slot_count);
+    for (int i = 0; i < reader->slot_count; i++) {
+        struct column *column = &batch->columns[i];
+        struct reader_slot *slot = &reader->slots[i];
+        CHECK(column->kind == slot->kind);
+        slot->i64 = column->i64;
+        slot->state = column->state;
+    }
+}
+
+void reader_parse(struct reader *reader, const char *bytes, uint64_t len, bool end_of_input,
+                  struct reader_result *result, struct batch *batch)
+{
+    CHECK(len < UINT32_MAX);
+    struct reader_run run = {
+        .base = bytes, .p = bytes, .limit = bytes + len, .final = end_of_input, .result = result};
+    result->bad_row_count = 0;
+    pool_reset(&reader->scratch);
+    reader->reason[0] = 0;
+    bind_batch(reader, batch);
+    if (len > 0 && (!reader->skipping || skip_overlong(reader, &run))) {
+        if (reader->json)
+            json_read(reader, &run);
+        else
+            csv_read(reader, &run);
+    }
+    if (len == 0 && end_of_input)
+        reader->skipping = false;
+    CHECK(run.p >= bytes && run.p <= bytes + len);
+    result->consumed = (uint64_t)(run.p - bytes);
+    batch->count = run.row;
+    batch->has_kinds = false;
+    for (int i = 0; i < batch->column_count; i++)
+        column_summarize(&batch->columns[i], batch->count);
+}
+
+static int check_type(const struct field *field, struct err *err)
+{
+    switch (field->type.kind) {
+    case TYPE_BOOLEAN:
+    case TYPE_INT:
+    case TYPE_BIGINT:
+    case TYPE_DOUBLE:
+    case TYPE_STRING:
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMP_LTZ:
+        return 0;
+    default:
+        return err_set(err, -EINVAL,
+                       "column \"%s\": a value of its type cannot be read from a file",
+                       field->name);
+    }
+}
+
+static void add_slot(struct reader *reader, const struct field *field, int position)
+{
+    struct reader_slot *slot = &reader->slots[reader->slot_count++];
+    *slot = (struct reader_slot){.kind = field->type.kind,
+                                 .position = position,
+                                 .name = slice_of(pool_strdup(&reader->names, field->name))};
+}
+
+int reader_create(const struct format_options *options, const struct schema *schema,
+                  const bool *needed, struct reader **out, struct err *err)
+{
+    if (options->kind != FORMAT_JSON && options->kind != FORMAT_CSV)
+        return err_set(err, -EINVAL,
+                       "the format '%s' cannot be read, only written: use 'json' or 'csv'",
+                       format_kind_name(options->kind));
+    struct reader *reader = calloc(1, sizeof(*reader));
+    CHECK(reader);
+    reader->options = *options;
+    reader->scan = scan_mode_choose(options->no_simd);
+    reader->max_rows = BATCH_ROWS;
+    reader->max_row_bytes = READER_MAX_ROW_BYTES;
+    reader->field_count = schema->field_count;
+    reader->slots = calloc((size_t)schema->field_count + 1, sizeof(*reader->slots));
+    CHECK(reader->slots);
+    int rc = 0;
+    for (int i = 0; i < schema->field_count && rc == 0; i++) {
+        if (needed && !needed[i])
+            continue;
+        rc = check_type(&schema->fields[i], err);
+        add_slot(reader, &schema->fields[i], i);
+    }
+    if (rc == 0)
+        rc = options->kind == FORMAT_JSON ? json_create(reader, err) : csv_create(reader, err);
+    if (rc) {
+        reader_free(reader);
+        return rc;
+    }
+    *out = reader;
+    return 0;
+}
+
+void reader_free(struct reader *reader)
+{
+    if (!reader)
+        return;
+    json_free(reader);
+    csv_free(reader);
+    pool_fini(&reader->names);
+    pool_fini(&reader->scratch);
+    buf_fini(&reader->spare);
+    free(reader->slots);
+    free(reader);
+}
+
+void reader_set_max_rows(struct reader *reader, uint32_t rows)
+{
+    CHECK(rows >= 1 && rows <= BATCH_ROWS);
+    reader->max_rows = rows;
+}
+
+void reader_set_max_row_bytes(struct reader *reader, uint64_t bytes)
+{
+    CHECK(bytes >= 1);
+    reader->max_row_bytes = bytes;
+}
+
+void reader_reset(struct reader *reader)
+{
+    reader->skipping = false;
+}
+
+bool reader_is_skipping(const struct reader *reader)
+{
+    return reader->skipping;
+}
