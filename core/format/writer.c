@@ -20,7 +20,7 @@ enum { CSV_UNQUOTED_UNITS = 24 };
 // Room for the text of any value that is no string.
 enum { TEXT_BYTES = 64 };
 
-static_assert(TEXT_BYTES >= CALENDAR_TEXT_BYTES && TEXT_BYTES >= NUMBER_TEXT_BYTES,
+static_assert((int)TEXT_BYTES >= CALENDAR_TEXT_BYTES && (int)TEXT_BYTES >= NUMBER_TEXT_BYTES,
               "every formatter's text fits");
 
 struct writer {
