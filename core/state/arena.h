@@ -95,6 +95,10 @@ void *arena_owner(void *base);
 // Apply the frees, make all changes final.
 void arena_commit(struct arena *a);
 
+// Only apply the frees: arena_log then has every entry of the transaction. Follow with
+// arena_commit.
+void arena_commit_prepare(struct arena *a);
+
 // Undo all changes since the last commit.
 void arena_abort(struct arena *a);
 
@@ -138,8 +142,10 @@ uint8_t *arena_image(const struct arena *a, uint64_t *bytes);
 
 // --- the hot path ---
 
-#ifdef WEIR_STATE_HOOKS
-// Tests compile core/state with this: called after each entry, before the change.
+#if defined(WEIR_STATE_HOOKS) || defined(WEIR_DEBUG_CHECKS)
+#define ARENA_HAS_HOOK 1
+// In debug builds and where tests compile core/state with it: called after each entry, before the
+// change.
 extern void (*arena_test_hook)(void);
 #define ARENA_HOOK() (arena_test_hook ? arena_test_hook() : (void)0)
 #else

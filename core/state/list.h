@@ -1,6 +1,6 @@
 // list.h: an append-only list of byte records, dropped from its front.
 //
-// Records lie in chunks of 256 bytes to 16 KiB; one that is longer has a chunk of its own.
+// Records lie in chunks of 256 bytes to 16 KiB; one of more than 4 KiB has a chunk of its own.
 #ifndef WEIR_CORE_STATE_LIST_H
 #define WEIR_CORE_STATE_LIST_H
 

@@ -19,7 +19,7 @@ struct table_head { // inside a block of the caller's; all zero: empty, with val
     uint64_t removed;
     uint64_t drop_cursor; // while it is being dropped: records from here on are gone; else 0
     uint32_t value_bytes;
-    uint32_t drop_phase;
+    uint32_t reserved;
 };
 
 // Set the size of the values; the head is all zero before.

@@ -9,6 +9,7 @@
 
 struct timers_head { // inside a block of the caller's; all zero: empty
     uint64_t count;
+    uint64_t high;   // the highest count there was room for
     struct vec heap; // two words a timer
 };
 

@@ -30,12 +30,12 @@ static inline uint64_t vec_slot(const struct arena *a, uint64_t vec, uint64_t in
 // Room for word `index`, where words 0 .. index-1 have room already. A new word is 0. -ENOSPC.
 int vec_reserve(struct arena *a, uint64_t vec, uint64_t index);
 
-// Free the leaf that holds word `index`, the highest that is left; lower leaves stay readable.
-// Nothing may be reserved afterwards until vec_free.
+// Free the leaf that holds word `index`; the other leaves stay readable. Nothing may be reserved
+// afterwards until vec_free.
 void vec_free_leaf(struct arena *a, uint64_t vec, uint64_t index);
 
-// Free the inner nodes (the leaves are gone by vec_free_leaf, from the last to the first, or the
-// vec has `length` words whose leaves are freed as well); the vec is empty then.
-void vec_free(struct arena *a, uint64_t vec, uint64_t length);
+// Free all nodes that are left; the vec is empty then. One call: free the leaves of a long vec with
+// vec_free_leaf before, a few in each transaction.
+void vec_free(struct arena *a, uint64_t vec);
 
 #endif
