@@ -1,0 +1,141 @@
+// window_state.c: panes, the encoding of group keys, rows that wait for their slice.
+//
+// An encoded key is, for each column: one byte (1: a value follows, 0: NULL), then 8 bytes, or for
+// a string u32 length and the bytes.
+#include "stages/operator/window_state.h"
+
+#include <stddef.h>
+
+#include "core/base/hash.h"
+#include "core/row/row.h"
+
+static void encode_value(const struct column *column, uint32_t row, struct buf *out)
+{
+    bool present = column->state[row] == VALUE_PRESENT;
+    buf_append_char(out, (char)present);
+    if (!present)
+        return;
+    if (column->kind != TYPE_STRING) {
+        buf_append(out, &column->i64[row], 8);
+        return;
+    }
+    uint32_t len = (uint32_t)column->str[row].len;
+    buf_append(out, &len, 4);
+    buf_append(out, column->str[row].ptr, len);
+}
+
+void window_encode_keys(struct window *w, const struct window_rows *rows, struct slice *keys)
+{
+    uint64_t begin[BATCH_ROWS + 1];
+    buf_clear(&w->keys);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        begin[i] = w->keys.len;
+        for (int k = 0; k < w->plan->key_count; k++)
+            encode_value(&rows->batch->columns[w->plan->keys[k]], rows->rows[i], &w->keys);
+    }
+    begin[rows->count] = w->keys.len;
+    for (uint32_t i = 0; i < rows->count; i++)
+        keys[i] = slice_make(w->keys.data + begin[i], begin[i + 1] - begin[i]);
+}
+
+void window_key(const struct window *w, struct slice key, struct batch *out, uint32_t row)
+{
+    const char *p = key.ptr;
+    for (int k = 0; k < w->plan->key_count; k++) {
+        struct column *column = &out->columns[k];
+        bool present = *p++;
+        column->state[row] = present ? VALUE_PRESENT : VALUE_NULL;
+        if (!present)
+            continue;
+        if (column->kind == TYPE_STRING) {
+            uint32_t len;
+            memcpy(&len, p, 4);
+            column->str[row] = slice_make(p + 4, len); // the record stays until the pane is dropped
+            p += 4 + len;
+        } else {
+            memcpy(&column->i64[row], p, 8);
+            p += 8;
+        }
+    }
+}
+
+static int64_t first_point(const struct window *w, int64_t start_ms)
+{
+    const struct op_window *plan = w->plan;
+    const struct window_root *root = window_root(w);
+    if (plan->kind != WINDOW_CUMULATE)
+        return start_ms + plan->size_ms;
+    if (!root->has_watermark || root->watermark < start_ms)
+        return start_ms + plan->step_ms;
+    return start_ms + ((root->watermark + 1 - start_ms) / plan->step_ms + 1) * plan->step_ms;
+}
+
+int64_t window_due(const struct window *w, const struct pane *pane)
+{
+    return pane->fired ? pane->end - 1 + w->plan->lateness_ms : pane->next_end - 1;
+}
+
+static int make_pane(struct window *w, int64_t start_ms, uint64_t *pane)
+{
+    struct arena *a = w->base.context.arena;
+    int status = arena_alloc(a, sizeof(struct pane), pane);
+    if (status < 0)
+        return status;
+    struct pane *fresh = arena_fresh(a, *pane);
+    fresh->start = start_ms;
+    fresh->end = start_ms + w->plan->size_ms;
+    fresh->next_end = first_point(w, start_ms);
+    const struct window_root *root = window_root(w);
+    fresh->fired = root->has_watermark && fresh->end - 1 <= root->watermark; // made by a late row
+    table_init(a, *pane + offsetof(struct pane, groups), w->value_bytes);
+    table_init(a, *pane + offsetof(struct pane, ahead), sizeof(struct list_head));
+    for (int d = 0; d < w->dict_count; d++)
+        dict_init(a, *pane + offsetof(struct pane, dicts) + (uint64_t)d * sizeof(struct dict_head),
+                  0, 1);
+    return timers_add(a, w->root + offsetof(struct window_root, due),
+                      window_due(w, pane_at(w, *pane)), *pane);
+}
+
+int window_pane(struct window *w, int64_t start_ms, uint64_t *pane)
+{
+    struct arena *a = w->base.context.arena;
+    struct slice key = slice_make(&start_ms, sizeof(start_ms));
+    uint64_t record;
+    bool inserted;
+    int status = table_upsert(a, w->root + offsetof(struct window_root, panes), hash_slice(key),
+                              key, &record, &inserted);
+    if (status < 0)
+        return status;
+    if (!inserted) {
+        *pane = arena_word(a, table_value(a, record));
+        return 0;
+    }
+    status = make_pane(w, start_ms, pane);
+    if (status < 0)
+        return status;
+    arena_store8(a, table_value(a, record), *pane);
+    return 0;
+}
+
+int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
+                const int64_t *slice_ends)
+{
+    struct arena *a = w->base.context.arena;
+    static _Thread_local uint32_t sizes[BATCH_ROWS];
+    row_sizes(rows->batch, sizes);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        struct slice key = slice_make(&slice_ends[i], sizeof(slice_ends[i]));
+        uint64_t record;
+        int status = table_upsert(a, pane + offsetof(struct pane, ahead), hash_slice(key), key,
+                                  &record, NULL);
+        if (status < 0)
+            return status;
+        buf_clear(&w->keys);
+        char *bytes = buf_reserve(&w->keys, sizes[rows->rows[i]]);
+        uint32_t len = row_encode(rows->batch, rows->rows[i], bytes);
+        status = list_append(a, table_value(a, record), slice_make(bytes, len));
+        if (status < 0)
+            return status;
+    }
+    return 0;
+}

@@ -1,0 +1,132 @@
+// window_state.h: what a window operator keeps in the arena, and the parts it is made of. Private
+// to the window operator's files.
+//
+// A pane is one window's state (of CUMULATE: of the whole day, with a point fired at each step).
+// Groups are a table from the encoded key to the accumulators; distinct values get numbers from the
+// pane's dictionaries and live in one bitmap a group. Everything of a pane is freed with it, in
+// steps.
+#ifndef WEIR_STAGES_OPERATOR_WINDOW_STATE_H
+#define WEIR_STAGES_OPERATOR_WINDOW_STATE_H
+
+#include "core/state/bitmap.h"
+#include "core/state/dict.h"
+#include "core/state/list.h"
+#include "core/state/table.h"
+#include "core/state/timers.h"
+#include "stages/runtime/operator.h"
+
+enum { WINDOW_MAX_DICTS = 8 };
+
+struct window_root {        // the operator's root in the arena; zeroed at birth
+    uint64_t has_watermark; // 0: none came yet
+    int64_t watermark;
+    uint64_t firing; // 1: panes up to `watermark` are being fired; no input until that is done
+    uint64_t cursor; // of the pane being fired: groups emitted so far
+    uint64_t phase;  // of the pane being fired: enum fire_phase
+    struct list_cursor ahead; // of the pane being fired: waiting rows replayed so far
+    uint64_t first_live;      // no pane below this index of `panes` is left
+    struct table_head panes;  // 8 bytes of pane start -> 8 bytes: the pane's offset
+    struct timers_head due;   // (the pane's next point - 1, the pane's offset)
+};
+
+struct pane {
+    int64_t start, end;
+    int64_t next_end;         // of the point that fires next; = end but for CUMULATE
+    struct table_head groups; // encoded key -> accumulators
+    struct table_head ahead; // CUMULATE: 8 bytes of slice end -> struct list_head of rows that wait
+    uint64_t fired;          // changelog: the on-time firing is behind us
+    struct timers_head timers; // changelog: (processing time, group index), early or late firings
+    struct dict_head dicts[WINDOW_MAX_DICTS];
+};
+
+// One aggregate's place in a group's value.
+struct acc_slot {
+    uint32_t offset; // bytes into the value
+    int dict;        // index into pane.dicts; -1: not distinct
+};
+
+// Some rows of a batch.
+struct window_rows {
+    const struct batch *batch;
+    const uint16_t *rows; // indexes, ascending
+    uint32_t count;
+};
+
+struct window {
+    struct operator base;
+    const struct op_window *plan;
+    uint64_t root; // offset of struct window_root
+    struct acc_slot *slots;
+    uint32_t value_bytes;
+    uint32_t emit_offset; // into a group's value: what was last emitted; 0: insert-only
+    int dict_count;
+    struct batch output;
+    struct batch replay;          // rows that waited, on their way back in
+    uint64_t records[BATCH_ROWS]; // of the last window_accumulate, one a row
+    struct column *one_row;       // headers for views of one row
+    struct pool scratch;          // strings of the output that state may free meanwhile
+    struct buf keys;              // encoded keys of one batch
+    uint64_t
+        *order; // group indexes in key order, for inputs without an order; NULL: insertion order
+    uint64_t order_count, order_capacity;
+    uint64_t order_pane; // pane + point that `order` was made for
+    int64_t order_end;
+};
+
+static inline const struct window_root *window_root(const struct window *w)
+{
+    return arena_at(w->base.context.arena, w->root);
+}
+
+static inline const struct pane *pane_at(const struct window *w, uint64_t pane)
+{
+    return arena_at(w->base.context.arena, pane);
+}
+
+// Lay out the accumulators and the dictionaries of the plan. -ENOTSUP with a text.
+int window_layout(struct window *w, struct err *err);
+
+// Count the rows into the pane's groups.
+int window_accumulate(struct window *w, uint64_t pane, const struct window_rows *rows);
+
+// Write aggregate `agg` of the group value at `value` into the output column's row.
+void window_result(const struct window *w, int agg, uint64_t value, struct column *out,
+                   uint32_t row);
+
+// Write the group as one more row of the output.
+void window_emit_group(struct window *w, const struct pane *pane, uint64_t record);
+
+// An empty output / give it to the next operator.
+void window_begin_output(struct window *w);
+int window_push_output(struct window *w);
+
+// Changelog: put what has changed of the group since it was last emitted into the output (0 to 2
+// rows).
+int window_emit_change(struct window *w, const struct pane *pane, uint64_t record);
+
+// Changelog: arm the processing-time firing of the groups that have none armed.
+int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_t count);
+void window_disarm(struct window *w, uint64_t record);
+int window_processing_time(struct operator* op, int64_t now_ms, int64_t *next_ms);
+
+// When the pane is due next, in event time.
+int64_t window_due(const struct window *w, const struct pane *pane);
+
+// Free what the values point to besides bitmaps (strings of MIN and MAX) and the bitmaps; 1: all
+// done.
+int window_drop_values(struct window *w, uint64_t value, uint32_t *budget);
+
+// The pane that starts at start_ms, made when there is none. *pane = its offset.
+int window_pane(struct window *w, int64_t start_ms, uint64_t *pane);
+
+// Let the rows wait in the pane, the i-th for the slice that ends at slice_ends[i].
+int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
+                const int64_t *slice_ends);
+
+// Write the group's key into the first key_count columns of the output's row.
+void window_key(const struct window *w, struct slice key, struct batch *out, uint32_t row);
+
+// Encode the keys of the rows into w->keys: equal keys are equal bytes, NULLs are equal.
+void window_encode_keys(struct window *w, const struct window_rows *rows, struct slice *keys);
+
+#endif
