@@ -1,4 +1,4 @@
-// plan.c: from the text of a script to the plan, and what everyone asks a plan.
+// compile.c: plan_make: text to plan. It lives here because SQL knows plans, and plans know no SQL.
 #include "core/plan/plan.h"
 
 #include <errno.h>
