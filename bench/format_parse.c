@@ -77,7 +77,8 @@ static void measure(const char *name, const struct format_options *options, cons
         while (at < data->len) {
             // A source reads about as much at a time.
             uint64_t piece = data->len - at < 256 * 1024 ? data->len - at : 256 * 1024;
-            reader_parse(reader, data->data + at, piece, at + piece == data->len, &result, &batch);
+            struct slice bytes = slice_make(data->data + at, piece);
+            reader_parse(reader, bytes, at + piece == data->len, &result, &batch);
             CHECK(result.bad_row_count == 0 && result.consumed > 0);
             rows += batch.count;
             at += result.consumed;

@@ -113,27 +113,33 @@ static bool is_byte(char c, int byte) // -1: no byte at all
     return (unsigned char)c == byte;
 }
 
+// An unquoted field without its escapes; a lone one at the end stands for itself.
+static void decode_plain(const char *from, const char *to, int escape, char *out)
+{
+    while (from < to) {
+        bool escaped = is_byte(*from, escape) && to - from >= 2;
+        *out++ = escaped ? unescaped(from[1]) : *from;
+        from += escaped ? 2 : 1;
+    }
+}
+
 // An unquoted field that has an escape, or any unquoted field in the twin.
 static enum csv_end careful_plain(struct csv_row *row, struct slice *text)
 {
     char delimiter = row->reader->options.csv_delimiter;
     int escape = row->reader->options.csv_escape;
     const char *p = row->p;
+    bool escaped = false; // the byte read last
     size_t kept = 0;
-    while (p < row->limit && *p != delimiter && *p != '\n') {
-        p += is_byte(*p, escape) && row->limit - p >= 2 ? 2 : 1;
-        kept++;
+    for (; p < row->limit && *p != delimiter && *p != '\n'; kept++) {
+        escaped = is_byte(*p, escape) && row->limit - p >= 2;
+        p += escaped ? 2 : 1;
     }
     char *out = decode_room(row, kept);
-    const char *from = row->p;
-    for (size_t i = 0; out && i < kept; i++) {
-        bool escaped = is_byte(*from, escape) && p - from >= 2;
-        out[i] = escaped ? unescaped(from[1]) : *from;
-        from += escaped ? 2 : 1;
-    }
-    bool escaped_return = p - row->p >= 2 && is_byte(p[-2], escape);
+    if (out)
+        decode_plain(row->p, p, escape, out);
     enum csv_end end = step_over(row, p);
-    if (end == CSV_ROW_END && kept && p[-1] == '\r' && !escaped_return)
+    if (end == CSV_ROW_END && kept && p[-1] == '\r' && !escaped)
         kept--;
     *text = slice_make(out, out ? kept : 0);
     return end;

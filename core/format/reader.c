@@ -98,26 +98,29 @@ static void bind_batch(struct reader *reader, struct batch *batch)
     }
 }
 
-void reader_parse(struct reader *reader, const char *bytes, uint64_t len, bool end_of_input,
+void reader_parse(struct reader *reader, struct slice bytes, bool end_of_input,
                   struct reader_result *result, struct batch *batch)
 {
-    CHECK(len < UINT32_MAX);
-    struct reader_run run = {
-        .base = bytes, .p = bytes, .limit = bytes + len, .final = end_of_input, .result = result};
+    CHECK(bytes.len < UINT32_MAX);
+    struct reader_run run = {.base = bytes.ptr,
+                             .p = bytes.ptr,
+                             .limit = bytes.ptr + bytes.len,
+                             .final = end_of_input,
+                             .result = result};
     result->bad_row_count = 0;
     pool_reset(&reader->scratch);
     reader->reason[0] = 0;
     bind_batch(reader, batch);
-    if (len > 0 && (!reader->skipping || skip_overlong(reader, &run))) {
+    if (bytes.len > 0 && (!reader->skipping || skip_overlong(reader, &run))) {
         if (reader->json)
             json_read(reader, &run);
         else
             csv_read(reader, &run);
     }
-    if (len == 0 && end_of_input)
+    if (bytes.len == 0 && end_of_input)
         reader->skipping = false;
-    CHECK(run.p >= bytes && run.p <= bytes + len);
-    result->consumed = (uint64_t)(run.p - bytes);
+    CHECK(run.p >= run.base && run.p <= run.limit);
+    result->consumed = (uint64_t)(run.p - run.base);
     batch->count = run.row;
     batch->has_kinds = false;
     for (int i = 0; i < batch->column_count; i++)

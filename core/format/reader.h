@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/base/err.h"
+#include "core/base/slice.h"
 #include "core/format/options.h"
 #include "core/row/batch.h"
 #include "core/row/type.h"
@@ -59,12 +60,12 @@ void reader_set_max_row_bytes(struct reader *reader, uint64_t bytes);
 // Fill `batch` (columns: the needed ones, in schema order; count is set, states and all_present
 // too) from the complete rows of `bytes`. Blank lines are skipped. A row cut off by the end of the
 // bytes is left unconsumed, unless `end_of_input`. The call ends early when the batch or the array
-// of bad rows is full. len < 4 GiB.
+// of bad rows is full. bytes.len < 4 GiB.
 //
 // Strings point into `bytes` or into memory of the reader; they are valid until `bytes` go or the
-// next call. With consumed == 0 and len > 0 (and not end_of_input) the buffer holds no complete row
-// yet: read more behind it.
-void reader_parse(struct reader *reader, const char *bytes, uint64_t len, bool end_of_input,
+// next call. With consumed == 0 and bytes.len > 0 (and not end_of_input) the buffer holds no
+// complete row yet: read more behind it.
+void reader_parse(struct reader *reader, struct slice bytes, bool end_of_input,
                   struct reader_result *result, struct batch *batch);
 
 // Forget that the middle of an overlong row is being skipped: the next bytes begin a row. For a

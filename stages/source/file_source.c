@@ -322,7 +322,7 @@ static int parse_some(struct file_source *f, struct batch *batch)
         size_t usable = limit_to_chunk(f, bytes, len);
         bool ends = is_last && usable == len && f->options.monitor_ms == 0;
         if (usable > 0) {
-            reader_parse(f->reader, bytes, usable, ends, &f->result, batch);
+            reader_parse(f->reader, slice_make(bytes, usable), ends, &f->result, batch);
             if (f->result.consumed > 0) {
                 take_bad_rows(f, bytes);
                 f->polled_from = f->at;
