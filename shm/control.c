@@ -1,0 +1,389 @@
+// control.c: mapping the control block with the rights of each role, and its few ordered words.
+//
+//   R20 control_begin -> A20 control_view   start time and attempt that go with the pid
+//   R21 control_fail  -> A21 control_view   the error text
+//
+// What a crash leaves: every word as it was last stored; a pid whose process is gone. Readers judge
+// a process by pid and start time, never by the state word alone.
+#include "shm/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "shm/atomic.h"
+#include "shm/control_layout.h"
+#include "shm/segment.h"
+
+enum { JOB_PAGE = 1, FIRST_TASK_PAGE = 2, SWEEP_TIMEOUT_MS = 5000, READER = -1, SUPERVISOR = -2 };
+
+static const char segment_name[] = "control";
+
+struct control {
+    char *base; // the whole segment
+    uint64_t bytes;
+    int task_count;
+    int role; // READER, SUPERVISOR or the index of a task
+};
+
+const char *control_state_name(enum control_state state)
+{
+    static const char *const names[CONTROL_STATE_COUNT] = {
+        "empty", "starting", "running", "waiting-input", "waiting-output", "finished", "failed"};
+    return (unsigned)state < CONTROL_STATE_COUNT ? names[state] : "unknown";
+}
+
+uint64_t control_segment_bytes(int task_count)
+{
+    return ((uint64_t)FIRST_TASK_PAGE + 3 * (uint64_t)task_count) * CONTROL_PAGE_BYTES;
+}
+
+static void *page_at(const struct control *control, int page)
+{
+    return control->base + (size_t)page * CONTROL_PAGE_BYTES;
+}
+
+static struct control_job_page *job_page(const struct control *control)
+{
+    return page_at(control, JOB_PAGE);
+}
+
+static struct control_task_page *task_page(const struct control *control, int task_index)
+{
+    CHECK(task_index >= 0 && task_index < control->task_count);
+    return page_at(control, FIRST_TASK_PAGE + task_index);
+}
+
+static struct control_box_page *box_page(const struct control *control, int task_index)
+{
+    CHECK(task_index >= 0 && task_index < control->task_count);
+    return page_at(control, FIRST_TASK_PAGE + control->task_count + task_index);
+}
+
+// The page that the calling task writes.
+static struct control_task_page *own_page(const struct control *control)
+{
+    CHECK(control->role >= 0);
+    return task_page(control, control->role);
+}
+
+static void pages_fill(const struct control *control, uint64_t job_fingerprint,
+                       const char *const *names)
+{
+    job_page(control)->task_count = (uint32_t)control->task_count;
+    job_page(control)->fingerprint = job_fingerprint;
+    for (int i = 0; i < control->task_count; i++) {
+        task_page(control, i)->counters[CONTROL_WATERMARK_MS] = (uint64_t)INT64_MIN;
+        task_page(control, i)->counters[CONTROL_MAX_EVENT_MS] = (uint64_t)INT64_MIN;
+        box_page(control, i)->cpu = -1;
+        snprintf(box_page(control, i)->name, CONTROL_NAME_BYTES, "%s", names[i]);
+    }
+}
+
+int control_create(int dir_fd, uint64_t job_fingerprint, const char *const *names, int task_count,
+                   struct err *err)
+{
+    CHECK(task_count > 0 && task_count <= CONTROL_TASKS_MAX);
+    struct segment_spec spec = {dir_fd, segment_name, "control", CONTROL_LAYOUT_HASH,
+                                job_fingerprint};
+    struct segment segment;
+    struct segment_range range = {.bytes = control_segment_bytes(task_count), .writable = true};
+    void *base;
+    int status = segment_create(&spec, range.bytes, &segment, err);
+    if (status)
+        return status;
+    status = segment_claim(&segment, 0, range.bytes, err);
+    if (!status)
+        status = segment_map(&segment, &range, &base, err);
+    if (!status) {
+        struct control control = {.base = base, .bytes = range.bytes, .task_count = task_count};
+        pages_fill(&control, job_fingerprint, names);
+        segment_unmap(base, range.bytes);
+    }
+    segment_close(&segment);
+    if (status)
+        segment_unlink(dir_fd, segment_name, NULL);
+    return status;
+}
+
+// Make the pages writable that this role writes; the rest stays read-only.
+static int rights_give(const struct control *control, const struct segment *segment,
+                       struct err *err)
+{
+    const int n = control->task_count;
+    struct {
+        int first, count;
+    } runs[2] = {{FIRST_TASK_PAGE + 2 * n, n}, {0, 0}}; // the waiters; more below
+    int status = 0;
+    if (control->role >= 0) {
+        runs[1].first = FIRST_TASK_PAGE + control->role;
+        runs[1].count = 1;
+    } else { // the supervisor: its mailboxes, and below its job page
+        runs[1].first = FIRST_TASK_PAGE + n;
+        runs[1].count = n;
+        struct segment_range range = {JOB_PAGE * CONTROL_PAGE_BYTES, CONTROL_PAGE_BYTES, true,
+                                      true};
+        status = segment_map_at(segment, &range, job_page(control), err);
+    }
+    for (int i = 0; i < 2 && !status; i++) {
+        struct segment_range range = {(uint64_t)runs[i].first * CONTROL_PAGE_BYTES,
+                                      (uint64_t)runs[i].count * CONTROL_PAGE_BYTES, true, true};
+        status = segment_map_at(segment, &range, page_at(control, runs[i].first), err);
+    }
+    return status;
+}
+
+static int attach(int dir_fd, uint64_t job_fingerprint, int role, struct control **out,
+                  struct err *err)
+{
+    struct segment_spec spec = {dir_fd, segment_name, "control", CONTROL_LAYOUT_HASH,
+                                job_fingerprint};
+    struct segment segment;
+    int status = segment_open(&spec, role != READER, &segment, err);
+    if (status)
+        return status;
+    struct segment_range range = {.bytes = segment.bytes, .populate = true};
+    void *base;
+    status = segment_map(&segment, &range, &base, err);
+    if (status)
+        goto err_after_open;
+    struct control control = {.base = base, .bytes = segment.bytes, .role = role};
+    uint32_t task_count =
+        segment.bytes > control_segment_bytes(0) ? job_page(&control)->task_count : 0;
+    if (!task_count || task_count > CONTROL_TASKS_MAX ||
+        control_segment_bytes((int)task_count) != segment.bytes ||
+        (role >= 0 && (uint32_t)role >= task_count)) {
+        status = err_set(err, -EILSEQ,
+                         "the control block is damaged, or has no task %d: %u tasks "
+                         "in %llu bytes; remove the job's folder with `weir clean`",
+                         role, task_count, (unsigned long long)segment.bytes);
+        goto err_after_map;
+    }
+    control.task_count = (int)task_count;
+    status = role == READER ? 0 : rights_give(&control, &segment, err);
+    if (status)
+        goto err_after_map;
+    struct control *result = malloc(sizeof(*result));
+    CHECK(result != NULL);
+    *result = control;
+    *out = result;
+    segment_close(&segment);
+    return 0;
+err_after_map:
+    segment_unmap(base, segment.bytes);
+err_after_open:
+    segment_close(&segment);
+    return status;
+}
+
+int control_attach_supervisor(int dir_fd, uint64_t job_fingerprint, struct control **out,
+                              struct err *err)
+{
+    return attach(dir_fd, job_fingerprint, SUPERVISOR, out, err);
+}
+
+int control_attach_task(int dir_fd, uint64_t job_fingerprint, int task_index, struct control **out,
+                        struct err *err)
+{
+    if (task_index < 0)
+        return err_set(err, -EINVAL, "there is no task %d", task_index);
+    return attach(dir_fd, job_fingerprint, task_index, out, err);
+}
+
+int control_attach_reader(int dir_fd, uint64_t job_fingerprint, struct control **out,
+                          struct err *err)
+{
+    return attach(dir_fd, job_fingerprint, READER, out, err);
+}
+
+void control_detach(struct control *control)
+{
+    if (!control)
+        return;
+    segment_unmap(control->base, control->bytes);
+    free(control);
+}
+
+int control_task_count(const struct control *control)
+{
+    return control->task_count;
+}
+
+uint64_t control_fingerprint(const struct control *control)
+{
+    return job_page(control)->fingerprint;
+}
+
+struct waiter *control_waiter(struct control *control, int task_index)
+{
+    CHECK(control->role != READER);
+    CHECK(task_index >= 0 && task_index < control->task_count);
+    return page_at(control, FIRST_TASK_PAGE + 2 * control->task_count + task_index);
+}
+
+// --- a task, about itself ---
+
+void control_begin(struct control *control)
+{
+    struct control_task_page *own = own_page(control);
+    struct process_id self = process_self();
+    // Relaxed stores: the release of the pid below publishes them together.
+    atomic_write_u32(&own->state, CONTROL_STARTING);
+    atomic_write_u64(&own->start_time, self.start_time);
+    atomic_write_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
+    own->error[0] = 0;
+    // R20: pairs with A20 in control_view; publishes start time and attempt
+    atomic_release_u32(&own->pid, (uint32_t)self.pid);
+}
+
+void control_set_state(struct control *control, enum control_state state)
+{
+    atomic_write_u32(&own_page(control)->state, state); // relaxed: publishes nothing else
+}
+
+void control_set_counter(struct control *control, enum control_counter counter, int64_t value)
+{
+    CHECK((unsigned)counter < CONTROL_COUNTER_COUNT);
+    // Relaxed: a counter is true on its own.
+    atomic_write_u64(&own_page(control)->counters[counter], (uint64_t)value);
+}
+
+void control_progress(struct control *control, int64_t now_ns)
+{
+    struct control_task_page *own = own_page(control);
+    atomic_write_u64(&own->progress, atomic_read_u64(&own->progress) + 1); // relaxed: own word
+    control_heartbeat(control, now_ns);
+}
+
+void control_heartbeat(struct control *control, int64_t now_ns)
+{
+    // Relaxed: true on its own.
+    atomic_write_u64(&own_page(control)->heartbeat_ns, (uint64_t)now_ns);
+}
+
+void control_fail(struct control *control, const char *text)
+{
+    struct control_task_page *own = own_page(control);
+    snprintf(own->error, sizeof(own->error), "%s", text);
+    // R21: pairs with A21 in control_view; publishes the error text
+    atomic_release_u32(&own->state, CONTROL_FAILED);
+}
+
+bool control_requested(const struct control *control, enum control_request request)
+{
+    CHECK((unsigned)request < CONTROL_REQUEST_COUNT && control->role >= 0);
+    // Relaxed: nothing is published by a request.
+    return atomic_read_u32(&box_page(control, control->role)->requests[request]) != 0;
+}
+
+uint64_t control_epoch(const struct control *control)
+{
+    return atomic_read_u64(&job_page(control)->epoch); // relaxed: true on its own
+}
+
+// --- the supervisor ---
+
+void control_begin_supervisor(struct control *control)
+{
+    CHECK(control->role == SUPERVISOR);
+    struct process_id self = process_self();
+    // Relaxed: who doubts pid and start time asks /proc.
+    atomic_write_u64(&job_page(control)->supervisor_start_time, self.start_time);
+    atomic_write_u32(&job_page(control)->supervisor_pid, (uint32_t)self.pid);
+}
+
+void control_post(struct control *control, int task_index, enum control_request request)
+{
+    CHECK(control->role == SUPERVISOR && (unsigned)request < CONTROL_REQUEST_COUNT);
+    // Relaxed: waiter_wake has the fence, and a request publishes nothing else.
+    atomic_write_u32(&box_page(control, task_index)->requests[request], 1);
+    waiter_wake(control_waiter(control, task_index));
+}
+
+void control_note_restart(struct control *control, int task_index)
+{
+    CHECK(control->role == SUPERVISOR);
+    struct control_box_page *box = box_page(control, task_index);
+    struct control_job_page *job = job_page(control);
+    // Relaxed: own words, each true on its own.
+    atomic_write_u64(&box->restarts, atomic_read_u64(&box->restarts) + 1);
+    atomic_write_u64(&job->epoch, atomic_read_u64(&job->epoch) + 1);
+}
+
+void control_note_cpu(struct control *control, int task_index, int cpu)
+{
+    CHECK(control->role == SUPERVISOR);
+    box_page(control, task_index)->cpu = cpu;
+}
+
+// --- anyone ---
+
+struct process_id control_supervisor(const struct control *control)
+{
+    const struct control_job_page *job = job_page(control);
+    // Relaxed: who doubts pid and start time asks /proc.
+    return (struct process_id){(pid_t)atomic_read_u32(&job->supervisor_pid),
+                               atomic_read_u64(&job->supervisor_start_time)};
+}
+
+// A text that another process writes: it ends where the buffer does, whatever is in it.
+static void text_copy(char *out, const char *text, size_t bytes)
+{
+    memcpy(out, text, bytes);
+    out[bytes - 1] = 0;
+}
+
+void control_view(const struct control *control, int task_index, struct control_view *out)
+{
+    const struct control_task_page *task = task_page(control, task_index);
+    const struct control_box_page *box = box_page(control, task_index);
+    *out = (struct control_view){.cpu = box->cpu};
+    text_copy(out->name, box->name, sizeof(out->name));
+    // A20: pairs with R20 in control_begin; start time and attempt that go with the pid
+    out->process.pid = (pid_t)atomic_acquire_u32(&task->pid);
+    // A21: pairs with R21 in control_fail; the error text
+    uint32_t state = atomic_acquire_u32(&task->state);
+    out->state = state < CONTROL_STATE_COUNT ? (enum control_state)state : CONTROL_EMPTY;
+    if (state == CONTROL_FAILED)
+        text_copy(out->error, task->error, sizeof(out->error));
+    // Relaxed: each of these is true on its own.
+    out->process.start_time = atomic_read_u64(&task->start_time);
+    out->heartbeat_ns = atomic_read_u64(&task->heartbeat_ns);
+    out->progress = atomic_read_u64(&task->progress);
+    out->attempt = atomic_read_u64(&task->attempt);
+    out->restarts = atomic_read_u64(&box->restarts);
+    for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
+        out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);
+}
+
+int control_sweep(int dir_fd, int *ended, struct err *err)
+{
+    struct control *control;
+    int count = 0;
+    int status = control_attach_reader(dir_fd, 0, &control, err);
+    if (ended)
+        *ended = 0;
+    if (status == -ENOENT || status == -ENODATA)
+        return 0; // tasks are started only after the control block is whole
+    if (status)
+        return err_append(err, status,
+                          "tasks of an earlier run cannot be found without it: see "
+                          "that none is left (ps -C weir), then remove the folder");
+    for (int i = 0; i < control->task_count && !status; i++) {
+        struct control_view view;
+        control_view(control, i, &view);
+        status = process_kill(view.process, SWEEP_TIMEOUT_MS);
+        count += status == 0;
+        if (status == -ESRCH)
+            status = 0;
+        if (status)
+            err_set(err, status, "task %s of an earlier run, pid %d, cannot be ended: %s",
+                    view.name, (int)view.process.pid, strerror(-status));
+    }
+    control_detach(control);
+    if (ended)
+        *ended = count;
+    return status;
+}

@@ -1,0 +1,76 @@
+// control_layout.h: the control block, a segment of pages that have one writer each (T tasks):
+//
+//   page 0           segment header
+//   page 1           struct control_job_page    written by the supervisor
+//   pages 2 ..       struct control_task_page   [T], page i written by task i
+//   pages 2 + T ..   struct control_box_page    [T], written by the supervisor, read by task i
+//   pages 2 + 2T ..  struct waiter in a page    [T], written by task i and by whoever wakes it
+//
+// word                  writer      readers   order
+// task: pid..attempt    task        anyone    pid is stored last, with release
+// task: error           task        anyone    before state FAILED, with release
+// task: everything else task        anyone    relaxed: each word is true on its own
+// box:  requests        supervisor  its task  relaxed: nothing else is published by them
+// job:  epoch           supervisor  tasks     relaxed: says only that somebody was replaced
+#ifndef WEIR_SHM_CONTROL_LAYOUT_H
+#define WEIR_SHM_CONTROL_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/control.h"
+#include "shm/waiter.h"
+
+enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32 };
+
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000001)
+
+struct control_job_page {
+    uint32_t task_count; // written at creation
+    uint32_t supervisor_pid;
+    uint64_t supervisor_start_time;
+    uint64_t epoch; // restarts of any task
+    uint64_t fingerprint;
+};
+
+struct control_task_page {
+    uint32_t pid;
+    uint32_t state;
+    uint64_t start_time;
+    uint64_t heartbeat_ns;
+    uint64_t progress;
+    uint64_t attempt;
+    uint64_t reserved[3];
+    uint64_t counters[CONTROL_COUNTER_SLOTS]; // int64 in two's complement
+    char error[CONTROL_ERROR_BYTES];
+};
+
+struct control_box_page {
+    uint32_t requests[CONTROL_REQUEST_COUNT];
+    int32_t cpu;
+    uint32_t reserved;
+    uint64_t restarts;
+    char name[CONTROL_NAME_BYTES];
+};
+
+_Static_assert(offsetof(struct control_job_page, task_count) == 0, "layout");
+_Static_assert(offsetof(struct control_job_page, supervisor_pid) == 4, "layout");
+_Static_assert(offsetof(struct control_job_page, supervisor_start_time) == 8, "layout");
+_Static_assert(offsetof(struct control_job_page, epoch) == 16, "layout");
+_Static_assert(offsetof(struct control_job_page, fingerprint) == 24, "layout");
+_Static_assert(offsetof(struct control_task_page, pid) == 0, "layout");
+_Static_assert(offsetof(struct control_task_page, state) == 4, "layout");
+_Static_assert(offsetof(struct control_task_page, start_time) == 8, "layout");
+_Static_assert(offsetof(struct control_task_page, heartbeat_ns) == 16, "layout");
+_Static_assert(offsetof(struct control_task_page, progress) == 24, "layout");
+_Static_assert(offsetof(struct control_task_page, attempt) == 32, "layout");
+_Static_assert(offsetof(struct control_task_page, counters) == 64, "layout");
+_Static_assert(offsetof(struct control_task_page, error) == 320, "layout");
+_Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
+_Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
+_Static_assert(offsetof(struct control_box_page, cpu) == 8, "layout");
+_Static_assert(offsetof(struct control_box_page, restarts) == 16, "layout");
+_Static_assert(offsetof(struct control_box_page, name) == 24, "layout");
+_Static_assert((int)CONTROL_COUNTER_COUNT <= (int)CONTROL_COUNTER_SLOTS, "counters fit");
+
+#endif
