@@ -8,7 +8,7 @@
 
 #include "core/state/arena.h"
 
-enum { BITMAP_BITSET_BYTES = 8192, BITMAP_ARRAY_MAX = 2048, BITMAP_BITSET = 15 };
+enum { BITMAP_BITSET_BYTES = 8192, BITMAP_ARRAY_MAX = 1024, BITMAP_BITSET = 15 };
 
 struct bitmap_head { // inside a block of the caller's; all zero: empty
     uint64_t cardinality;

@@ -7,7 +7,6 @@
 #include <errno.h>
 
 enum {
-    BATCH_ROWS = 64,
     CHUNK_BYTES_MIN = 256,
     CHUNK_BYTES_MAX = 64 << 10,
     KEY_BYTES_MAX = 512 << 20,
@@ -103,43 +102,23 @@ static int insert(struct arena *a, uint64_t head, uint64_t hash, struct slice ke
     return index_insert(a, head, hash, *record);
 }
 
-// At most BATCH_ROWS rows: all home slots, then all records, then the work, which finds them in
-// cache.
-static int ids_of_rows(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                       const struct slice *keys, uint64_t *ids)
-{
-    uint64_t records[BATCH_ROWS];
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t slot = index_home_slot(a, head, hashes[i]);
-        if (slot)
-            arena_prefetch(a, slot);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        records[i] = index_candidate(a, head, hashes[i]);
-        if (records[i])
-            arena_prefetch(a, records[i]);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        CHECK_DEBUG(hashes[i] == hash_slice(keys[i]));
-        uint64_t record = records[i];
-        if (!record || !slice_equal(record_key(arena_at(a, record)), keys[i]))
-            record = index_find(a, head, hashes[i], keys[i]);
-        int r = record ? 0 : insert(a, head, hashes[i], keys[i], &record);
-        if (r)
-            return r;
-        ids[i] = record_id(a, head, record);
-    }
-    return 0;
-}
-
 int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
              const struct slice *keys, uint64_t *ids)
 {
-    for (uint32_t i = 0; i < n; i += BATCH_ROWS) {
-        uint32_t rows = n - i < BATCH_ROWS ? n - i : BATCH_ROWS;
-        int r = ids_of_rows(a, head, rows, hashes + i, keys + i, ids + i);
-        if (r)
-            return r;
+    const struct key_batch batch = {n, hashes, keys};
+    uint64_t records[INDEX_BATCH_ROWS];
+    for (uint32_t from = 0; from < n; from += INDEX_BATCH_ROWS) {
+        uint32_t to = index_prefetch_rows(a, head, &batch, from, records);
+        for (uint32_t i = from; i < to; i++) {
+            uint64_t hash = hashes[i], record = records[i - from];
+            CHECK_DEBUG(hash == hash_slice(keys[i]));
+            if (!record || !slice_equal(record_key(arena_at(a, record)), keys[i]))
+                record = index_find(a, head, hash, keys[i]);
+            int r = record ? 0 : insert(a, head, hash, keys[i], &record);
+            if (r)
+                return r;
+            ids[i] = record_id(a, head, record);
+        }
     }
     return 0;
 }

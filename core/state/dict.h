@@ -29,8 +29,7 @@ static inline uint64_t dict_count(const struct arena *a, uint64_t head)
 }
 
 // ids[i] = the number of keys[i], given now when it is new. Memory is fetched ahead.
-// -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: key of 1 MiB or
-// more.
+// -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: a key of 512 MiB.
 int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
              const struct slice *keys, uint64_t *ids);
 

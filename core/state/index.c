@@ -61,6 +61,24 @@ uint64_t index_candidate(const struct arena *a, uint64_t head, uint64_t hash)
     return 0;
 }
 
+uint32_t index_prefetch_rows(const struct arena *a, uint64_t head, const struct key_batch *batch,
+                             uint32_t from, uint64_t *candidates)
+{
+    uint32_t left = batch->count - from;
+    uint32_t rows = left < INDEX_BATCH_ROWS ? left : INDEX_BATCH_ROWS;
+    for (uint32_t i = 0; i < rows; i++) {
+        uint64_t slot = index_home_slot(a, head, batch->hashes[from + i]);
+        if (slot)
+            arena_prefetch(a, slot);
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        candidates[i] = index_candidate(a, head, batch->hashes[from + i]);
+        if (candidates[i])
+            arena_prefetch(a, candidates[i]);
+    }
+    return from + rows;
+}
+
 uint64_t index_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key)
 {
     uint64_t mixed = index_mix(hash);
@@ -177,8 +195,14 @@ static uint64_t record_mixed(const struct arena *a, uint64_t slot)
     return index_mix(hash_slice(record_key(arena_at(a, index_slot_record(slot)))));
 }
 
-// Which half each slot goes to (0, 1; 2: empty), its records fetched ahead. Counts into each half.
-static void split_sides(const struct arena *a, uint64_t entry, uint8_t *sides, uint64_t counts[2])
+// Where the slots of a segment that is split go.
+struct split {
+    uint64_t counts[2];
+    uint8_t sides[3072]; // 0, 1; 2: an empty slot
+};
+
+// Decide for each slot, its record fetched ahead.
+static void split_sides(const struct arena *a, uint64_t entry, struct split *split)
 {
     enum { AHEAD = 16 };
     const uint64_t *slots = slots_of(a, index_entry_segment(entry));
@@ -187,19 +211,19 @@ static void split_sides(const struct arena *a, uint64_t entry, uint8_t *sides, u
     for (uint64_t i = 0; i < count; i++) {
         if (i + AHEAD < count && slots[i + AHEAD])
             arena_prefetch(a, index_slot_record(slots[i + AHEAD]));
-        sides[i] = 2;
+        split->sides[i] = 2;
         if (!slots[i])
             continue;
-        sides[i] = record_mixed(a, slots[i]) >> shift & 1;
-        counts[sides[i]]++;
+        split->sides[i] = record_mixed(a, slots[i]) >> shift & 1;
+        split->counts[split->sides[i]]++;
     }
 }
 
 // One half of a segment that is split; an empty half has no segment.
-static int split_half(struct arena *a, uint64_t entry, const uint8_t *sides, int side,
-                      uint64_t records, uint64_t *half)
+static int split_half(struct arena *a, uint64_t entry, const struct split *split, int side,
+                      uint64_t *half)
 {
-    uint64_t code = CODE_SPLIT, segment;
+    uint64_t code = CODE_SPLIT, segment, records = split->counts[side];
     *half = entry_make(0, 0, entry_local_depth(entry) + 1);
     if (!records)
         return 0;
@@ -212,7 +236,7 @@ static int split_half(struct arena *a, uint64_t entry, const uint8_t *sides, int
     const uint64_t *old = slots_of(a, index_entry_segment(entry));
     uint64_t *slots = arena_fresh(a, segment);
     for (uint64_t i = 0; i < index_entry_slots(entry); i++)
-        if (sides[i] == side)
+        if (split->sides[i] == side)
             place(slots, count, old[i]);
     *half |= segment | code;
     return 0;
@@ -220,18 +244,19 @@ static int split_half(struct arena *a, uint64_t entry, const uint8_t *sides, int
 
 static int segment_split(struct arena *a, uint64_t head, uint64_t mixed, uint64_t entry)
 {
-    uint8_t sides[3072];
-    uint64_t counts[2] = {0, 0}, halves[2];
+    struct split split;
+    uint64_t halves[2];
     uint64_t local_depth = entry_local_depth(entry);
     int r = 0;
     if (local_depth == head_of(a, head)->depth)
         r = directory_copy(a, head, 1);
     if (r)
         return r;
-    split_sides(a, entry, sides, counts);
+    split.counts[0] = split.counts[1] = 0;
+    split_sides(a, entry, &split);
     uint64_t bit = UINT64_C(1) << (63 - local_depth);
     for (int side = 0; side < 2; side++) {
-        r = split_half(a, entry, sides, side, counts[side], &halves[side]);
+        r = split_half(a, entry, &split, side, &halves[side]);
         if (!r)
             r = directory_set(a, head, side ? mixed | bit : mixed & ~bit, halves[side]);
         if (r)

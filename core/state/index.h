@@ -21,7 +21,14 @@ struct record {
     uint16_t short_len;
 };
 
-enum { RECORD_HEAD_BYTES = 6, RECORD_LONG = 0xffff, INDEX_DEPTH_MAX = 22 };
+// Keys to look up together; hashes[i] is hash_slice(keys[i]).
+struct key_batch {
+    uint32_t count;
+    const uint64_t *hashes;
+    const struct slice *keys;
+};
+
+enum { RECORD_HEAD_BYTES = 6, RECORD_LONG = 0xffff, INDEX_DEPTH_MAX = 22, INDEX_BATCH_ROWS = 64 };
 
 static inline struct slice record_key(const void *record)
 {
@@ -125,6 +132,12 @@ static inline uint64_t index_slot_tag(uint64_t slot)
 
 // The first record whose slot carries the hash's tag, most likely the right one; 0: surely absent.
 uint64_t index_candidate(const struct arena *a, uint64_t head, uint64_t hash);
+
+// The first passes of a look-up of rows from, from + 1 .. of a batch, at most INDEX_BATCH_ROWS: all
+// home slots are fetched, then all candidates, into candidates[0] ... Returns the row after the
+// last.
+uint32_t index_prefetch_rows(const struct arena *a, uint64_t head, const struct key_batch *batch,
+                             uint32_t from, uint64_t *candidates);
 
 // The record with this key, or 0.
 uint64_t index_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);

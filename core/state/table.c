@@ -6,8 +6,6 @@
 
 #include <errno.h>
 
-enum { BATCH_ROWS = 64 };
-
 static const struct table_head *head_of(const struct arena *a, uint64_t head)
 {
     return arena_at(a, head);
@@ -70,40 +68,20 @@ int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key
     return *record ? 0 : insert(a, head, hash, key, record);
 }
 
-// At most BATCH_ROWS rows: all home slots, then all records, then the work, which finds them in
-// cache.
-static int upsert_rows(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                       const struct slice *keys, uint64_t *records)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t slot = index_home_slot(a, head, hashes[i]);
-        if (slot)
-            arena_prefetch(a, slot);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        records[i] = index_candidate(a, head, hashes[i]);
-        if (records[i])
-            arena_prefetch(a, records[i]);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (records[i] && slice_equal(table_key(a, records[i]), keys[i]))
-            continue;
-        int r = table_upsert(a, head, hashes[i], keys[i], &records[i], NULL);
-        if (r)
-            return r;
-    }
-    return 0;
-}
-
 int table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
                        const struct slice *keys, uint64_t *records)
 {
+    const struct key_batch batch = {n, hashes, keys};
     CHECK(head_of(a, head)->drop_cursor == 0);
-    for (uint32_t i = 0; i < n; i += BATCH_ROWS) {
-        uint32_t rows = n - i < BATCH_ROWS ? n - i : BATCH_ROWS;
-        int r = upsert_rows(a, head, rows, hashes + i, keys + i, records + i);
-        if (r)
-            return r;
+    for (uint32_t from = 0; from < n; from += INDEX_BATCH_ROWS) {
+        uint32_t to = index_prefetch_rows(a, head, &batch, from, records + from);
+        for (uint32_t i = from; i < to; i++) {
+            if (records[i] && slice_equal(table_key(a, records[i]), keys[i]))
+                continue;
+            int r = table_upsert(a, head, hashes[i], keys[i], &records[i], NULL);
+            if (r)
+                return r;
+        }
     }
     return 0;
 }

@@ -39,8 +39,8 @@ static inline uint64_t table_live(const struct arena *a, uint64_t head)
 // The record of `key`, or 0.
 uint64_t table_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);
 
-// The record of `key`, made with a zeroed value when it is new. *inserted may be NULL.
-// -ENOSPC; -EOVERFLOW: 2^32 records, or thousands of keys with one hash; -EINVAL: key of 4 GiB.
+// The record of `key`, made with a zeroed value when it is new. *inserted may be NULL. 0, or
+// -ENOSPC; -EOVERFLOW: 2^32 records, or thousands of keys with one hash; -EINVAL: key above 1 GiB.
 int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key, uint64_t *record,
                  bool *inserted);
 
