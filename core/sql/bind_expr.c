@@ -185,11 +185,16 @@ static int bind_literal(struct binder *b, const struct sql_expr *e, struct expr 
 
 // --- calls ---
 
+struct call_args {
+    struct expr **items;
+    int count;
+};
+
 static int call_function(struct binder *b, struct source_pos pos, const char *name,
-                         struct sql_exprs size, struct expr **args, struct expr **out)
+                         struct call_args args, struct expr **out)
 {
     struct err cause = {0};
-    if (expr_call(b->pool, name, args, size.count, out, &cause))
+    if (expr_call(b->pool, name, args.items, args.count, out, &cause))
         return bind_expr_error(b, pos, &cause);
     return 0;
 }
@@ -219,13 +224,6 @@ static int check_call(struct binder *b, const struct bind_scope *scope, const st
     return 0;
 }
 
-static int bind_not_similar(struct binder *b, struct source_pos pos, struct expr *similar,
-                            struct expr **out)
-{
-    struct sql_exprs one = {.count = 1};
-    return call_function(b, pos, "NOT", one, &similar, out);
-}
-
 static int bind_call(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
                      struct expr **out)
 {
@@ -233,45 +231,46 @@ static int bind_call(struct binder *b, const struct bind_scope *scope, const str
     int rc = check_call(b, scope, e);
     if (rc)
         return rc;
-    struct expr **args =
-        pool_alloc(b->pool, sizeof(struct expr *) * (size_t)(call->args.count + 1));
-    for (int i = 0; i < call->args.count && rc == 0; i++)
-        rc = bind_expr(b, scope, call->args.items[i], &args[i]);
+    struct call_args args = {.count = call->args.count};
+    args.items = pool_alloc(b->pool, sizeof(struct expr *) * (size_t)(args.count + 1));
+    for (int i = 0; i < args.count && rc == 0; i++)
+        rc = bind_expr(b, scope, call->args.items[i], &args.items[i]);
     if (rc)
         return rc;
     struct source_pos pos = call->name_pos.line ? call->name_pos : e->pos;
     if (strcmp(call->name, "NOT SIMILAR TO") == 0) {
-        rc = call_function(b, pos, "SIMILAR TO", call->args, args, out);
-        return rc ? rc : bind_not_similar(b, pos, *out, out);
+        struct expr *similar = NULL;
+        rc = call_function(b, pos, "SIMILAR TO", args, &similar);
+        return rc ? rc : call_function(b, pos, "NOT", (struct call_args){&similar, 1}, out);
     }
-    return call_function(b, pos, call->name, call->args, args, out);
+    return call_function(b, pos, call->name, args, out);
 }
 
 static int bind_case(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
                      struct expr **out)
 {
     const struct sql_case *case_ = e->case_;
-    struct sql_exprs size = {.count = case_->when.count * 2 + 1};
-    struct sql_exprs pair = {.count = 2};
-    struct expr **args = pool_alloc(b->pool, sizeof(struct expr *) * (size_t)size.count);
+    struct call_args args = {.count = case_->when.count * 2 + 1};
+    args.items = pool_alloc(b->pool, sizeof(struct expr *) * (size_t)args.count);
     for (int i = 0; i < case_->when.count; i++) {
-        struct expr **when = &args[2 * i], *equal[2];
+        struct expr **when = &args.items[2 * i], *equal[2];
         int rc = bind_expr(b, scope, case_->when.items[i], when);
         if (rc == 0 && case_->operand) {
             equal[1] = *when;
             rc = bind_expr(b, scope, case_->operand, &equal[0]);
             if (rc == 0)
-                rc = call_function(b, case_->when.items[i]->pos, "=", pair, equal, when);
+                rc = call_function(b, case_->when.items[i]->pos, "=", (struct call_args){equal, 2},
+                                   when);
         }
         if (rc == 0)
-            rc = bind_expr(b, scope, case_->then.items[i], &args[2 * i + 1]);
+            rc = bind_expr(b, scope, case_->then.items[i], &args.items[2 * i + 1]);
         if (rc)
             return rc;
     }
-    struct expr **otherwise = &args[size.count - 1];
+    struct expr **otherwise = &args.items[args.count - 1];
     *otherwise = expr_null(b->pool);
     int rc = case_->otherwise ? bind_expr(b, scope, case_->otherwise, otherwise) : 0;
-    return rc ? rc : call_function(b, e->pos, "CASE", size, args, out);
+    return rc ? rc : call_function(b, e->pos, "CASE", args, out);
 }
 
 static int bind_cast(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,

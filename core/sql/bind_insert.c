@@ -138,16 +138,24 @@ static int match_columns(struct binder *b, const struct sql_insert *insert,
     return 0;
 }
 
-static int sink_column(struct binder *b, const struct relation *query, int from,
-                       const struct field *target, struct source_pos pos, struct expr **out)
+// What goes into the sink column: the query's column `from`, or NULL when it is -1.
+static int sink_value(struct binder *b, const struct relation *query, int from,
+                      const struct field *target, struct expr **out)
 {
-    struct expr *value = expr_null(b->pool);
-    if (from >= 0)
-        value = expr_column(b->pool, from, query->rel->op.output.fields[from].type);
-    else if (target->type.not_null)
-        return diag_error(b->err, b->source, pos,
-                          "column '%s' of the sink is NOT NULL and gets no value", target->name);
-    return cast_column(b, value, target, pos, out);
+    *out = from >= 0 ? expr_column(b->pool, from, query->rel->op.output.fields[from].type)
+                     : expr_null(b->pool);
+    return from < 0 && target->type.not_null ? -EINVAL : 0;
+}
+
+// Where the query says the value of its column; the whole query when it has a * or is no SELECT.
+static struct source_pos value_pos(const struct sql_insert *insert, const struct relation *query,
+                                   int from)
+{
+    const struct sql_query *text = insert->query;
+    if (text->kind == SQL_QUERY_SELECT && from >= 0 &&
+        text->select->items.count == query->visible_count)
+        return text->select->items.items[from].expr->pos;
+    return text->pos;
 }
 
 static int bind_sink_columns(struct binder *b, const struct sql_insert *insert,
@@ -159,11 +167,13 @@ static int bind_sink_columns(struct binder *b, const struct sql_insert *insert,
     int rc = match_columns(b, insert, sink, query->visible_count, from);
     struct rel *calc = rel_calc(b->pool, query->rel, sink->field_count);
     for (int i = 0; i < sink->field_count && rc == 0; i++) {
-        struct source_pos pos = insert->query->pos;
-        if (insert->query->kind == SQL_QUERY_SELECT && from[i] >= 0 &&
-            insert->query->select->items.count == query->visible_count)
-            pos = insert->query->select->items.items[from[i]].expr->pos;
-        rc = sink_column(b, query, from[i], &sink->fields[i], pos, &calc->op.calc.exprs[i]);
+        struct source_pos pos = value_pos(insert, query, from[i]);
+        struct expr *value = NULL;
+        if (sink_value(b, query, from[i], &sink->fields[i], &value))
+            return diag_error(b->err, b->source, insert->table.pos,
+                              "column '%s' of the sink is NOT NULL and gets no value",
+                              sink->fields[i].name);
+        rc = cast_column(b, value, &sink->fields[i], pos, &calc->op.calc.exprs[i]);
         calc->op.output.fields[i] = sink->fields[i];
         calc->op.output.fields[i].type.rowtime = false;
     }
