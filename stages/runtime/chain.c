@@ -1,0 +1,133 @@
+// chain.c: opening, driving and closing the operators of one task.
+#include "stages/runtime/chain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/check.h"
+
+const struct source_class *chain_source_class(const struct plan_table *table)
+{
+    if (strcmp(table->connector, "filesystem") == 0)
+        return &file_source_class;
+    return strcmp(table->connector, "datagen") == 0 ? &datagen_class : NULL;
+}
+
+const struct operator_class *chain_sink_class(const struct plan_table *table)
+{
+    if (strcmp(table->connector, "filesystem") == 0)
+        return &file_sink_class;
+    if (strcmp(table->connector, "print") == 0)
+        return &print_class;
+    return strcmp(table->connector, "blackhole") == 0 ? &blackhole_class : NULL;
+}
+
+static const struct operator_class *class_of(const struct op *op, struct err *err)
+{
+    const struct operator_class *class = NULL;
+    switch (op->kind) {
+    case OP_CALC:
+        return &calc_class;
+    case OP_WINDOW:
+        return &window_class;
+    case OP_SINK:
+        class = chain_sink_class(op->table);
+        if (!class)
+            err_set(err, -EINVAL, "table %s: connector '%s' cannot be written to", op->table->name,
+                    op->table->connector);
+        return class;
+    default:
+        err_set(err, -EINVAL, "operator %d cannot stand behind others", op->id);
+        return NULL;
+    }
+}
+
+int chain_open(struct chain *chain, const struct op_context *context, int first_op,
+               struct operator *last, struct err *err)
+{
+    const struct stage *stage = context->stage;
+    int count = stage->op_count - first_op;
+    CHECK(count >= 0 && count < CHAIN_OPS_MAX && count + (last != NULL) > 0);
+    *chain = (struct chain){.count = count + (last != NULL)};
+    if (last)
+        chain->ops[count] = last;
+    for (int i = count - 1; i >= 0; i--) {
+        struct op_context own = *context;
+        own.op = stage->ops[first_op + i];
+        own.next = i + 1 < chain->count ? chain->ops[i + 1] : NULL;
+        const struct operator_class *class = class_of(own.op, err);
+        int rc = class ? class->open(&own, &chain->ops[i], err) : -EINVAL;
+        if (rc < 0) {
+            chain_close(chain);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void chain_close(struct chain *chain)
+{
+    for (int i = 0; i < chain->count; i++)
+        if (chain->ops[i])
+            chain->ops[i]->class->close(chain->ops[i]);
+    *chain = (struct chain){0};
+}
+
+int chain_before_commit(struct chain *chain)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->before_commit)
+            rc = chain->ops[i]->class->before_commit(chain->ops[i]);
+    return rc;
+}
+
+void chain_after_commit(struct chain *chain)
+{
+    for (int i = 0; i < chain->count; i++)
+        if (chain->ops[i]->class->after_commit)
+            chain->ops[i]->class->after_commit(chain->ops[i]);
+}
+
+void chain_reset(struct chain *chain)
+{
+    for (int i = 0; i < chain->count; i++)
+        chain->ops[i]->class->reset(chain->ops[i]);
+}
+
+int chain_finish(struct chain *chain, struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->finish)
+            rc = chain->ops[i]->class->finish(chain->ops[i], err);
+    return rc;
+}
+
+int chain_work(struct chain *chain, bool *more)
+{
+    *more = false;
+    for (int i = chain->count - 1; i >= 0; i--) {
+        struct operator *op = chain->ops[i];
+        if (!op->class->work)
+            continue;
+        int rc = op->class->work(op, more);
+        if (rc < 0 || *more)
+            return rc;
+    }
+    return 0;
+}
+
+int chain_processing_time(struct chain *chain, int64_t now_ms, int64_t *next_ms)
+{
+    *next_ms = INT64_MAX;
+    for (int i = 0; i < chain->count; i++) {
+        int64_t next = INT64_MAX;
+        struct operator *op = chain->ops[i];
+        int rc = op->class->processing_time ? op->class->processing_time(op, now_ms, &next) : 0;
+        if (rc < 0)
+            return rc;
+        *next_ms = next < *next_ms ? next : *next_ms;
+    }
+    return 0;
+}

@@ -1,0 +1,68 @@
+// exchange.h: both ends of an exchange inside a task: its output channels as the chain's last
+// operator, its input channels as the chain's source of batches.
+#ifndef WEIR_STAGES_RUNTIME_EXCHANGE_H
+#define WEIR_STAGES_RUNTIME_EXCHANGE_H
+
+#include "shm/ring.h"
+#include "stages/runtime/frame.h"
+#include "stages/runtime/operator.h"
+#include "stages/runtime/task_state.h"
+
+// --- writer ---
+
+struct out_channel {
+    struct ring_producer ring;
+    uint64_t committed; // tail
+    int task;           // who reads it
+};
+
+struct exchange_writer {
+    struct operator base; // must be first
+    const struct exchange *exchange;
+    const struct schema *schema;
+    struct out_channel *channels; // owned
+    int channel_count;
+    int next_channel;   // rebalance
+    int64_t sent_ms;    // last watermark put into the channels; private
+    // Wait for room: 0 look again, -ECANCELED stop. Given by the task.
+    int (*wait_room)(void *wait_context, struct out_channel *channel, uint64_t bytes);
+    void *wait_context;
+    uint32_t sizes[BATCH_ROWS];
+    uint16_t target[BATCH_ROWS];
+    uint16_t order[BATCH_ROWS];
+    uint64_t hashes[BATCH_ROWS];
+};
+
+extern const struct operator_class exchange_writer_class;
+
+struct exchange_writer *exchange_writer_create(const struct op_context *context);
+
+// A control frame without a watermark (IDLE, END) into every channel.
+int exchange_writer_control(struct exchange_writer *writer, enum frame_type type);
+
+// --- reader ---
+
+struct in_channel {
+    struct ring_consumer ring;
+    uint64_t committed; // head
+    int task;           // who writes it
+    struct channel_state state;
+};
+
+struct exchange_reader {
+    struct in_channel *channels; // owned
+    int channel_count;
+    int next_channel; // where the next round begins: fair
+    struct batch batch;
+    struct err *err;
+};
+
+// Reads until `max_rows` rows or a watermark that moved the minimum: fills the batch, *watermark_ms
+// is the new minimum or INT64_MIN. *ended: every channel has delivered its end. -EBADMSG: damaged.
+int exchange_reader_take(struct exchange_reader *reader, uint32_t max_rows, int64_t *watermark_ms,
+                         bool *ended);
+
+// Anything to read in any channel?
+bool exchange_reader_ready(struct exchange_reader *reader);
+
+#endif

@@ -1,0 +1,121 @@
+// exchange_reader.c: frames of the input rings into batches and watermarks.
+//
+// Bytes come from another process: everything is checked. A transaction may end in the middle of a
+// frame; then the channel's state says how many of its rows are left, and the head stands on one.
+#include "stages/runtime/exchange.h"
+
+#include <errno.h>
+
+#include "core/row/row.h"
+
+static int64_t minimum(const struct exchange_reader *r)
+{
+    int64_t least = INT64_MAX;
+    bool any = false, all_ended = true;
+    for (int i = 0; i < r->channel_count; i++) {
+        const struct channel_state *state = &r->channels[i].state;
+        all_ended &= state->watermark_ms == INT64_MAX;
+        if (state->is_idle || state->has_ended)
+            continue;
+        any = true;
+        least = state->watermark_ms < least ? state->watermark_ms : least;
+    }
+    if (all_ended)
+        return INT64_MAX;
+    return any ? least : INT64_MIN;
+}
+
+// Rows of the frame that the channel stands in. Returns 0 or -EBADMSG.
+static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows)
+{
+    while (channel->state.rows_left > 0 && r->batch.count < max_rows) {
+        const void *bytes;
+        uint32_t size;
+        int64_t available = ring_peek(&channel->ring, &bytes);
+        if (available < (int64_t)sizeof size ||
+            row_decode(bytes, (uint64_t)available, &r->batch) < 0)
+            return -EBADMSG;
+        memcpy(&size, bytes, sizeof size);
+        ring_consume(&channel->ring, size);
+        channel->state.rows_left--;
+    }
+    return 0;
+}
+
+// One frame's header. 1 handled, 0 nothing there or it must wait until the batch is handled,
+// -EBADMSG.
+static int take_frame(struct exchange_reader *r, struct in_channel *channel)
+{
+    const void *bytes;
+    struct frame frame;
+    int64_t available = ring_peek(&channel->ring, &bytes);
+    if (available <= 0)
+        return (int)available;
+    if (frame_check(bytes, (uint64_t)available, &frame) < 0 || channel->state.has_ended)
+        return -EBADMSG;
+    if (frame.type == FRAME_DATA) {
+        channel->state.is_idle = 0;
+        channel->state.rows_left = frame.rows;
+        ring_consume(&channel->ring, FRAME_HEADER_BYTES);
+        return 1;
+    }
+    if (r->batch.count > 0)
+        return 0; // rows first, then what follows them
+    if (frame.type == FRAME_WATERMARK) {
+        memcpy(&channel->state.watermark_ms, (const char *)bytes + sizeof frame, 8);
+        channel->state.is_idle = 0;
+    }
+    channel->state.is_idle |= frame.type == FRAME_IDLE;
+    channel->state.has_ended |= frame.type == FRAME_END;
+    ring_consume(&channel->ring, frame.bytes);
+    return 1;
+}
+
+// Everything of one channel, until the batch is full or a control frame must wait for it.
+static int take_channel(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,
+                        int64_t before)
+{
+    for (;;) {
+        int rc = take_rows(r, channel, max_rows);
+        if (rc < 0 || r->batch.count >= max_rows)
+            return rc;
+        rc = take_frame(r, channel);
+        if (rc <= 0 || minimum(r) > before)
+            return rc;
+    }
+}
+
+int exchange_reader_take(struct exchange_reader *r, uint32_t max_rows, int64_t *watermark_ms,
+                         bool *ended)
+{
+    int64_t before = minimum(r);
+    max_rows = max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS;
+    r->batch.count = 0;
+    r->batch.has_kinds = false;
+    *watermark_ms = INT64_MIN;
+    for (int i = 0; i < r->channel_count; i++) {
+        int at = (r->next_channel + i) % r->channel_count;
+        int rc = take_channel(r, &r->channels[at], max_rows, before);
+        if (rc < 0)
+            return rc;
+        if (r->batch.count >= max_rows || minimum(r) > before)
+            break;
+    }
+    r->next_channel = (r->next_channel + 1) % r->channel_count;
+    row_decode_done(&r->batch);
+    if (minimum(r) > before)
+        *watermark_ms = minimum(r);
+    *ended = true;
+    for (int i = 0; i < r->channel_count; i++)
+        *ended &= r->channels[i].state.has_ended != 0;
+    return 0;
+}
+
+bool exchange_reader_ready(struct exchange_reader *r)
+{
+    const void *bytes;
+    for (int i = 0; i < r->channel_count; i++)
+        if (ring_peek(&r->channels[i].ring, &bytes) != 0)
+            return true;
+    return false;
+}

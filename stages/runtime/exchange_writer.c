@@ -1,0 +1,209 @@
+// exchange_writer.c: rows of a batch into frames of the output rings, without a copy in between.
+//
+// What is written lies past the published tail: it exists for nobody until the task has committed.
+#include "stages/runtime/exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/hash.h"
+#include "core/format/writer.h"
+#include "core/row/row.h"
+
+struct exchange_writer *exchange_writer_create(const struct op_context *context)
+{
+    struct exchange_writer *w = calloc(1, sizeof *w);
+    const struct stage *stage = context->stage;
+    CHECK(w && stage->output_exchange >= 0);
+    w->base = (struct operator){.class = &exchange_writer_class, .context = *context};
+    w->base.context.next = NULL;
+    w->exchange = &context->plan->exchanges[stage->output_exchange];
+    w->schema = &stage->ops[stage->op_count - 1]->output;
+    w->sent_ms = INT64_MIN;
+    return w;
+}
+
+// Space for one frame, waiting for the reader while that can help. 0, -EAGAIN, -ECANCELED.
+static int reserve(struct exchange_writer *w, struct out_channel *channel, uint64_t bytes, void **out)
+{
+    for (;;) {
+        *out = ring_reserve(&channel->ring, bytes);
+        if (*out)
+            return 0;
+        // Our own transaction fills the ring: no reader can make room before we commit.
+        if (channel->ring.position - channel->committed + bytes > channel->ring.capacity)
+            return -EAGAIN;
+        int rc = w->wait_room(w->wait_context, channel, bytes);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static void hash_column(const struct column *column, uint32_t count, uint64_t *hashes)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t h = 0x9ae16a3b2f90404fu;
+        if (column->state[i] == VALUE_PRESENT)
+            h = column->kind == TYPE_STRING ? hash_slice(column->str[i])
+                                            : hash_u64((uint64_t)column->i64[i]);
+        hashes[i] = hash_u64(hashes[i] * 31 + h);
+    }
+}
+
+static void choose_targets(struct exchange_writer *w, const struct batch *batch)
+{
+    uint64_t n = (uint64_t)w->channel_count;
+    memset(w->target, 0, batch->count * sizeof *w->target);
+    if (n == 1)
+        return;
+    if (w->exchange->kind != EXCHANGE_HASH) {
+        uint16_t next = (uint16_t)(w->next_channel++ % w->channel_count);
+        for (uint32_t i = 0; i < batch->count; i++)
+            w->target[i] = next;
+        return;
+    }
+    memset(w->hashes, 0, batch->count * sizeof *w->hashes);
+    for (int k = 0; k < w->exchange->hash_column_count; k++)
+        hash_column(&batch->columns[w->exchange->hash_columns[k]], batch->count, w->hashes);
+    for (uint32_t i = 0; i < batch->count; i++)
+        w->target[i] = (uint16_t)((w->hashes[i] >> 32) * n >> 32);
+}
+
+// Put rows order[from, to) into one frame.
+static int put_frame(struct exchange_writer *w, int at, const struct batch *batch, uint32_t from,
+                     uint32_t to)
+{
+    uint64_t bytes = FRAME_HEADER_BYTES;
+    void *space;
+    for (uint32_t i = from; i < to; i++)
+        bytes += w->sizes[w->order[i]];
+    int rc = reserve(w, &w->channels[at], bytes, &space);
+    if (rc < 0)
+        return rc;
+    const struct frame frame = {(uint32_t)bytes, FRAME_DATA, (uint16_t)(to - from)};
+    char *out = space;
+    memcpy(out, &frame, sizeof frame);
+    out += sizeof frame;
+    for (uint32_t i = from; i < to; i++)
+        out += row_encode(batch, w->order[i], out);
+    CHECK(out == (char *)space + bytes);
+    ring_advance(&w->channels[at].ring, bytes);
+    return 0;
+}
+
+static void report_large_row(struct exchange_writer *w, const struct batch *batch, uint32_t row)
+{
+    const struct op_context *context = &w->base.context;
+    struct buf text = {0};
+    writer_print(batch, row, row + 1, w->schema, NULL, &text);
+    context->bad_row(context->bad_row_context, context->stage->name, 0,
+                     "the row is larger than a channel", buf_slice(&text));
+    buf_fini(&text);
+}
+
+// Rows for one channel, in frames of at most a quarter of the ring (a larger row has its own).
+static int put_rows(struct exchange_writer *w, int at, const struct batch *batch)
+{
+    uint64_t capacity = w->channels[at].ring.capacity;
+    uint64_t bytes = 0;
+    uint32_t count = 0, from = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (w->target[i] != at)
+            continue;
+        if ((uint64_t)w->sizes[i] + FRAME_HEADER_BYTES + FRAME_CONTROL_BYTES > capacity) {
+            report_large_row(w, batch, i);
+            continue;
+        }
+        if (count > from && bytes + w->sizes[i] > capacity / 4) {
+            int rc = put_frame(w, at, batch, from, count);
+            if (rc < 0)
+                return rc;
+            from = count;
+            bytes = 0;
+        }
+        w->order[count++] = (uint16_t)i;
+        bytes += w->sizes[i];
+    }
+    return count > from ? put_frame(w, at, batch, from, count) : 0;
+}
+
+static int writer_push(struct operator *op, struct batch *batch)
+{
+    struct exchange_writer *w = (struct exchange_writer *)op;
+    row_sizes(batch, w->sizes);
+    choose_targets(w, batch);
+    for (int at = 0; at < w->channel_count; at++) {
+        int rc = put_rows(w, at, batch);
+        if (rc < 0)
+            return rc;
+    }
+    *op->context.rows_out += batch->count;
+    return 0;
+}
+
+static int put_control(struct exchange_writer *w, enum frame_type type, uint64_t bytes, int64_t word)
+{
+    for (int at = 0; at < w->channel_count; at++) {
+        const struct frame frame = {(uint32_t)bytes, (uint16_t)type, 0};
+        void *space;
+        int rc = reserve(w, &w->channels[at], bytes, &space);
+        if (rc < 0)
+            return rc;
+        memcpy(space, &frame, sizeof frame);
+        if (bytes == FRAME_CONTROL_BYTES)
+            memcpy((char *)space + sizeof frame, &word, sizeof word);
+        ring_advance(&w->channels[at].ring, bytes);
+    }
+    return 0;
+}
+
+int exchange_writer_control(struct exchange_writer *w, enum frame_type type)
+{
+    CHECK(type == FRAME_IDLE || type == FRAME_END);
+    return put_control(w, type, FRAME_HEADER_BYTES, 0);
+}
+
+static int64_t bucket_of(int64_t watermark_ms, int64_t step, int64_t offset)
+{
+    __int128 at = (__int128)watermark_ms + 1 - offset;
+    return (int64_t)(at >= 0 ? at / step : -((-at + step - 1) / step));
+}
+
+static int writer_watermark(struct operator *op, int64_t watermark_ms)
+{
+    struct exchange_writer *w = (struct exchange_writer *)op;
+    int64_t step = w->exchange->watermark_step_ms, offset = w->exchange->watermark_offset_ms;
+    if (step > 0 && watermark_ms != INT64_MAX && w->sent_ms != INT64_MIN &&
+        bucket_of(watermark_ms, step, offset) == bucket_of(w->sent_ms, step, offset))
+        return 0;
+    int rc = put_control(w, FRAME_WATERMARK, FRAME_CONTROL_BYTES, watermark_ms);
+    if (rc == 0)
+        w->sent_ms = watermark_ms;
+    return rc;
+}
+
+static void writer_reset(struct operator *op)
+{
+    struct exchange_writer *w = (struct exchange_writer *)op;
+    w->sent_ms = INT64_MIN; // sending one again does no harm
+    for (int i = 0; i < w->channel_count; i++)
+        ring_rewind(&w->channels[i].ring, w->channels[i].committed);
+}
+
+static void writer_close(struct operator *op)
+{
+    struct exchange_writer *w = (struct exchange_writer *)op;
+    for (int i = 0; i < w->channel_count; i++)
+        if (w->channels[i].ring.mapping)
+            ring_producer_close(&w->channels[i].ring);
+    free(w->channels);
+    free(w);
+}
+
+const struct operator_class exchange_writer_class = {
+    .name = "exchange",
+    .push = writer_push,
+    .watermark = writer_watermark,
+    .reset = writer_reset,
+    .close = writer_close,
+};

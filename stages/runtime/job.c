@@ -1,0 +1,298 @@
+// job.c: sizing and making a job's segments; reading its text back in a task.
+#include "stages/runtime/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/state/arena.h"
+#include "shm/blob.h"
+#include "shm/control.h"
+#include "shm/errlog.h"
+#include "shm/owner.h"
+#include "shm/ring.h"
+#include "shm/segment.h"
+#include "stages/runtime/chain.h"
+#include "stages/runtime/operator.h"
+
+#define STATE_DEFAULT_BYTES (UINT64_C(64) << 20)
+#define RING_DEFAULT_BYTES (UINT64_C(1) << 20)
+
+void job_arena_name(int task, char out[64])
+{
+    snprintf(out, 64, "arena-%d", task);
+}
+
+void job_ring_name(int exchange, int from, int to, char out[64])
+{
+    snprintf(out, 64, "ring-%d-%d-%d", exchange, from, to);
+}
+
+bool job_has_channel(const struct plan *plan, int exchange, int from, int to)
+{
+    const struct exchange *e = &plan->exchanges[exchange];
+    if (from >= plan->stages[e->from_stage].parallelism ||
+        to >= plan->stages[e->to_stage].parallelism)
+        return false;
+    return e->kind != EXCHANGE_FORWARD || from == to;
+}
+
+void job_task_name(const struct plan *plan, int task, char *out)
+{
+    int subtask;
+    const struct stage *stage = plan_stage_of(plan, task, &subtask);
+    if (stage->parallelism == 1)
+        snprintf(out, JOB_NAME_BYTES, "%s", stage->name);
+    else
+        snprintf(out, JOB_NAME_BYTES, "%.45s [%d/%d]", stage->name, subtask + 1, stage->parallelism);
+}
+
+static uint64_t state_bytes(const struct job_options *options)
+{
+    uint64_t bytes = options->state_bytes ? options->state_bytes : STATE_DEFAULT_BYTES;
+    return (bytes + 4095) & ~UINT64_C(4095);
+}
+
+static uint64_t ring_bytes(const struct job_options *options)
+{
+    return options->ring_bytes ? options->ring_bytes : RING_DEFAULT_BYTES;
+}
+
+int job_check(const struct plan *plan, struct err *err)
+{
+    for (int s = 0; s < plan->stage_count; s++) {
+        const struct stage *stage = &plan->stages[s];
+        if (stage->input_exchange >= 0)
+            continue;
+        const struct plan_table *table = stage->ops[0]->table;
+        const struct source_class *class = chain_source_class(table);
+        if (!class)
+            return err_set(err, -EINVAL, "table %s: connector '%s' cannot be read from", table->name,
+                           table->connector);
+        int rc = class->check ? class->check(table, err) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static uint64_t channel_count(const struct plan *plan)
+{
+    uint64_t count = 0;
+    for (int e = 0; e < plan->exchange_count; e++)
+        for (int from = 0; from < plan->stages[plan->exchanges[e].from_stage].parallelism; from++)
+            for (int to = 0; to < plan->stages[plan->exchanges[e].to_stage].parallelism; to++)
+                count += job_has_channel(plan, e, from, to);
+    return count;
+}
+
+uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options)
+{
+    uint64_t tasks = (uint64_t)plan->task_count;
+    return control_segment_bytes(plan->task_count) + errlog_segment_bytes(plan->task_count) +
+           tasks * (state_bytes(options) + SEGMENT_PAGE_BYTES) +
+           channel_count(plan) * ring_file_bytes(ring_bytes(options)) + options->sql.len + 65536;
+}
+
+static int claim_arena(void *context, uint64_t from, uint64_t to)
+{
+    return segment_claim(context, SEGMENT_PAGE_BYTES + from, to - from, NULL);
+}
+
+static int create_arena(const struct jobdir *dir, const struct plan *plan, int task, uint64_t bytes,
+                        struct err *err)
+{
+    char name[64];
+    void *base;
+    struct segment segment = {.fd = -1};
+    const struct segment_identity identity = {"arena", ARENA_VERSION, plan->fingerprint};
+    const struct arena_options options = {
+        .fingerprint = plan->fingerprint, .claim = claim_arena, .claim_context = &segment};
+    job_arena_name(task, name);
+    int rc = segment_create(dir->fd, name, &identity, SEGMENT_PAGE_BYTES + bytes, &segment, err);
+    if (rc < 0)
+        return rc;
+    rc = segment_map(&segment, SEGMENT_PAGE_BYTES, bytes, true, false, &base, err);
+    if (rc < 0)
+        goto err_after_create;
+    rc = arena_format(base, bytes, &options, err);
+    if (rc == 0)
+        rc = owner_init(arena_owner(base));
+    segment_unmap(base, bytes);
+err_after_create:
+    segment_close(&segment);
+    return rc;
+}
+
+static int create_ring(const struct jobdir *dir, const char *name, uint64_t fingerprint,
+                       uint64_t bytes, struct err *err)
+{
+    int fd = openat(dir->fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot make %s/%s: %s", dir->path, name, strerror(errno));
+    int rc = ring_create(fd, bytes, fingerprint, err);
+    close(fd);
+    return rc;
+}
+
+static int create_rings(const struct jobdir *dir, const struct plan *plan, uint64_t bytes,
+                        struct err *err)
+{
+    char name[64];
+    for (int e = 0; e < plan->exchange_count; e++) {
+        const struct exchange *exchange = &plan->exchanges[e];
+        for (int from = 0; from < plan->stages[exchange->from_stage].parallelism; from++) {
+            for (int to = 0; to < plan->stages[exchange->to_stage].parallelism; to++) {
+                if (!job_has_channel(plan, e, from, to))
+                    continue;
+                job_ring_name(e, from, to, name);
+                int rc = create_ring(dir, name, plan->fingerprint, bytes, err);
+                if (rc < 0)
+                    return rc;
+            }
+        }
+    }
+    return 0;
+}
+
+// --- the text: "name length\nbytes\n" for each field ---
+
+static void put_field(struct buf *out, const char *name, struct slice value)
+{
+    buf_printf(out, "%s %llu\n", name, (unsigned long long)value.len);
+    buf_append(out, value.ptr, value.len);
+    buf_append_char(out, '\n');
+}
+
+static void put_number(struct buf *out, const char *name, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    put_field(out, name, slice_of(text));
+}
+
+static int create_text(const struct jobdir *dir, const struct plan *plan,
+                       const struct job_options *options, struct err *err)
+{
+    struct buf text = {0};
+    put_field(&text, "job", slice_of(options->job_name));
+    put_field(&text, "file", slice_of(options->sql_file));
+    put_field(&text, "dead_letter",
+              slice_of(options->dead_letter_dir ? options->dead_letter_dir : "dead"));
+    put_number(&text, "cores", (uint64_t)options->cores);
+    put_number(&text, "state_bytes", state_bytes(options));
+    put_number(&text, "waiting", (uint64_t)options->waiting);
+    put_field(&text, "sql", options->sql);
+    int rc = blob_create(dir->fd, "job", plan->fingerprint, buf_slice(&text), err);
+    buf_fini(&text);
+    return rc;
+}
+
+int job_create(const struct jobdir *dir, const struct plan *plan, const struct job_options *options,
+               struct err *err)
+{
+    CHECK(plan->task_count > 0 && plan->task_count <= CONTROL_TASKS_MAX);
+    int rc = create_text(dir, plan, options, err);
+    for (int task = 0; task < plan->task_count && rc == 0; task++)
+        rc = create_arena(dir, plan, task, state_bytes(options), err);
+    if (rc == 0)
+        rc = create_rings(dir, plan, ring_bytes(options), err);
+    if (rc == 0)
+        rc = errlog_create(dir->fd, plan->fingerprint, plan->task_count, err);
+    if (rc < 0)
+        return rc;
+    char(*texts)[JOB_NAME_BYTES] = calloc((size_t)plan->task_count, sizeof *texts);
+    const char **names = calloc((size_t)plan->task_count, sizeof(char *));
+    CHECK(texts && names);
+    for (int task = 0; task < plan->task_count; task++) {
+        job_task_name(plan, task, texts[task]);
+        names[task] = texts[task];
+    }
+    rc = control_create(dir->fd, plan->fingerprint, names, plan->task_count, err);
+    free(names);
+    free(texts);
+    return rc;
+}
+
+// The value of a field; its final newline becomes a NUL, so that it is a string as well.
+static const char *get_field(struct buf *text, const char *name, uint64_t *len)
+{
+    size_t at = 0;
+    while (at < text->len) {
+        char key[32];
+        unsigned long long bytes;
+        int used = 0;
+        if (sscanf(text->data + at, "%31s %llu%n", key, &bytes, &used) != 2 || !used)
+            return NULL;
+        at += (size_t)used + 1;
+        if (at > text->len || bytes >= text->len - at)
+            return NULL;
+        if (strcmp(key, name) == 0) {
+            text->data[at + bytes] = '\0';
+            *len = bytes;
+            return text->data + at;
+        }
+        at += bytes + 1;
+    }
+    return NULL;
+}
+
+static uint64_t get_number(struct buf *text, const char *name)
+{
+    uint64_t len;
+    const char *value = get_field(text, name, &len);
+    return value ? strtoull(value, NULL, 10) : 0;
+}
+
+static int parse_text(struct job *job, struct err *err)
+{
+    uint64_t len;
+    const char *sql = NULL;
+    buf_str(&job->text);
+    job->options.job_name = get_field(&job->text, "job", &len);
+    job->options.sql_file = get_field(&job->text, "file", &len);
+    job->options.dead_letter_dir = get_field(&job->text, "dead_letter", &len);
+    job->options.cores = (int)get_number(&job->text, "cores");
+    job->options.state_bytes = get_number(&job->text, "state_bytes");
+    job->options.waiting = (enum waiter_policy)get_number(&job->text, "waiting");
+    sql = get_field(&job->text, "sql", &len);
+    job->options.sql = slice_make(sql, len);
+    if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir)
+        return err_set(err, -EILSEQ, "the job's text in %s is damaged; remove the folder and start again",
+                       job->dir.path);
+    return 0;
+}
+
+int job_attach(const char *path, struct job *job, struct err *err)
+{
+    *job = (struct job){0};
+    int rc = jobdir_attach(path, &job->dir, err);
+    if (rc < 0)
+        return rc;
+    rc = blob_read(job->dir.fd, "job", 0, &job->text, err);
+    if (rc == 0)
+        rc = parse_text(job, err);
+    if (rc < 0)
+        goto err_after_attach;
+    const struct plan_settings settings = {job->options.sql_file, job->options.sql,
+                                           job->options.cores};
+    rc = plan_make(&settings, &job->plan, err);
+    if (rc == 0)
+        return 0;
+err_after_attach:
+    buf_fini(&job->text);
+    jobdir_close(&job->dir);
+    return rc;
+}
+
+void job_detach(struct job *job)
+{
+    if (job->plan)
+        plan_free(job->plan);
+    buf_fini(&job->text);
+    jobdir_close(&job->dir);
+}

@@ -1,0 +1,55 @@
+// job.h: a job's memory: what it will hold, and the making of it, before the first task starts.
+#ifndef WEIR_STAGES_RUNTIME_JOB_H
+#define WEIR_STAGES_RUNTIME_JOB_H
+
+#include "core/base/buf.h"
+#include "core/plan/plan.h"
+#include "shm/jobdir.h"
+#include "shm/waiter.h"
+
+enum { JOB_NAME_BYTES = 64 };
+
+struct job_options {
+    const char *job_name;
+    const char *sql_file;        // for messages
+    struct slice sql;            // the script
+    int cores;                   // as plan_make was told
+    uint64_t state_bytes;        // of one task's arena; 0: 64 MiB
+    uint64_t ring_bytes;         // of one channel, a power of two; 0: 1 MiB
+    const char *dead_letter_dir; // folder of dead-<task>.jsonl; NULL: "dead"
+    enum waiter_policy waiting;
+};
+
+// Are the options of every source right, and is what they name there? -errno with a text.
+int job_check(const struct plan *plan, struct err *err);
+
+// Memory that the job promises to hold: all segments, at their largest.
+uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options);
+
+// Make every segment in the (empty) folder: control block, text, arenas, rings.
+int job_create(const struct jobdir *dir, const struct plan *plan, const struct job_options *options,
+               struct err *err);
+
+// What a task reads back. `text` owns the bytes that options and plan point at.
+struct job {
+    struct jobdir dir;
+    struct buf text;
+    struct job_options options;
+    struct plan *plan;
+};
+
+// Attach to the folder at `path` and make the plan again; -ESTALE when it is not the job's plan.
+int job_attach(const char *path, struct job *out, struct err *err);
+void job_detach(struct job *job);
+
+// "source: person [2/4]": for people. `out` has JOB_NAME_BYTES.
+void job_task_name(const struct plan *plan, int task, char *out);
+
+// Names of segments: "arena-3", "ring-0-1-2" (exchange, producing subtask, consuming subtask).
+void job_arena_name(int task, char out[64]);
+void job_ring_name(int exchange, int from, int to, char out[64]);
+
+// Does the exchange have a channel between these two subtasks?
+bool job_has_channel(const struct plan *plan, int exchange, int from, int to);
+
+#endif

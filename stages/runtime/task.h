@@ -1,0 +1,9 @@
+// task.h: one process of a job: attach, take over, loop.
+#ifndef WEIR_STAGES_RUNTIME_TASK_H
+#define WEIR_STAGES_RUNTIME_TASK_H
+
+// Run task `task_index` of the job in folder `job_dir` to its end. Returns the exit status: 0 done,
+// 1 or 78 failed for good (the reason is in the control block), see stages/supervisor/supervisor.h.
+int task_main(const char *job_dir, int task_index);
+
+#endif

@@ -1,0 +1,171 @@
+// task_commit.c: the end of a transaction, one way or the other.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "stages/runtime/task_internal.h"
+
+static struct channel_state *channel_states(struct task *task, bool touch, uint64_t *bytes)
+{
+    uint64_t count = (uint64_t)task->reader.channel_count +
+                     (task->writer ? (uint64_t)task->writer->channel_count : 0);
+    uint64_t at = task->state_at + sizeof task->state;
+    *bytes = count * sizeof(struct channel_state);
+    if (touch && *bytes)
+        return arena_touch(task->arena, at, *bytes);
+    return (struct channel_state *)(task->arena->base + at);
+}
+
+void task_load_state(struct task *task)
+{
+    uint64_t bytes;
+    const struct channel_state *states = channel_states(task, false, &bytes);
+    memcpy(&task->state, arena_at(task->arena, task->state_at), sizeof task->state);
+    for (int i = 0; i < task->reader.channel_count; i++) {
+        task->reader.channels[i].state = states[i];
+        task->reader.channels[i].committed = states[i].position;
+    }
+    states += task->reader.channel_count;
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++)
+        task->writer->channels[i].committed = states[i].position;
+}
+
+static void store_state(struct task *task)
+{
+    uint64_t bytes;
+    struct channel_state *states = channel_states(task, true, &bytes);
+    memcpy(arena_touch(task->arena, task->state_at, sizeof task->state), &task->state,
+           sizeof task->state);
+    for (int i = 0; i < task->reader.channel_count; i++) {
+        struct in_channel *channel = &task->reader.channels[i];
+        channel->state.position = channel->ring.position;
+        states[i] = channel->state;
+    }
+    states += task->reader.channel_count;
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++)
+        states[i].position = task->writer->channels[i].ring.position;
+}
+
+void task_publish_all(struct task *task, bool always_wake)
+{
+    for (int i = 0; i < task->reader.channel_count; i++) {
+        struct in_channel *channel = &task->reader.channels[i];
+        bool moved = channel->committed != channel->ring.position;
+        channel->committed = channel->ring.position;
+        ring_release(&channel->ring, channel->committed);
+        if (moved || always_wake)
+            waiter_wake(control_waiter(task->control, channel->task));
+    }
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++) {
+        struct out_channel *channel = &task->writer->channels[i];
+        bool moved = channel->committed != channel->ring.position;
+        channel->committed = channel->ring.position;
+        ring_publish(&channel->ring, channel->committed);
+        if (moved || always_wake)
+            waiter_wake(control_waiter(task->control, channel->task));
+    }
+}
+
+static void publish_counters(struct task *task)
+{
+    struct control *control = task->control;
+    int64_t watermark = task->head.source ? task->state.current_ms : task->state.emitted_ms;
+    control_set_counter(control, CONTROL_ROWS_IN, (int64_t)task->state.rows_in);
+    control_set_counter(control, CONTROL_ROWS_OUT, (int64_t)task->state.rows_out);
+    control_set_counter(control, CONTROL_BAD_ROWS, (int64_t)task->state.bad_rows);
+    control_set_counter(control, CONTROL_LATE_ROWS, (int64_t)task->state.late_rows);
+    control_set_counter(control, CONTROL_COMMITS, (int64_t)task->commits);
+    control_set_counter(control, CONTROL_ABORTS, (int64_t)task->aborts);
+    control_set_counter(control, CONTROL_WATERMARK_MS, watermark);
+    control_set_counter(control, CONTROL_STATE_BYTES, (int64_t)arena_used_bytes(task->arena));
+    control_progress(control, task->env->monotonic_ns(task->env));
+}
+
+int task_commit(struct task *task)
+{
+    if (task->must_fail)
+        return -ECANCELED;
+    int rc = chain_before_commit(&task->chain);
+    if (rc == 0 && task->dead_letter_open)
+        rc = txfile_before_commit(&task->dead_letter);
+    if (rc < 0)
+        return rc;
+    store_state(task);
+    arena_commit(task->arena);
+    task_publish_all(task, false);
+    chain_after_commit(&task->chain);
+    if (arena_log_used(task->arena))
+        arena_commit(task->arena);
+    task->commits++;
+    publish_counters(task);
+    return 0;
+}
+
+void task_abort(struct task *task)
+{
+    arena_abort(task->arena);
+    task_load_state(task);
+    for (int i = 0; i < task->reader.channel_count; i++)
+        ring_consumer_rewind(&task->reader.channels[i].ring, task->reader.channels[i].committed);
+    chain_reset(&task->chain); // rewinds the output rings too
+    if (task->head.source)
+        head_reset(task);
+    if (task->dead_letter_open)
+        txfile_reset(&task->dead_letter);
+    task->aborts++;
+}
+
+bool task_must_stop(const struct task *task)
+{
+    return control_requested(task->control, CONTROL_STOP);
+}
+
+static int open_dead_letter(struct task *task)
+{
+    const char *folder = task->job.options.dead_letter_dir;
+    if (task->dead_letter_open)
+        return 0;
+    if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+        return err_set(&task->err, -errno, "cannot make the dead-letter folder %s: %s", folder,
+                       strerror(errno));
+    snprintf(task->dead_letter_path, sizeof task->dead_letter_path, "%s/dead-%d.jsonl", folder,
+             task->index);
+    int rc = txfile_open(&task->dead_letter, task->env, task->arena, task->dead_letter_at,
+                         task->dead_letter_path, &task->err);
+    task->dead_letter_open = rc == 0;
+    return rc;
+}
+
+void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
+                  struct slice row)
+{
+    struct task *task = context;
+    task->state.bad_rows++;
+    if (task->policy == BAD_ROWS_SKIP || task->must_fail)
+        return;
+    if (task->policy == BAD_ROWS_FAIL) {
+        err_set(&task->err, -EBADMSG,
+                "%s, offset %llu: %s (set 'bad-rows' = 'dead-letter' to put such rows aside)",
+                source, (unsigned long long)position, reason);
+        task->must_fail = true;
+        return;
+    }
+    if (open_dead_letter(task) < 0) {
+        task->must_fail = true;
+        return;
+    }
+    struct buf *out = txfile_buffer(&task->dead_letter);
+    buf_append_str(out, "{\"reason\":");
+    buf_append_json_string(out, slice_of(reason));
+    buf_append_str(out, ",\"source\":");
+    buf_append_json_string(out, slice_of(source));
+    buf_printf(out, ",\"offset\":%llu,\"row\":", (unsigned long long)position);
+    buf_append_json_string(out, row);
+    buf_append_str(out, "}\n");
+    int rc = txfile_appended(&task->dead_letter);
+    if (rc < 0) {
+        err_set(&task->err, rc, "cannot write %s: %s", task->dead_letter_path, strerror(-rc));
+        task->must_fail = true;
+    }
+}

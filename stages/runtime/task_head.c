@@ -1,0 +1,294 @@
+// task_head.c: the front of a source's chain: poll, compute columns, cut the batch at watermarks.
+//
+// Until the watermark nothing is removed from a batch, so a row's index is its index in the poll and
+// "the first n rows are consumed" is a position. A piece is the run of rows that precede the next
+// watermark that matters downstream; a watermark matters when it passes a multiple of the step of
+// a window behind it, so pieces stay large however often Flink would send one.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/format/writer.h"
+#include "stages/runtime/schema.h"
+#include "stages/runtime/task_internal.h"
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    a = a < 0 ? -a : a;
+    b = b < 0 ? -b : b;
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// The coarsest step that all of what follows agrees with.
+static void find_step(struct head *head, const struct stage *stage, const struct plan *plan)
+{
+    bool any = false;
+    head->step_ms = 0;
+    for (int i = head->first_op; i < stage->op_count; i++) {
+        if (stage->ops[i]->kind != OP_WINDOW)
+            continue;
+        const struct op_window *window = &stage->ops[i]->window;
+        if (!any)
+            head->offset_ms = window->offset_ms;
+        any = true;
+        head->step_ms = gcd(head->step_ms, window->step_ms);
+        head->step_ms = gcd(head->step_ms, window->size_ms);
+        head->step_ms = gcd(head->step_ms, window->lateness_ms);
+        head->step_ms = gcd(head->step_ms, window->offset_ms - head->offset_ms);
+    }
+    if (stage->output_exchange < 0)
+        return;
+    const struct exchange *exchange = &plan->exchanges[stage->output_exchange];
+    if (exchange->watermark_step_ms <= 0) {
+        head->step_ms = 1;
+        return;
+    }
+    if (!any)
+        head->offset_ms = exchange->watermark_offset_ms;
+    head->step_ms = gcd(head->step_ms, exchange->watermark_step_ms);
+    head->step_ms = gcd(head->step_ms, exchange->watermark_offset_ms - head->offset_ms);
+}
+
+static int64_t next_matter(const struct head *head, int64_t watermark_ms)
+{
+    if (head->step_ms == 0)
+        return INT64_MAX;
+    if (watermark_ms == INT64_MIN)
+        return INT64_MIN;
+    __int128 at = (__int128)watermark_ms + 1 - head->offset_ms, step = head->step_ms;
+    __int128 bucket = at >= 0 ? at / step : -((-at + step - 1) / step);
+    __int128 next = (bucket + 1) * step + head->offset_ms - 1;
+    return next > INT64_MAX ? INT64_MAX : (int64_t)next;
+}
+
+int head_open(struct task *task, const struct op_context *context)
+{
+    struct head *head = &task->head;
+    const struct stage *stage = task->stage;
+    struct op_context own = *context;
+    own.op = stage->ops[0];
+    const struct source_class *class = chain_source_class(own.op->table);
+    if (!class)
+        return err_set(&task->err, -EINVAL, "table %s: connector '%s' cannot be read from",
+                       own.op->table->name, own.op->table->connector);
+    int rc = class->open(&own, &head->source, &task->err);
+    if (rc < 0)
+        return rc;
+    batch_init(&head->batch, &own.op->output);
+    int at = 1;
+    bool computes = at + 1 < stage->op_count && stage->ops[at]->kind == OP_CALC &&
+                    stage->ops[at + 1]->kind == OP_WATERMARK;
+    if (computes)
+        head->computed = calculation_create(
+            stage->ops[at++], &own.op->output,
+            plan_setting(context->plan, "table.local-time-zone", "UTC"));
+    if (at < stage->op_count && stage->ops[at]->kind == OP_WATERMARK) {
+        head->watermark = &stage->ops[at]->watermark;
+        head->watermark_expr =
+            expr_compile(head->watermark->expr, schema_of_input(context->plan, stage, stage->ops[at]));
+        at++;
+    }
+    head->first_op = at;
+    int columns = at > 1 ? stage->ops[at - 1]->output.field_count : head->batch.column_count;
+    head->view_columns = calloc((size_t)columns + 1, sizeof *head->view_columns);
+    CHECK(head->view_columns);
+    find_step(head, stage, context->plan);
+    return 0;
+}
+
+void head_close(struct head *head)
+{
+    if (head->source)
+        head->source->class->close(head->source);
+    calculation_free(head->computed);
+    if (head->watermark_expr)
+        expr_program_free(head->watermark_expr);
+    batch_fini(&head->batch);
+    pool_fini(&head->scratch);
+    free(head->view_columns);
+    *head = (struct head){0};
+}
+
+void head_reset(struct task *task)
+{
+    task->head.source->class->reset(task->head.source);
+    task->head.next_matter_ms = next_matter(&task->head, task->state.emitted_ms);
+}
+
+// Compute columns, mark rows that have no event time. Leaves the watermark column in *watermarks.
+static void compute(struct task *task, const struct column **watermarks)
+{
+    struct head *head = &task->head;
+    int64_t now_ms = task->env->realtime_ms(task->env);
+    uint32_t count = head->batch.count;
+    *watermarks = NULL;
+    head->rows = (struct calculation_result){.batch = head->batch, .clean = true};
+    memset(head->fate, ROW_KEEP, count);
+    if (head->computed) {
+        calculation_run(head->computed, &head->batch, now_ms, task->state.current_ms, &head->rows);
+        memcpy(head->fate, head->rows.fate, count);
+    }
+    if (!head->watermark)
+        return;
+    const struct column *rowtime = &head->rows.batch.columns[head->watermark->rowtime_column];
+    for (uint32_t i = 0; !rowtime->all_present && i < count; i++)
+        if (rowtime->state[i] != VALUE_PRESENT && head->fate[i] == ROW_KEEP)
+            head->fate[i] = ROW_BAD;
+    pool_reset(&head->scratch);
+    struct expr_context context = {now_ms, task->state.current_ms,
+                                   plan_setting(task->job.plan, "table.local-time-zone", "UTC"),
+                                   &head->scratch};
+    expr_eval(head->watermark_expr, &head->rows.batch, &context, watermarks);
+}
+
+static void report_bad(struct task *task, uint32_t row)
+{
+    struct head *head = &task->head;
+    struct buf text = {0};
+    const char *reason = "the event time is NULL";
+    const struct op *op = task->stage->ops[0];
+    if (head->computed && head->rows.fate[row] == ROW_BAD)
+        reason = calculation_reason(head->computed, row);
+    writer_print(&head->batch, row, row + 1, &op->output, NULL, &text);
+    if (text.len && text.data[text.len - 1] == '\n')
+        text.len--;
+    task_bad_row(task, op->table->name, 0, reason, buf_slice(&text));
+    buf_fini(&text);
+}
+
+// Bad rows of the source that lie before row `to` and not before row `from`.
+static void report_source(struct task *task, uint32_t from, uint32_t to)
+{
+    const struct source *source = task->head.source;
+    bool is_last = to == task->head.batch.count;
+    for (int i = 0; i < source->bad_row_count; i++) {
+        const struct bad_row *bad = &source->bad_rows[i];
+        if (bad->rows_before >= from && (bad->rows_before < to || is_last))
+            task_bad_row(task, bad->source, bad->position, bad->reason, bad->row);
+    }
+}
+
+// Rows [from, to) go down the chain, in the open transaction.
+static int push_piece(struct task *task, uint32_t from, uint32_t to)
+{
+    struct head *head = &task->head;
+    struct batch view = batch_view(&head->rows.batch, from, to, head->view_columns);
+    uint32_t kept = 0;
+    report_source(task, from, to);
+    for (uint32_t i = from; i < to; i++) {
+        if (head->fate[i] == ROW_KEEP)
+            head->keep[kept++] = (uint16_t)(i - from);
+        else if (head->fate[i] == ROW_BAD)
+            report_bad(task, i);
+    }
+    task->state.rows_in += to - from;
+    if (task->give_up_row && kept) {
+        task->give_up_row = false;
+        task_bad_row(task, task->stage->ops[0]->table->name, 0,
+                     "what it causes does not fit into a transaction", slice_of(""));
+        return 0;
+    }
+    if (kept < view.count)
+        batch_compact(&view, head->keep, kept);
+    return operator_push(chain_first(&task->chain), &view);
+}
+
+// Commit with the source behind row `to`.
+static int commit_at(struct task *task, uint32_t to)
+{
+    struct source *source = task->head.source;
+    int rc = source->class->advance(source, to);
+    return rc < 0 ? rc : task_commit(task);
+}
+
+// The rows before `to` are in the chain; now the watermark that follows them.
+static int pass_watermark(struct task *task, uint32_t to)
+{
+    bool more;
+    task->state.emitted_ms = task->state.current_ms;
+    task->head.next_matter_ms = next_matter(&task->head, task->state.current_ms);
+    int rc = task_watermark(task, task->state.current_ms, &more);
+    if (rc < 0 || !more)
+        return rc;
+    rc = commit_at(task, to);
+    return rc < 0 ? rc : task_drain_work(task);
+}
+
+static int process(struct task *task)
+{
+    struct head *head = &task->head;
+    const struct column *watermarks;
+    uint32_t from = 0, count = head->batch.count;
+    int rc = 0;
+    compute(task, &watermarks);
+    for (uint32_t i = 0; watermarks && i < count; i++) {
+        if (head->fate[i] != ROW_KEEP || watermarks->state[i] != VALUE_PRESENT ||
+            watermarks->i64[i] <= task->state.current_ms)
+            continue;
+        int64_t now = task->state.current_ms = watermarks->i64[i];
+        int64_t last = task->state.flink_ms;
+        if (last != INT64_MIN && now - last <= head->watermark->interval_ms)
+            continue;
+        task->state.flink_ms = now;
+        if (now < head->next_matter_ms)
+            continue;
+        rc = push_piece(task, from, i + 1);
+        if (rc == 0)
+            rc = pass_watermark(task, i + 1);
+        if (rc < 0)
+            return rc;
+        from = i + 1;
+    }
+    if (from < count || count == 0)
+        rc = push_piece(task, from, count);
+    return rc < 0 ? rc : commit_at(task, count);
+}
+
+// Flink's timer: every interval, whatever the rows have raised since.
+static int periodic(struct task *task, int64_t now_ms)
+{
+    struct head *head = &task->head;
+    bool more;
+    if (!head->watermark || head->watermark->interval_ms <= 0 || now_ms < task->next_periodic_ms)
+        return 0;
+    task->next_periodic_ms = now_ms + head->watermark->interval_ms;
+    if (task->state.current_ms <= task->state.flink_ms)
+        return 0;
+    task->state.flink_ms = task->state.current_ms;
+    if (task->state.current_ms < head->next_matter_ms)
+        return 0;
+    task->state.emitted_ms = task->state.current_ms;
+    head->next_matter_ms = next_matter(head, task->state.current_ms);
+    int rc = task_watermark(task, task->state.current_ms, &more);
+    if (rc == 0)
+        rc = task_commit(task);
+    return rc < 0 ? rc : task_drain_work(task);
+}
+
+int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
+{
+    struct source *source = task->head.source;
+    enum source_status status = SOURCE_IDLE;
+    int64_t retry_ms = 0;
+    *idle_until_ms = 0;
+    int rc = periodic(task, task->env->realtime_ms(task->env));
+    if (rc < 0)
+        return rc;
+    *ended = control_requested(task->control, CONTROL_DRAIN);
+    if (*ended)
+        return 0;
+    rc = source->class->poll(source, &task->head.batch, task->max_rows, &status, &retry_ms,
+                             &task->err);
+    if (rc < 0)
+        return rc;
+    if (status == SOURCE_ROWS)
+        return process(task);
+    *ended = status == SOURCE_END;
+    *idle_until_ms = retry_ms;
+    return arena_log_used(task->arena) ? task_commit(task) : 0;
+}

@@ -1,0 +1,91 @@
+// task_internal.h: the private struct of a running task, shared by the files task*.c.
+#ifndef WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
+#define WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
+
+#include "shm/control.h"
+#include "shm/segment.h"
+#include "stages/runtime/calculation.h"
+#include "stages/runtime/chain.h"
+#include "stages/runtime/exchange.h"
+#include "stages/runtime/job.h"
+#include "stages/runtime/txfile.h"
+
+enum bad_row_policy { BAD_ROWS_DEAD_LETTER, BAD_ROWS_SKIP, BAD_ROWS_FAIL };
+
+// The front of a source's chain: source, computed columns, watermark.
+struct head {
+    struct source *source;
+    struct batch batch;           // physical columns
+    struct calculation *computed; // NULL: none
+    const struct op_watermark *watermark; // NULL: none
+    struct expr_program *watermark_expr;
+    struct pool scratch;
+    uint8_t fate[BATCH_ROWS]; // enum row_fate, a polled row
+    struct calculation_result rows;
+    struct column *view_columns;
+    uint16_t keep[BATCH_ROWS];
+    int64_t step_ms, offset_ms; // a watermark matters when it passes a multiple; step 0: never
+    int64_t next_matter_ms;     // the least watermark that matters
+    int first_op;               // of the rest of the chain
+};
+
+struct task {
+    int index, subtask;
+    struct job job;
+    const struct stage *stage;
+    struct control *control;
+    struct waiter *waiter;
+    struct segment segment;
+    void *arena_base;
+    uint64_t arena_bytes;
+    bool owns;
+    struct arena *arena;
+    struct env *env;
+    struct chain chain;
+    struct head head;               // when the stage begins with a source
+    struct exchange_reader reader;  // else
+    struct exchange_writer *writer; // NULL: the stage ends with a sink
+    uint64_t state_at, dead_letter_at;
+    struct task_state state; // private copy
+    uint64_t commits, aborts;
+    struct txfile dead_letter;
+    char dead_letter_path[4096];
+    bool dead_letter_open;
+    enum bad_row_policy policy;
+    bool must_fail;        // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
+    bool give_up_row;      // the next single row goes to the dead letters instead of the chain
+    uint32_t max_rows;     // of the next transaction
+    int64_t next_timer_ms;
+    int64_t next_periodic_ms; // of the watermark
+    struct err err;
+};
+
+// task_open.c
+int task_open(struct task *task, const char *job_dir, int task_index);
+void task_close(struct task *task);
+
+// task_commit.c: make the transaction so far final and visible; or make it never have been.
+int task_commit(struct task *task);
+void task_abort(struct task *task);
+void task_load_state(struct task *task);
+void task_publish_all(struct task *task, bool always_wake);
+void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
+                  struct slice row);
+// Has somebody asked to stop between batches?
+bool task_must_stop(const struct task *task);
+
+// task_head.c
+int head_open(struct task *task, const struct op_context *context);
+void head_close(struct head *head);
+void head_reset(struct task *task);
+// One poll and its transactions. *idle_until_ms > 0: nothing to do until then. *ended.
+int head_step(struct task *task, int64_t *idle_until_ms, bool *ended);
+
+// task_loop.c
+int task_loop(struct task *task);
+// Do the work that operators have left, a transaction a piece.
+int task_drain_work(struct task *task);
+// The chain has seen a watermark inside the open transaction: a first piece of work, here. *more.
+int task_watermark(struct task *task, int64_t watermark_ms, bool *more);
+
+#endif

@@ -1,0 +1,173 @@
+// task_loop.c: transaction after transaction, until the end of input or a request to stop.
+#include <errno.h>
+#include <string.h>
+
+#include "stages/runtime/task_internal.h"
+
+enum { SLEEP_MAX_NS = 100 * 1000 * 1000, TIMER_CHECK_MS = 10 };
+
+int task_watermark(struct task *task, int64_t watermark_ms, bool *more)
+{
+    int rc = operator_watermark(chain_first(&task->chain), watermark_ms);
+    return rc < 0 ? rc : chain_work(&task->chain, more);
+}
+
+int task_drain_work(struct task *task)
+{
+    for (;;) {
+        bool more;
+        int rc = chain_work(&task->chain, &more);
+        if (rc == 0)
+            rc = task_commit(task);
+        if (rc < 0 || !more)
+            return rc;
+        if (task_must_stop(task))
+            return -ECANCELED;
+    }
+}
+
+static bool never_ready(void *context)
+{
+    return task_must_stop(context);
+}
+
+static bool input_ready(void *context)
+{
+    struct task *task = context;
+    return task_must_stop(task) || exchange_reader_ready(&task->reader);
+}
+
+static void sleep_for(struct task *task, int64_t until_ms, bool (*ready)(void *context))
+{
+    int64_t now_ms = task->env->realtime_ms(task->env);
+    int64_t until = task->next_timer_ms < until_ms ? task->next_timer_ms : until_ms;
+    int64_t ns = SLEEP_MAX_NS;
+    if (until - now_ms < SLEEP_MAX_NS / 1000000)
+        ns = until > now_ms ? (until - now_ms) * 1000000 : 0;
+    control_set_state(task->control, CONTROL_WAITING_INPUT);
+    control_heartbeat(task->control, task->env->monotonic_ns(task->env));
+    if (ns > 0)
+        waiter_wait(task->waiter, task->job.options.waiting, ready, task, ns);
+    control_set_state(task->control, CONTROL_RUNNING);
+}
+
+// One batch from the input channels.
+static int reader_step(struct task *task, bool *ended)
+{
+    int64_t watermark_ms;
+    bool more = false;
+    if (!exchange_reader_ready(&task->reader)) {
+        *ended = task->reader.channel_count > 0;
+        for (int i = 0; i < task->reader.channel_count; i++)
+            *ended &= task->reader.channels[i].state.has_ended != 0;
+        if (!*ended)
+            sleep_for(task, INT64_MAX, input_ready);
+        return 0;
+    }
+    int rc = exchange_reader_take(&task->reader, task->max_rows, &watermark_ms, ended);
+    if (rc < 0)
+        return err_set(&task->err, rc, "an input channel holds bytes that are no frame");
+    task->state.rows_in += task->reader.batch.count;
+    if (task->give_up_row && task->reader.batch.count) {
+        task->give_up_row = false;
+        task_bad_row(task, task->stage->name, 0, "what it causes does not fit into a transaction",
+                     slice_of(""));
+    } else {
+        rc = operator_push(chain_first(&task->chain), &task->reader.batch);
+    }
+    if (rc == 0 && watermark_ms > task->state.emitted_ms && watermark_ms != INT64_MAX) {
+        task->state.emitted_ms = watermark_ms;
+        rc = task_watermark(task, watermark_ms, &more);
+    }
+    if (rc == 0)
+        rc = task_commit(task);
+    return rc == 0 && more ? task_drain_work(task) : rc;
+}
+
+static int fire_timers(struct task *task)
+{
+    int64_t now_ms = task->env->realtime_ms(task->env);
+    if (now_ms < task->next_timer_ms)
+        return 0;
+    int rc = chain_processing_time(&task->chain, now_ms, &task->next_timer_ms);
+    if (rc < 0)
+        return rc;
+    // Rows may arm timers that nobody tells us of: look again soon.
+    if (task->next_timer_ms > now_ms + TIMER_CHECK_MS)
+        task->next_timer_ms = now_ms + TIMER_CHECK_MS;
+    return arena_log_used(task->arena) ? task_commit(task) : 0;
+}
+
+// All input is handled: the last watermark, its work, the end marks.
+static int end_input(struct task *task)
+{
+    bool more;
+    int rc = 0;
+    if (!task->state.end_started) {
+        task->state.end_started = 1;
+        task->state.emitted_ms = INT64_MAX;
+        rc = task_watermark(task, INT64_MAX, &more);
+        if (rc == 0)
+            rc = task_commit(task);
+    }
+    if (rc == 0)
+        rc = task_drain_work(task);
+    if (rc == 0 && task->writer)
+        rc = exchange_writer_control(task->writer, FRAME_END);
+    if (rc < 0)
+        return rc;
+    task->state.has_ended = 1;
+    return task_commit(task);
+}
+
+static int step(struct task *task, bool *ended)
+{
+    int64_t idle_until_ms = 0;
+    int rc = fire_timers(task);
+    if (rc < 0)
+        return rc;
+    if (task->state.end_started) {
+        *ended = true;
+        return 0;
+    }
+    if (!task->head.source)
+        return reader_step(task, ended);
+    rc = head_step(task, &idle_until_ms, ended);
+    if (rc == 0 && !*ended && idle_until_ms > 0)
+        sleep_for(task, idle_until_ms, never_ready);
+    return rc;
+}
+
+// After a transaction that did not fit: try with fewer rows; one row that does not fit is bad.
+static void take_less(struct task *task)
+{
+    if (task->max_rows == 1)
+        task->give_up_row = true;
+    task->max_rows = task->max_rows > 1 ? task->max_rows / 2 : 1;
+}
+
+int task_loop(struct task *task)
+{
+    bool ended = false;
+    int rc = task_drain_work(task);
+    control_set_state(task->control, CONTROL_RUNNING);
+    while (!task->state.has_ended) {
+        if (rc == 0 && task_must_stop(task))
+            return -ECANCELED;
+        if (rc == 0)
+            rc = ended ? end_input(task) : step(task, &ended);
+        if (rc == 0) {
+            task->max_rows = task->max_rows * 2 < BATCH_ROWS ? task->max_rows * 2 : BATCH_ROWS;
+            continue;
+        }
+        task_abort(task);
+        if (task->must_fail)
+            return -EBADMSG;
+        if (rc != -EAGAIN)
+            return rc;
+        ended = false;
+        take_less(task);
+        rc = 0;
+    }
+    return chain_finish(&task->chain, &task->err);
+}
