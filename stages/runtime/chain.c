@@ -43,7 +43,7 @@ static const struct operator_class *class_of(const struct op *op, struct err *er
 }
 
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
-               struct operator *last, struct err *err)
+               struct operator* last, struct err *err)
 {
     const struct stage *stage = context->stage;
     int count = stage->op_count - first_op;
@@ -108,7 +108,7 @@ int chain_work(struct chain *chain, bool *more)
 {
     *more = false;
     for (int i = chain->count - 1; i >= 0; i--) {
-        struct operator *op = chain->ops[i];
+        struct operator* op = chain->ops[i];
         if (!op->class->work)
             continue;
         int rc = op->class->work(op, more);
@@ -123,7 +123,7 @@ int chain_processing_time(struct chain *chain, int64_t now_ms, int64_t *next_ms)
     *next_ms = INT64_MAX;
     for (int i = 0; i < chain->count; i++) {
         int64_t next = INT64_MAX;
-        struct operator *op = chain->ops[i];
+        struct operator* op = chain->ops[i];
         int rc = op->class->processing_time ? op->class->processing_time(op, now_ms, &next) : 0;
         if (rc < 0)
             return rc;

@@ -12,7 +12,7 @@ enum { CHAIN_OPS_MAX = 64 };
 
 // Operators from `first_op` of the stage on; ops[count - 1] is a sink or the given `last`.
 struct chain {
-    struct operator *ops[CHAIN_OPS_MAX];
+    struct operator* ops[CHAIN_OPS_MAX];
     int count;
     bool owns_last;
 };
@@ -20,10 +20,10 @@ struct chain {
 // Open the operators ops[first_op ..] of context->stage, last to first. `last` (may be NULL) takes
 // the output of the last one. In a transaction. -errno with a text.
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
-               struct operator *last, struct err *err);
+               struct operator* last, struct err *err);
 void chain_close(struct chain *chain);
 
-static inline struct operator *chain_first(const struct chain *chain)
+static inline struct operator* chain_first(const struct chain *chain)
 {
     return chain->ops[0];
 }

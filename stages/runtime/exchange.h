@@ -22,8 +22,8 @@ struct exchange_writer {
     const struct schema *schema;
     struct out_channel *channels; // owned
     int channel_count;
-    int next_channel;   // rebalance
-    int64_t sent_ms;    // last watermark put into the channels; private
+    int next_channel; // rebalance
+    int64_t sent_ms;  // last watermark put into the channels; private
     // Wait for room: 0 look again, -ECANCELED stop. Given by the task.
     int (*wait_room)(void *wait_context, struct out_channel *channel, uint64_t bytes);
     void *wait_context;

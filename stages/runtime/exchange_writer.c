@@ -24,7 +24,8 @@ struct exchange_writer *exchange_writer_create(const struct op_context *context)
 }
 
 // Space for one frame, waiting for the reader while that can help. 0, -EAGAIN, -ECANCELED.
-static int reserve(struct exchange_writer *w, struct out_channel *channel, uint64_t bytes, void **out)
+static int reserve(struct exchange_writer *w, struct out_channel *channel, uint64_t bytes,
+                   void **out)
 {
     for (;;) {
         *out = ring_reserve(&channel->ring, bytes);
@@ -127,7 +128,7 @@ static int put_rows(struct exchange_writer *w, int at, const struct batch *batch
     return count > from ? put_frame(w, at, batch, from, count) : 0;
 }
 
-static int writer_push(struct operator *op, struct batch *batch)
+static int writer_push(struct operator* op, struct batch *batch)
 {
     struct exchange_writer *w = (struct exchange_writer *)op;
     row_sizes(batch, w->sizes);
@@ -141,7 +142,8 @@ static int writer_push(struct operator *op, struct batch *batch)
     return 0;
 }
 
-static int put_control(struct exchange_writer *w, enum frame_type type, uint64_t bytes, int64_t word)
+static int put_control(struct exchange_writer *w, enum frame_type type, uint64_t bytes,
+                       int64_t word)
 {
     for (int at = 0; at < w->channel_count; at++) {
         const struct frame frame = {(uint32_t)bytes, (uint16_t)type, 0};
@@ -169,7 +171,7 @@ static int64_t bucket_of(int64_t watermark_ms, int64_t step, int64_t offset)
     return (int64_t)(at >= 0 ? at / step : -((-at + step - 1) / step));
 }
 
-static int writer_watermark(struct operator *op, int64_t watermark_ms)
+static int writer_watermark(struct operator* op, int64_t watermark_ms)
 {
     struct exchange_writer *w = (struct exchange_writer *)op;
     int64_t step = w->exchange->watermark_step_ms, offset = w->exchange->watermark_offset_ms;
@@ -182,7 +184,7 @@ static int writer_watermark(struct operator *op, int64_t watermark_ms)
     return rc;
 }
 
-static void writer_reset(struct operator *op)
+static void writer_reset(struct operator* op)
 {
     struct exchange_writer *w = (struct exchange_writer *)op;
     w->sent_ms = INT64_MIN; // sending one again does no harm
@@ -190,7 +192,7 @@ static void writer_reset(struct operator *op)
         ring_rewind(&w->channels[i].ring, w->channels[i].committed);
 }
 
-static void writer_close(struct operator *op)
+static void writer_close(struct operator* op)
 {
     struct exchange_writer *w = (struct exchange_writer *)op;
     for (int i = 0; i < w->channel_count; i++)

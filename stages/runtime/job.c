@@ -20,7 +20,7 @@
 #include "stages/runtime/operator.h"
 
 #define STATE_DEFAULT_BYTES (UINT64_C(64) << 20)
-#define RING_DEFAULT_BYTES (UINT64_C(1) << 20)
+#define RING_DEFAULT_BYTES  (UINT64_C(1) << 20)
 
 void job_arena_name(int task, char out[64])
 {
@@ -48,7 +48,8 @@ void job_task_name(const struct plan *plan, int task, char *out)
     if (stage->parallelism == 1)
         snprintf(out, JOB_NAME_BYTES, "%s", stage->name);
     else
-        snprintf(out, JOB_NAME_BYTES, "%.45s [%d/%d]", stage->name, subtask + 1, stage->parallelism);
+        snprintf(out, JOB_NAME_BYTES, "%.45s [%d/%d]", stage->name, subtask + 1,
+                 stage->parallelism);
 }
 
 static uint64_t state_bytes(const struct job_options *options)
@@ -71,8 +72,8 @@ int job_check(const struct plan *plan, struct err *err)
         const struct plan_table *table = stage->ops[0]->table;
         const struct source_class *class = chain_source_class(table);
         if (!class)
-            return err_set(err, -EINVAL, "table %s: connector '%s' cannot be read from", table->name,
-                           table->connector);
+            return err_set(err, -EINVAL, "table %s: connector '%s' cannot be read from",
+                           table->name, table->connector);
         int rc = class->check ? class->check(table, err) : 0;
         if (rc < 0)
             return rc;
@@ -109,14 +110,15 @@ static int create_arena(const struct jobdir *dir, const struct plan *plan, int t
     char name[64];
     void *base;
     struct segment segment = {.fd = -1};
-    const struct segment_identity identity = {"arena", ARENA_VERSION, plan->fingerprint};
     const struct arena_options options = {
         .fingerprint = plan->fingerprint, .claim = claim_arena, .claim_context = &segment};
     job_arena_name(task, name);
-    int rc = segment_create(dir->fd, name, &identity, SEGMENT_PAGE_BYTES + bytes, &segment, err);
+    const struct segment_spec spec = {dir->fd, name, "arena", ARENA_VERSION, plan->fingerprint};
+    const struct segment_range range = {SEGMENT_PAGE_BYTES, bytes, true, false};
+    int rc = segment_create(&spec, SEGMENT_PAGE_BYTES + bytes, &segment, err);
     if (rc < 0)
         return rc;
-    rc = segment_map(&segment, SEGMENT_PAGE_BYTES, bytes, true, false, &base, err);
+    rc = segment_map(&segment, &range, &base, err);
     if (rc < 0)
         goto err_after_create;
     rc = arena_format(base, bytes, &options, err);
@@ -262,7 +264,8 @@ static int parse_text(struct job *job, struct err *err)
     sql = get_field(&job->text, "sql", &len);
     job->options.sql = slice_make(sql, len);
     if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir)
-        return err_set(err, -EILSEQ, "the job's text in %s is damaged; remove the folder and start again",
+        return err_set(err, -EILSEQ,
+                       "the job's text in %s is damaged; remove the folder and start again",
                        job->dir.path);
     return 0;
 }

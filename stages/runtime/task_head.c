@@ -1,9 +1,9 @@
 // task_head.c: the front of a source's chain: poll, compute columns, cut the batch at watermarks.
 //
-// Until the watermark nothing is removed from a batch, so a row's index is its index in the poll and
-// "the first n rows are consumed" is a position. A piece is the run of rows that precede the next
-// watermark that matters downstream; a watermark matters when it passes a multiple of the step of
-// a window behind it, so pieces stay large however often Flink would send one.
+// Until the watermark nothing is removed from a batch, so a row's index is its index in the poll
+// and "the first n rows are consumed" is a position. A piece is the run of rows that precede the
+// next watermark that matters downstream; a watermark matters when it passes a multiple of the step
+// of a window behind it, so pieces stay large however often Flink would send one.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,13 +84,13 @@ int head_open(struct task *task, const struct op_context *context)
     bool computes = at + 1 < stage->op_count && stage->ops[at]->kind == OP_CALC &&
                     stage->ops[at + 1]->kind == OP_WATERMARK;
     if (computes)
-        head->computed = calculation_create(
-            stage->ops[at++], &own.op->output,
-            plan_setting(context->plan, "table.local-time-zone", "UTC"));
+        head->computed =
+            calculation_create(stage->ops[at++], &own.op->output,
+                               plan_setting(context->plan, "table.local-time-zone", "UTC"));
     if (at < stage->op_count && stage->ops[at]->kind == OP_WATERMARK) {
         head->watermark = &stage->ops[at]->watermark;
-        head->watermark_expr =
-            expr_compile(head->watermark->expr, schema_of_input(context->plan, stage, stage->ops[at]));
+        head->watermark_expr = expr_compile(head->watermark->expr,
+                                            schema_of_input(context->plan, stage, stage->ops[at]));
         at++;
     }
     head->first_op = at;

@@ -15,8 +15,8 @@ enum bad_row_policy { BAD_ROWS_DEAD_LETTER, BAD_ROWS_SKIP, BAD_ROWS_FAIL };
 // The front of a source's chain: source, computed columns, watermark.
 struct head {
     struct source *source;
-    struct batch batch;           // physical columns
-    struct calculation *computed; // NULL: none
+    struct batch batch;                   // physical columns
+    struct calculation *computed;         // NULL: none
     const struct op_watermark *watermark; // NULL: none
     struct expr_program *watermark_expr;
     struct pool scratch;
@@ -52,9 +52,9 @@ struct task {
     char dead_letter_path[4096];
     bool dead_letter_open;
     enum bad_row_policy policy;
-    bool must_fail;        // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
-    bool give_up_row;      // the next single row goes to the dead letters instead of the chain
-    uint32_t max_rows;     // of the next transaction
+    bool must_fail;    // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
+    bool give_up_row;  // the next single row goes to the dead letters instead of the chain
+    uint32_t max_rows; // of the next transaction
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark
     struct err err;

@@ -167,7 +167,7 @@ int task_loop(struct task *task)
             return rc;
         ended = false;
         take_less(task);
-        rc = 0;
+        rc = task_drain_work(task); // work comes before new input, also after an abort
     }
     return chain_finish(&task->chain, &task->err);
 }
