@@ -131,15 +131,6 @@ static struct expr *typed_literal(struct binder *b, const struct sql_expr *e, en
     return expr_typed(b->pool, type, e->i64);
 }
 
-static int bind_ltz_literal(struct binder *b, const struct sql_expr *e, struct expr **out)
-{
-    struct err cause = {0};
-    struct expr *local = typed_literal(b, e, TYPE_TIMESTAMP);
-    if (expr_cast(b->pool, local, type_of(TYPE_TIMESTAMP_LTZ), false, out, &cause))
-        return bind_expr_error(b, e->pos, &cause);
-    return 0;
-}
-
 // Literals only; 1: it is none.
 static int bind_literal(struct binder *b, const struct sql_expr *e, struct expr **out)
 {
@@ -176,8 +167,6 @@ static int bind_literal(struct binder *b, const struct sql_expr *e, struct expr 
     case SQL_EXPR_INTERVAL_MONTH:
         *out = typed_literal(b, e, TYPE_INTERVAL_MONTH);
         return 0;
-    case SQL_EXPR_TIMESTAMP_LTZ:
-        return bind_ltz_literal(b, e, out);
     default:
         return 1;
     }

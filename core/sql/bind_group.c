@@ -193,7 +193,7 @@ int bind_group_by(struct binder *b, const struct sql_select *select, struct grou
     g->key_names = pool_zalloc(b->pool, sizeof(*g->key_names) * (size_t)(count + 1));
     for (int i = 0; i < count; i++) {
         const struct sql_group *item = select->group_by.items[i];
-        if (item->kind != SQL_GROUP_EXPR || select->group_distinct)
+        if (item->kind != SQL_GROUP_EXPR)
             return diag_error(b->err, b->source, item->pos,
                               "GROUPING SETS, ROLLUP and CUBE are not supported yet");
         const struct sql_expr *e = item->exprs.items[0];
