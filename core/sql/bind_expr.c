@@ -24,8 +24,10 @@ bool bind_same_expr(const struct expr *x, const struct expr *y)
     if (x->kind == EXPR_LITERAL) {
         if (x->is_null || y->is_null)
             return x->is_null == y->is_null;
-        return x->i64 == y->i64 && memcmp(&x->f64, &y->f64, sizeof(x->f64)) == 0 &&
-               slice_equal(x->str, y->str);
+        uint64_t x_bits, y_bits; // so that NaN equals itself, and 0.0 is not -0.0
+        memcpy(&x_bits, &x->f64, sizeof(x_bits));
+        memcpy(&y_bits, &y->f64, sizeof(y_bits));
+        return x->i64 == y->i64 && x_bits == y_bits && slice_equal(x->str, y->str);
     }
     if (x->function != y->function)
         return false;

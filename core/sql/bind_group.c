@@ -487,7 +487,7 @@ static void window_calls(struct binder *b, struct grouping *g, struct input_colu
 int bind_group_rel(struct binder *b, struct grouping *g, struct expr *where, struct rel **out,
                    const char **updating)
 {
-    size_t room = (size_t)(1 + g->key_count + 2 * g->agg_count);
+    size_t room = 1 + (size_t)g->key_count + 2 * (size_t)g->agg_count;
     struct input_columns columns = {pool_alloc(b->pool, sizeof(struct expr *) * room),
                                     pool_alloc(b->pool, sizeof(char *) * room), 0};
     struct op_window window = {.kind = g->window.kind,
