@@ -1,0 +1,22 @@
+// job_memory.h: how much memory a job will hold, and whether the host can promise it.
+#ifndef WEIR_TOOLS_JOB_MEMORY_H
+#define WEIR_TOOLS_JOB_MEMORY_H
+
+#include "shm/budget.h"
+#include "stages/runtime/job.h"
+#include "tools/job_load.h"
+
+struct job_memory {
+    struct job_options options; // what job_create is told
+    struct budget_request request;
+    struct budget budget; // what the host can give
+};
+
+// Size the job: `state: auto` takes a quarter of what is available, shared by the tasks, between
+// 64 MiB and 4 GiB each. -errno with a text when the host cannot be measured.
+int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err);
+
+// -ENOSPC with a text (asked, there, what to set) when the promise cannot be kept.
+int job_memory_check(const struct job_memory *memory, struct err *err);
+
+#endif

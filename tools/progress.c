@@ -1,0 +1,342 @@
+// progress.c: the live line, the events and the summary of a running job.
+//
+// The live line is rewritten in place and wiped before anything else is written, so that a log of
+// the terminal reads well. Rates are over the last second, in the summary over the whole run.
+#include "tools/progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/calendar.h"
+#include "core/base/check.h"
+#include "core/base/env.h"
+
+static const double NS_PER_SECOND = 1e9;
+
+static bool prints_to_stdout(const struct plan *plan)
+{
+    for (int s = 0; s < plan->stage_count; s++) {
+        const struct stage *stage = &plan->stages[s];
+        const struct op *last = stage->ops[stage->op_count - 1];
+        if (last->kind == OP_SINK && strcmp(last->table->connector, "print") == 0)
+            return true;
+    }
+    return false;
+}
+
+enum progress_mode progress_choose_mode(const struct plan *plan, bool json, bool quiet)
+{
+    const char *terminal = getenv("TERM");
+    if (json)
+        return PROGRESS_JSON;
+    if (quiet)
+        return PROGRESS_QUIET;
+    if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0)
+        return PROGRESS_EVENTS;
+    return isatty(STDOUT_FILENO) && prints_to_stdout(plan) ? PROGRESS_EVENTS : PROGRESS_LIVE;
+}
+
+void progress_begin(struct progress *progress, int64_t now_ns)
+{
+    progress->started_ns = now_ns;
+    progress->shown_ns = now_ns;
+    progress->rows_shown = 0;
+}
+
+static void add_task(const struct stage *stage, const struct control_view *view,
+                     struct progress_totals *out)
+{
+    int64_t watermark = view->counters[CONTROL_WATERMARK_MS];
+    int64_t newest = view->counters[CONTROL_MAX_EVENT_MS];
+    if (stage->input_exchange < 0) {
+        out->rows_in += view->counters[CONTROL_ROWS_IN];
+        out->bad_rows += view->counters[CONTROL_BAD_ROWS];
+    }
+    if (stage->output_exchange < 0)
+        out->rows_out += view->counters[CONTROL_ROWS_OUT];
+    out->late_rows += view->counters[CONTROL_LATE_ROWS];
+    if (watermark < out->watermark_ms)
+        out->watermark_ms = watermark;
+    if (newest > out->newest_ms)
+        out->newest_ms = newest;
+    out->tasks_running += view->state != CONTROL_FINISHED && view->state != CONTROL_FAILED;
+}
+
+void progress_add_up(const struct plan *plan, const struct control *control,
+                     struct progress_totals *out)
+{
+    struct control_view view;
+    *out = (struct progress_totals){
+        .watermark_ms = INT64_MAX, .newest_ms = INT64_MIN, .tasks = plan->task_count};
+    CHECK(control_task_count(control) == plan->task_count);
+    for (int task = 0; task < plan->task_count; task++) {
+        int subtask;
+        control_view(control, task, &view);
+        add_task(plan_stage_of(plan, task, &subtask), &view, out);
+    }
+}
+
+// "1234567" -> "1,234,567".
+static void append_grouped(struct buf *out, int64_t number)
+{
+    char digits[32];
+    int count = snprintf(digits, sizeof(digits), "%" PRId64, number);
+    for (int i = 0; i < count; i++) {
+        buf_append_char(out, digits[i]);
+        int left = count - 1 - i;
+        if (left && left % 3 == 0 && digits[i] != '-')
+            buf_append_char(out, ',');
+    }
+}
+
+static void append_time(struct buf *out, int64_t ms)
+{
+    char text[CALENDAR_TEXT_BYTES];
+    if (ms == INT64_MIN)
+        buf_append_str(out, "none yet");
+    else if (ms == INT64_MAX)
+        buf_append_str(out, "end of input");
+    else
+        buf_append(out, text, calendar_format_timestamp(ms, CALENDAR_SQL, false, text));
+}
+
+static bool is_time(int64_t ms)
+{
+    return ms != INT64_MIN && ms != INT64_MAX;
+}
+
+void progress_format_live(const struct progress *progress, const struct progress_totals *totals,
+                          struct buf *out)
+{
+    buf_printf(out, "%s: ", progress->job);
+    append_grouped(out, totals->rows_in);
+    buf_append_str(out, " rows in, ");
+    append_grouped(out, (int64_t)progress->rows_per_second);
+    buf_append_str(out, " rows/s, watermark ");
+    append_time(out, totals->watermark_ms);
+    if (is_time(totals->watermark_ms) && is_time(totals->newest_ms))
+        buf_printf(out, ", lag %.1fs", (double)(totals->newest_ms - totals->watermark_ms) / 1000);
+    buf_printf(out, ", %d/%d tasks", totals->tasks_running, totals->tasks);
+}
+
+static void append_json_time(struct buf *out, const char *name, int64_t ms)
+{
+    if (is_time(ms))
+        buf_printf(out, ",\"%s\":%" PRId64, name, ms);
+    else
+        buf_printf(out, ",\"%s\":null", name);
+}
+
+static void append_json_totals(struct buf *out, const struct progress_totals *totals)
+{
+    buf_printf(out,
+               ",\"rows_in\":%" PRId64 ",\"rows_out\":%" PRId64 ",\"bad_rows\":%" PRId64
+               ",\"late_rows\":%" PRId64,
+               totals->rows_in, totals->rows_out, totals->bad_rows, totals->late_rows);
+}
+
+static void write_line(struct buf *line)
+{
+    buf_append_char(line, '\n');
+    fwrite(line->data, 1, line->len, stderr);
+    buf_fini(line);
+}
+
+static void wipe_live_line(struct progress *progress)
+{
+    if (progress->line_width)
+        fputs("\r\033[K", stderr);
+    progress->line_width = 0;
+}
+
+static void show_live(struct progress *progress, const struct progress_totals *totals)
+{
+    struct buf line = {.data = NULL};
+    progress_format_live(progress, totals, &line);
+    fprintf(stderr, "\r%s\033[K", buf_str(&line));
+    fflush(stderr);
+    progress->line_width = (int)line.len;
+    buf_fini(&line);
+}
+
+static void show_json(const struct progress *progress, const struct progress_totals *totals,
+                      double seconds)
+{
+    struct buf line = {.data = NULL};
+    buf_printf(&line, "{\"event\":\"progress\",\"seconds\":%.3f", seconds);
+    append_json_totals(&line, totals);
+    buf_printf(&line, ",\"rows_per_second\":%.0f", progress->rows_per_second);
+    append_json_time(&line, "watermark_ms", totals->watermark_ms);
+    append_json_time(&line, "newest_ms", totals->newest_ms);
+    buf_printf(&line, ",\"tasks_running\":%d,\"tasks\":%d}", totals->tasks_running, totals->tasks);
+    write_line(&line);
+}
+
+void progress_tick(const struct control *control, void *context)
+{
+    struct progress *progress = context;
+    struct progress_totals totals;
+    if (progress->mode != PROGRESS_LIVE && progress->mode != PROGRESS_JSON)
+        return;
+    int64_t now_ns = env_system()->monotonic_ns(env_system());
+    double elapsed = (double)(now_ns - progress->shown_ns) / NS_PER_SECOND;
+    progress_add_up(progress->plan, control, &totals);
+    if (elapsed >= 1) {
+        progress->rows_per_second = (double)(totals.rows_in - progress->rows_shown) / elapsed;
+        progress->rows_shown = totals.rows_in;
+        progress->shown_ns = now_ns;
+    }
+    if (progress->mode == PROGRESS_LIVE)
+        show_live(progress, &totals);
+    else if (elapsed >= 1)
+        show_json(progress, &totals, (double)(now_ns - progress->started_ns) / NS_PER_SECOND);
+}
+
+static const char *event_name(enum supervisor_event_kind kind)
+{
+    static const char *const names[] = {
+        [SUPERVISOR_STARTED] = "started",     [SUPERVISOR_DIED] = "died",
+        [SUPERVISOR_RESTARTED] = "restarted", [SUPERVISOR_FINISHED] = "finished",
+        [SUPERVISOR_FAILED] = "failed",       [SUPERVISOR_STOPPING] = "stopping",
+        [SUPERVISOR_KILLED] = "killed",
+    };
+    CHECK((size_t)kind < ARRAY_SIZE(names));
+    return names[kind];
+}
+
+static void format_event_json(const struct supervisor_event *event, struct buf *out)
+{
+    buf_printf(out, "{\"event\":\"%s\",\"task\":%d,\"pid\":%d", event_name(event->kind),
+               event->task_index, (int)event->pid);
+    if (event->kind == SUPERVISOR_DIED)
+        buf_printf(out, ",\"signal\":%d,\"exit_status\":%d,\"delay_ms\":%.1f", event->signal,
+                   event->exit_status, event->delay_ms);
+    if (event->kind == SUPERVISOR_RESTARTED)
+        buf_printf(out, ",\"gap_ms\":%.3f", event->gap_ms);
+    if (event->text) {
+        buf_append_str(out, ",\"text\":");
+        buf_append_json_string(out, slice_of(event->text));
+    }
+    buf_append_char(out, '}');
+}
+
+static void format_death(const struct supervisor_event *event, const char *name, struct buf *out)
+{
+    buf_printf(out, "weir: task %d (%s, pid %d) ", event->task_index, name, (int)event->pid);
+    if (event->signal)
+        buf_printf(out, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+    else
+        buf_printf(out, "ended with status %d", event->exit_status);
+    if (event->delay_ms > 0)
+        buf_printf(out, "; restarting in %.0f ms", event->delay_ms);
+    else
+        buf_append_str(out, "; restarting");
+}
+
+// What a person wants to know; a start or an end as planned is not news.
+static bool format_event_text(const struct supervisor_event *event, const char *name,
+                              struct buf *out)
+{
+    switch (event->kind) {
+    case SUPERVISOR_DIED:
+        format_death(event, name, out);
+        return true;
+    case SUPERVISOR_RESTARTED:
+        buf_printf(out, "weir: task %d (%s) goes on after %.1f ms, as pid %d", event->task_index,
+                   name, event->gap_ms, (int)event->pid);
+        return true;
+    case SUPERVISOR_STOPPING:
+        buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
+                   strsignal(event->signal));
+        return true;
+    case SUPERVISOR_KILLED:
+        buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,
+                   name);
+        return true;
+    case SUPERVISOR_STARTED:
+    case SUPERVISOR_FINISHED:
+    case SUPERVISOR_FAILED: // its text is the error that the run ends with
+        return false;
+    }
+    return false;
+}
+
+void progress_event(const struct supervisor_event *event, void *context)
+{
+    struct progress *progress = context;
+    struct buf line = {.data = NULL};
+    int subtask;
+    bool of_task = event->task_index >= 0 && event->task_index < progress->plan->task_count;
+    const char *name =
+        of_task ? plan_stage_of(progress->plan, event->task_index, &subtask)->name : "job";
+    bool news = true;
+    if (progress->mode == PROGRESS_JSON)
+        format_event_json(event, &line);
+    else
+        news = progress->mode != PROGRESS_QUIET && format_event_text(event, name, &line);
+    if (news) {
+        wipe_live_line(progress);
+        write_line(&line);
+    } else {
+        buf_fini(&line);
+    }
+}
+
+static const char *end_name(enum supervisor_end end)
+{
+    return end == SUPERVISOR_END_FINISHED  ? "finished"
+           : end == SUPERVISOR_END_STOPPED ? "stopped"
+                                           : "failed";
+}
+
+void progress_format_summary(const struct progress *progress, const struct progress_totals *totals,
+                             const struct supervisor_result *result, double seconds,
+                             struct buf *out)
+{
+    double rate = seconds > 0 ? (double)totals->rows_in / seconds : 0;
+    buf_printf(out, "weir: %s %s: ", progress->job, end_name(result->end));
+    append_grouped(out, totals->rows_in);
+    buf_append_str(out, " rows in, ");
+    append_grouped(out, totals->rows_out);
+    buf_append_str(out, " rows out, ");
+    append_grouped(out, totals->bad_rows);
+    buf_append_str(out, " bad");
+    if (totals->bad_rows && progress->dead_letter)
+        buf_printf(out, " (see %s)", progress->dead_letter);
+    buf_append_str(out, ", ");
+    append_grouped(out, totals->late_rows);
+    buf_printf(out, " late, %" PRIu64 " restart%s, %.2f s, ", result->restarts,
+               result->restarts == 1 ? "" : "s", seconds);
+    append_grouped(out, (int64_t)rate);
+    buf_append_str(out, " rows/s");
+}
+
+static void format_summary_json(const struct progress_totals *totals,
+                                const struct supervisor_result *result, double seconds,
+                                struct buf *out)
+{
+    buf_printf(out, "{\"event\":\"summary\",\"end\":\"%s\",\"seconds\":%.3f", end_name(result->end),
+               seconds);
+    append_json_totals(out, totals);
+    buf_printf(out, ",\"restarts\":%" PRIu64 ",\"worst_gap_ms\":%.3f,\"rows_per_second\":%.0f}",
+               result->restarts, result->worst_gap_ms,
+               seconds > 0 ? (double)totals->rows_in / seconds : 0);
+}
+
+void progress_summary(struct progress *progress, const struct progress_totals *totals,
+                      const struct supervisor_result *result, int64_t now_ns)
+{
+    struct buf line = {.data = NULL};
+    double seconds = (double)(now_ns - progress->started_ns) / NS_PER_SECOND;
+    wipe_live_line(progress);
+    if (progress->mode == PROGRESS_QUIET)
+        return;
+    if (progress->mode == PROGRESS_JSON)
+        format_summary_json(totals, result, seconds, &line);
+    else
+        progress_format_summary(progress, totals, result, seconds, &line);
+    write_line(&line);
+}
