@@ -1,0 +1,161 @@
+// test_datagen.c: rows are a function of seed and row number, whoever makes them.
+#include "tests/unit/test_task_support.h"
+
+static struct field fields[] = {
+    {"id", {.kind = TYPE_STRING}},
+    {"n", {.kind = TYPE_BIGINT}},
+    {"at", {.kind = TYPE_TIMESTAMP, .precision = 3}},
+};
+
+static void person_options(struct bench *b, const char *rows)
+{
+    bench_option(b, "connector", "datagen");
+    bench_option(b, "rows-per-second", "0");
+    bench_option(b, "number-of-rows", rows);
+    bench_option(b, "seed", "42");
+    bench_option(b, "fields.id.pattern", "d%07d");
+    bench_option(b, "fields.id.max", "1999999");
+    bench_option(b, "fields.n.min", "1");
+    bench_option(b, "fields.n.max", "100");
+    bench_option(b, "fields.n.zipf", "1.1");
+    bench_option(b, "fields.at.start", "2024-01-01 00:00:00");
+    bench_option(b, "fields.at.rows-per-second", "100");
+    bench_option(b, "fields.at.jitter", "4s");
+}
+
+static struct source *open_source(struct bench *b)
+{
+    struct source *source;
+    int rc = datagen_class.open(&b->context, &source, &b->err);
+    if (rc < 0)
+        fail_msg("%s", b->err.text);
+    arena_commit(b->arena);
+    return source;
+}
+
+static enum source_status poll(struct bench *b, struct source *source, struct batch *batch,
+                               uint32_t rows)
+{
+    enum source_status status;
+    int64_t retry_ms;
+    assert_int_equal(datagen_class.poll(source, batch, rows, &status, &retry_ms, &b->err), 0);
+    return status;
+}
+
+static void test_datagen_values(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct batch batch;
+    bench_init(&b, OP_SOURCE, fields, 3);
+    person_options(&b, "1000");
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 4096), SOURCE_ROWS);
+    assert_int_equal(batch.count, 1000);
+    int ones = 0, hundreds = 0;
+    for (uint32_t i = 0; i < batch.count; i++) {
+        int64_t due = INT64_C(1704067200000) + i * 10;
+        assert_int_equal(batch.columns[0].str[i].len, 8);
+        assert_int_equal(batch.columns[0].str[i].ptr[0], 'd');
+        assert_true(batch.columns[1].i64[i] >= 1 && batch.columns[1].i64[i] <= 100);
+        assert_true(batch.columns[2].i64[i] <= due && batch.columns[2].i64[i] >= due - 4000);
+        ones += batch.columns[1].i64[i] == 1;
+        hundreds += batch.columns[1].i64[i] == 100;
+    }
+    assert_true(ones > 100 && hundreds < 30);
+    assert_int_equal(poll(&b, source, &batch, 10), SOURCE_END);
+    datagen_class.close(source);
+    batch_fini(&batch);
+    bench_fini(&b);
+}
+
+// Take rows with aborts and takeovers; `sum` is of all columns of committed rows.
+static uint64_t take_all(struct bench *b, bool disturb)
+{
+    struct batch batch;
+    uint64_t sum = 0, round = 0;
+    batch_init(&batch, &b->table.physical);
+    struct source *source = open_source(b);
+    while (poll(b, source, &batch, 97) == SOURCE_ROWS) {
+        uint32_t rows = disturb && round % 3 ? batch.count / 2 + 1 : batch.count;
+        datagen_class.advance(source, rows);
+        if (disturb && round++ % 5 == 1) {
+            arena_abort(b->arena);
+            datagen_class.reset(source);
+            continue;
+        }
+        arena_commit(b->arena);
+        for (uint32_t i = 0; i < rows; i++)
+            sum += (uint64_t)batch.columns[1].i64[i] * 31 + (uint64_t)batch.columns[2].i64[i] +
+                   (uint64_t)batch.columns[0].str[i].ptr[7];
+        if (rows < batch.count)
+            datagen_class.reset(source);
+        if (disturb && round % 7 == 0) {
+            datagen_class.close(source);
+            bench_reopen(b);
+            source = open_source(b);
+        }
+    }
+    datagen_class.close(source);
+    batch_fini(&batch);
+    return sum;
+}
+
+static uint64_t sum_of(int parallelism, bool disturb)
+{
+    uint64_t sum = 0;
+    for (int subtask = 0; subtask < parallelism; subtask++) {
+        struct bench b;
+        bench_init(&b, OP_SOURCE, fields, 3);
+        person_options(&b, "5001");
+        b.stage.parallelism = parallelism;
+        b.context.subtask = subtask;
+        sum += take_all(&b, disturb);
+        bench_fini(&b);
+    }
+    return sum;
+}
+
+static void test_datagen_position_is_exact(void **state)
+{
+    (void)state;
+    uint64_t sum = sum_of(1, false);
+    assert_int_equal(sum_of(1, true), sum);
+    assert_int_equal(sum_of(3, false), sum);
+    assert_int_equal(sum_of(2, true), sum);
+}
+
+static void expect_refused(const char *key, const char *value, const char *text)
+{
+    struct bench b;
+    bench_init(&b, OP_SOURCE, fields, 3);
+    bench_option(&b, key, value);
+    assert_true(datagen_class.check(&b.table, &b.err) < 0);
+    if (!strstr(b.err.text, text))
+        fail_msg("'%s' is not in: %s", text, b.err.text);
+    bench_fini(&b);
+}
+
+static void test_datagen_refuses_wrong_options(void **state)
+{
+    (void)state;
+    expect_refused("row-per-second", "1", "did you mean 'rows-per-second'");
+    expect_refused("fields.x.min", "1", "names no column");
+    expect_refused("fields.n.mim", "1", "did you mean 'min'");
+    expect_refused("fields.n.min", "one", "not a whole number");
+    expect_refused("fields.n.kind", "odd", "'random' or 'sequence'");
+    expect_refused("fields.id.pattern", "abc", "%d");
+    expect_refused("fields.at.jitter", "4 parsecs", "jitter");
+    expect_refused("number-of-rows", "-4", "0 or more");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_datagen_values),
+        cmocka_unit_test(test_datagen_position_is_exact),
+        cmocka_unit_test(test_datagen_refuses_wrong_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
