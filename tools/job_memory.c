@@ -29,6 +29,18 @@ static uint64_t auto_state_bytes(const struct budget *budget, int task_count)
     return bytes > STATE_HIGH ? STATE_HIGH : bytes;
 }
 
+static const char *bad_rows_of(const struct config *config)
+{
+    switch (config->recovery.bad_rows) {
+    case CONFIG_BAD_ROWS_FAIL:
+        return "fail";
+    case CONFIG_BAD_ROWS_SKIP:
+        return "skip";
+    default:
+        return "dead-letter";
+    }
+}
+
 int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err)
 {
     const struct config *config = load->config;
@@ -40,6 +52,7 @@ int job_memory_plan(const struct job_load *load, struct job_memory *out, struct 
                     .cores = load->cores,
                     .ring_bytes = (uint64_t)config->memory.ring_bytes,
                     .dead_letter_dir = config->recovery.dead_letter,
+                    .bad_rows = bad_rows_of(config),
                     .waiting = waiting_of(config)},
         .request = {.memory_dir = config->memory.dir,
                     .job = config->job,

@@ -185,6 +185,7 @@ static int create_text(const struct jobdir *dir, const struct plan *plan,
     put_field(&text, "file", slice_of(options->sql_file));
     put_field(&text, "dead_letter",
               slice_of(options->dead_letter_dir ? options->dead_letter_dir : "dead"));
+    put_field(&text, "bad_rows", slice_of(options->bad_rows ? options->bad_rows : "dead-letter"));
     put_number(&text, "cores", (uint64_t)options->cores);
     put_number(&text, "state_bytes", state_bytes(options));
     put_number(&text, "waiting", (uint64_t)options->waiting);
@@ -258,12 +259,14 @@ static int parse_text(struct job *job, struct err *err)
     job->options.job_name = get_field(&job->text, "job", &len);
     job->options.sql_file = get_field(&job->text, "file", &len);
     job->options.dead_letter_dir = get_field(&job->text, "dead_letter", &len);
+    job->options.bad_rows = get_field(&job->text, "bad_rows", &len);
     job->options.cores = (int)get_number(&job->text, "cores");
     job->options.state_bytes = get_number(&job->text, "state_bytes");
     job->options.waiting = (enum waiter_policy)get_number(&job->text, "waiting");
     sql = get_field(&job->text, "sql", &len);
     job->options.sql = slice_make(sql, len);
-    if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir)
+    if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir ||
+        !job->options.bad_rows)
         return err_set(err, -EILSEQ,
                        "the job's text in %s is damaged; remove the folder and start again",
                        job->dir.path);

@@ -17,6 +17,7 @@ struct job_options {
     uint64_t state_bytes;        // of one task's arena; 0: 64 MiB
     uint64_t ring_bytes;         // of one channel, a power of two; 0: 1 MiB
     const char *dead_letter_dir; // folder of dead-<task>.jsonl; NULL: "dead"
+    const char *bad_rows;        // policy when the SQL sets none; NULL: "dead-letter"
     enum waiter_policy waiting;
 };
 

@@ -183,7 +183,7 @@ static int read_policy(struct task *task)
 {
     const struct plan_table *table =
         task->stage->input_exchange < 0 ? task->stage->ops[0]->table : NULL;
-    const char *text = plan_setting(task->job.plan, "bad-rows", "dead-letter");
+    const char *text = plan_setting(task->job.plan, "bad-rows", task->job.options.bad_rows);
     for (int i = 0; table && i < table->option_count; i++)
         if (strcmp(table->options[i].key, "bad-rows") == 0)
             text = table->options[i].value;

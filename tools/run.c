@@ -1,0 +1,170 @@
+// run.c: `weir run`: compile, promise memory, make segments, supervise to the end, clean up.
+//
+// Nothing is started before everything that can be refused has been refused. The job's folder is
+// removed at the end, however the job ended; only a SIGKILL of this very process leaves it, and
+// the next run of the job ends what still lives of it and starts over.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/env.h"
+#include "tools/command.h"
+#include "tools/cores.h"
+#include "tools/job_memory.h"
+#include "tools/progress.h"
+
+enum { TICK_MS = 250 };
+
+// One run, from the loaded job to the result.
+struct run {
+    const struct job_load *load;
+    struct job_memory memory;
+    struct jobdir dir;
+    struct progress progress;
+    struct supervisor_result result;
+    struct progress_totals totals;
+};
+
+static int64_t now_ns(void)
+{
+    return env_system()->monotonic_ns(env_system());
+}
+
+// An earlier run of the job was killed: end its tasks, forget its memory, say so.
+static int clear_stale(struct run *run, struct err *err)
+{
+    int ended = 0;
+    int code = control_sweep(run->dir.fd, &ended, err);
+    if (!code)
+        code = jobdir_clear(&run->dir, err);
+    if (!code && run->progress.mode != PROGRESS_QUIET && run->progress.mode != PROGRESS_JSON)
+        fprintf(
+            stderr,
+            "weir: an earlier run of %s was killed; ended %d task%s that it left, starting over\n",
+            run->load->config->job, ended, ended == 1 ? "" : "s");
+    return code;
+}
+
+// Names of the tasks, one allocation that the caller frees with free().
+static const char **task_names(const struct plan *plan)
+{
+    size_t count = (size_t)plan->task_count;
+    const char **names = malloc(count * (sizeof(char *) + JOB_NAME_BYTES));
+    CHECK(names);
+    char *text = (char *)(names + count);
+    for (int task = 0; task < plan->task_count; task++, text += JOB_NAME_BYTES) {
+        job_task_name(plan, task, text);
+        names[task] = text;
+    }
+    return names;
+}
+
+static void read_totals(struct run *run)
+{
+    struct control *control = NULL;
+    if (control_attach_reader(run->dir.fd, run->load->plan->fingerprint, &control, NULL))
+        return;
+    progress_add_up(run->load->plan, control, &run->totals);
+    control_detach(control);
+}
+
+static int supervise(struct run *run, struct err *err)
+{
+    const struct plan *plan = run->load->plan;
+    const char **names = task_names(plan);
+    int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
+    struct supervisor_options options = {
+        .dir = &run->dir,
+        .job_fingerprint = plan->fingerprint,
+        .task_count = plan->task_count,
+        .names = names,
+        .cpus = cpus,
+        .tick_ms = TICK_MS,
+        .on_tick = progress_tick,
+        .on_event = progress_event,
+        .context = &run->progress,
+    };
+    progress_begin(&run->progress, now_ns());
+    int code = supervisor_run(&options, &run->result, err);
+    read_totals(run);
+    if (!code || code == -ECANCELED)
+        progress_summary(&run->progress, &run->totals, &run->result, now_ns());
+    free(cpus);
+    free(names);
+    return code;
+}
+
+// What the job's folder is needed for; the caller holds its lock and removes it afterwards.
+static int run_locked(struct run *run, struct err *err)
+{
+    if (run->dir.stale && clear_stale(run, err))
+        return COMMAND_UNAVAILABLE;
+    if (job_memory_plan(run->load, &run->memory, err) || job_memory_check(&run->memory, err))
+        return COMMAND_UNAVAILABLE;
+    if (job_create(&run->dir, run->load->plan, &run->memory.options, err))
+        return COMMAND_UNAVAILABLE;
+    int code = supervise(run, err);
+    if (!code)
+        return COMMAND_OK;
+    if (code == -ECANCELED && run->result.exit_status == SUPERVISOR_EXIT_CONFIG)
+        return COMMAND_CONFIG;
+    return COMMAND_FAILED;
+}
+
+static int run_loaded(struct run *run, struct err *err)
+{
+    struct err ignored;
+    const struct config *config = run->load->config;
+    if (job_check(run->load->plan, err))
+        return COMMAND_CONFIG;
+    if (jobdir_open(config->memory.dir, config->job, &run->dir, err))
+        return COMMAND_UNAVAILABLE;
+    int status = run_locked(run, err);
+    if (jobdir_remove(&run->dir, status ? &ignored : err) && !status)
+        status = COMMAND_FAILED;
+    return status;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    struct arguments arguments;
+    struct job_load load = {.config = NULL};
+    struct err err = {.text = ""};
+    int status;
+    if (!arguments_parse(command, argc, argv, &arguments, &status))
+        return status;
+    if (job_load(arguments.path, &load, &err)) {
+        status = COMMAND_CONFIG;
+    } else {
+        struct run run = {
+            .load = &load,
+            .progress = {.mode = progress_choose_mode(load.plan, arguments.json, arguments.quiet),
+                         .plan = load.plan,
+                         .job = load.config->job,
+                         .dead_letter = load.config->recovery.dead_letter},
+        };
+        status = run_loaded(&run, &err);
+    }
+    if (status)
+        command_complain(&err);
+    job_load_fini(&load);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "run a job to its end, or until Ctrl-C",
+    .usage =
+        "usage: weir run [--json] [--quiet] JOB.yaml\n\n"
+        "Run the job. Results go to stdout or where the SQL says; what happens on the way and the\n"
+        "summary go to stderr. SIGINT and SIGTERM end the job between two batches.\n\n"
+        "  --json   progress, events and summary as JSON lines on stderr\n"
+        "  --quiet  errors only\n\n"
+        "The live line: rows read and rows/s, the watermark, how far it is behind the newest row\n"
+        "(lag), tasks that still run.\n\n"
+        "example:\n\n"
+        "  weir run uv.yaml >uv.txt\n"
+        "  kill -9 $(pgrep -f 'weir task' | head -n 1)    # in another terminal: nothing is lost\n",
+    .run = run_command,
+};
