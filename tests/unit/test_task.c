@@ -1,0 +1,271 @@
+// test_task.c: whole tasks, as processes, over real segments: one task alone, and two over rings,
+// undisturbed and killed at random moments. What they write must be equal byte for byte.
+//
+// The plan is made by hand here, so that this test needs no SQL.
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "core/base/pool.h"
+#include "shm/control.h"
+#include "stages/runtime/job.h"
+#include "stages/runtime/task.h"
+#include "tests/unit/test_task_support.h"
+
+enum { ROWS = 300000 };
+
+static struct {
+    bool two_stages;
+    int sources, sinks;
+    char out[128];
+} shape;
+
+static struct field fields[] = {
+    {"n", {.kind = TYPE_BIGINT}},
+    {"s", {.kind = TYPE_STRING}},
+};
+
+// --- the plan that every process makes ---
+
+int plan_make(const struct plan_settings *settings, struct plan **out, struct err *err)
+{
+    static const struct plan_option source_options[] = {
+        {"connector", "datagen"},      {"rows-per-second", "0"},     {"number-of-rows", "300000"},
+        {"fields.n.kind", "sequence"}, {"fields.n.start", "0"},      {"fields.n.end", "299999"},
+        {"fields.s.length", "24"},     {"fields.s.var-len", "true"},
+    };
+    static struct plan_option sink_options[] = {{"connector", "filesystem"},
+                                                {"path", NULL},
+                                                {"format", "csv"},
+                                                {"sink.rolling-policy.file-size", "1MB"}};
+    (void)settings;
+    (void)err;
+    struct plan *plan = calloc(1, sizeof *plan);
+    CHECK(plan);
+    struct pool *pool = &plan->pool;
+    struct plan_table *tables = pool_zalloc(pool, 2 * sizeof *tables);
+    struct op *ops = pool_zalloc(pool, 2 * sizeof *ops);
+    struct op **lists = pool_zalloc(pool, 2 * sizeof(struct op *));
+    sink_options[1].value = shape.out;
+    tables[0] = (struct plan_table){"numbers", "datagen", source_options, 8, {fields, 2}, NULL};
+    tables[1] = (struct plan_table){"out", "filesystem", sink_options, 4, {fields, 2}, NULL};
+    ops[0] = (struct op){.kind = OP_SOURCE, .id = 0, .output = {fields, 2}, .table = &tables[0]};
+    ops[1] = (struct op){.kind = OP_SINK, .id = 1, .output = {fields, 2}, .table = &tables[1]};
+    lists[0] = &ops[0];
+    lists[1] = &ops[1];
+    plan->stages = pool_zalloc(pool, 2 * sizeof *plan->stages);
+    plan->stages[0] = (struct stage){lists, 2, shape.sources, -1, -1, 0, "source", ""};
+    plan->stage_count = 1;
+    plan->task_count = shape.sources;
+    plan->fingerprint = 99;
+    if (shape.two_stages) {
+        static const int columns[] = {0};
+        plan->exchanges = pool_zalloc(pool, sizeof *plan->exchanges);
+        plan->exchanges[0] = (struct exchange){.from_stage = 0,
+                                               .to_stage = 1,
+                                               .kind = EXCHANGE_HASH,
+                                               .hash_columns = columns,
+                                               .hash_column_count = 1};
+        plan->exchange_count = 1;
+        plan->stages[0].op_count = 1;
+        plan->stages[0].output_exchange = 0;
+        plan->stages[1] =
+            (struct stage){lists + 1, 1, shape.sinks, 0, -1, shape.sources, "sink", ""};
+        plan->stage_count = 2;
+        plan->task_count += shape.sinks;
+    }
+    *out = plan;
+    return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+    pool_fini(&plan->pool);
+    free(plan);
+}
+
+const char *plan_setting(const struct plan *plan, const char *key, const char *fallback)
+{
+    (void)plan;
+    (void)key;
+    return fallback;
+}
+
+// No operator of these plans computes anything.
+#define UNUSED_HERE __attribute__((weak))
+
+UNUSED_HERE struct expr_program *expr_compile(const struct expr *expr, const struct schema *input)
+{
+    (void)expr;
+    (void)input;
+    abort();
+}
+
+UNUSED_HERE void expr_program_free(struct expr_program *program)
+{
+    (void)program;
+    abort();
+}
+
+UNUSED_HERE void expr_eval(struct expr_program *program, const struct batch *batch,
+                           struct expr_context *context, const struct column **out)
+{
+    (void)program;
+    (void)batch;
+    (void)context;
+    (void)out;
+    abort();
+}
+
+UNUSED_HERE const char *expr_error_text(enum expr_error error)
+{
+    (void)error;
+    abort();
+}
+
+// --- running ---
+
+static pid_t spawn(const char *path, int task)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(task_main(path, task));
+    return pid;
+}
+
+static void show_failure(const struct jobdir *dir, int task)
+{
+    struct control *control;
+    struct control_view view;
+    struct err err;
+    assert_int_equal(control_attach_reader(dir->fd, 0, &control, &err), 0);
+    control_view(control, task, &view);
+    fail_msg("task %d: %s", task, view.error);
+}
+
+// Run every task to its end, killing `kills` times. Returns how many were really killed.
+static int run_tasks(const struct jobdir *dir, int count, int kills, unsigned seed)
+{
+    pid_t pids[16];
+    int left = count, killed = 0;
+    for (int i = 0; i < count; i++)
+        pids[i] = spawn(dir->path, i);
+    while (left > 0) {
+        int status, at = 0;
+        if (kills > 0) {
+            usleep((useconds_t)(rand_r(&seed) % 4000));
+            at = rand_r(&seed) % count;
+            if (pids[at])
+                kill(pids[at], SIGKILL);
+            kills--;
+        }
+        pid_t pid = waitpid(-1, &status, kills > 0 ? WNOHANG : 0);
+        if (pid <= 0)
+            continue;
+        for (at = 0; at < count && pids[at] != pid; at++)
+            ;
+        assert_true(at < count);
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+            killed++;
+            pids[at] = spawn(dir->path, at);
+            continue;
+        }
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            show_failure(dir, at);
+        pids[at] = 0;
+        left--;
+    }
+    return killed;
+}
+
+// Every row of the sequence is in the part files exactly once; returns a hash of the sorted lines.
+static void check_output(void)
+{
+    char command[512];
+    long lines = 0, distinct = 0, hidden = 0;
+    snprintf(command, sizeof command,
+             "cat %s/part-* | wc -l; cat %s/part-* | cut -d, -f1 | sort -u | wc -l; "
+             "ls -A %s | grep -c '^[.]'",
+             shape.out, shape.out, shape.out);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_int_equal(fscanf(pipe, "%ld %ld %ld", &lines, &distinct, &hidden), 3);
+    pclose(pipe);
+    assert_int_equal(lines, ROWS);
+    assert_int_equal(distinct, ROWS);
+    assert_int_equal(hidden, 0);
+}
+
+static void run_job(int kills)
+{
+    char folder[] = "/tmp/weir-test-task-XXXXXX", memory[64], command[128];
+    struct err err = {0};
+    struct jobdir dir;
+    struct plan *plan;
+    unsigned seed = (unsigned)time(NULL);
+    assert_non_null(mkdtemp(folder));
+    snprintf(shape.out, sizeof shape.out, "%s/out", folder);
+    snprintf(memory, sizeof memory, "%s/memory", folder);
+    assert_int_equal(mkdir(memory, 0700), 0);
+    if (jobdir_open(memory, "test", &dir, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(plan_make(NULL, &plan, &err), 0);
+    const struct job_options options = {.job_name = "test",
+                                        .sql_file = "test.sql",
+                                        .sql = slice_of("SELECT 1;"),
+                                        .cores = 1,
+                                        .state_bytes = 8 << 20,
+                                        .ring_bytes = 64 << 10};
+    if (job_create(&dir, plan, &options, &err) < 0)
+        fail_msg("%s", err.text);
+    print_message("seed %u\n", seed);
+    int killed = run_tasks(&dir, plan->task_count, kills, seed);
+    print_message("%d tasks, %d killed\n", plan->task_count, killed);
+    check_output();
+    plan_free(plan);
+    jobdir_remove(&dir, &err);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_task_alone(void **state)
+{
+    (void)state;
+    shape.two_stages = false;
+    shape.sources = 1;
+    run_job(0);
+    run_job(20);
+}
+
+static void test_task_two_over_a_ring(void **state)
+{
+    (void)state;
+    shape.two_stages = true;
+    shape.sources = 1;
+    shape.sinks = 1;
+    run_job(0);
+    run_job(40);
+}
+
+static void test_task_four_over_rings(void **state)
+{
+    (void)state;
+    shape.two_stages = true;
+    shape.sources = 2;
+    shape.sinks = 2;
+    run_job(0);
+    run_job(60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_task_alone),
+        cmocka_unit_test(test_task_two_over_a_ring),
+        cmocka_unit_test(test_task_four_over_rings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
