@@ -51,9 +51,9 @@ TEST_EXTRA :=
 
 .PHONY: all unit fuzzers test run-tests bench run-bench demo lint fmt check-asan check-tsan install help clean
 # The command, once every part that it needs is in the tree (the tree grows in the first session).
-WEIR_PARTS := $(wildcard core/expr/eval.c) $(wildcard core/sql/scan.c) \
-              $(wildcard stages/supervisor/supervisor.c)
-WEIR := $(if $(filter 3,$(words $(WEIR_PARTS))),$(B)/weir)
+WEIR_PARTS := core/expr/build.c core/expr/eval.c core/expr/fold.c core/expr/format.c core/expr/cast.c \
+              core/sql/sql.y core/sql/parse.c core/sql/scan.c stages/supervisor/supervisor.c
+WEIR := $(if $(filter $(words $(WEIR_PARTS)),$(words $(wildcard $(WEIR_PARTS)))),$(B)/weir)
 all: $(LIB) $(WEIR)
 
 help:

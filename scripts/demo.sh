@@ -119,7 +119,4 @@ cat <<EOF
   $weir explain $demo/cumulate.yaml      which processes, and why
   $weir check $demo/cumulate.yaml        what it would hold
   $weir run $demo/cumulate.yaml | head   then kill any 'weir task' you like
-  $weir explain $demo/cumulate.yaml      which processes, and why
-  $weir check $demo/cumulate.yaml        what it would hold
-  $weir run $demo/cumulate.yaml | head   then kill any 'weir task' you like
 EOF
