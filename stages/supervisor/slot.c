@@ -1,0 +1,151 @@
+// slot.c: the table of states and events, and its actions.
+#include "stages/supervisor/slot.h"
+
+#include "core/base/check.h"
+
+#define SECOND_NS    INT64_C(1000000000)
+#define MAX_DELAY_NS (60 * SECOND_NS)
+
+int64_t slot_delay_ns(int quick_deaths)
+{
+    if (quick_deaths <= SLOT_QUICK_DEATHS_FREE)
+        return 0;
+    int64_t delay = SECOND_NS;
+    for (int i = SLOT_QUICK_DEATHS_FREE + 1; i < quick_deaths && delay < MAX_DELAY_NS; i++)
+        delay += delay / 2;
+    return delay < MAX_DELAY_NS ? delay : MAX_DELAY_NS;
+}
+
+// --- actions: return the next state, or -errno ---
+
+struct cause { // what an action needs besides its slot
+    int64_t now_ns;
+    const struct slot_ops *ops;
+};
+
+static int ignore(struct slot *slot, const struct cause *cause)
+{
+    (void)cause;
+    return (int)slot->state;
+}
+
+// No process can have ended, or be ready, where there is none: our own bug.
+static int never(struct slot *slot, const struct cause *cause)
+{
+    (void)cause;
+    CHECK(slot->state == SLOT_STATE_COUNT);
+    return (int)slot->state;
+}
+
+static int first_start(struct slot *slot, const struct cause *cause)
+{
+    int status = cause->ops->start(slot, cause->ops->context);
+    if (status)
+        return status;
+    cause->ops->report(slot, SUPERVISOR_STARTED, cause->ops->context);
+    return SLOT_UP;
+}
+
+// A start that fails here (no memory, no pid) may work later: it counts as a quick death.
+static int restart(struct slot *slot, const struct cause *cause)
+{
+    if (cause->ops->start(slot, cause->ops->context)) {
+        slot->quick_deaths++;
+        int64_t delay = slot_delay_ns(slot->quick_deaths);
+        slot->start_at_ns = cause->now_ns + (delay ? delay : SECOND_NS / 100);
+        return SLOT_DOWN;
+    }
+    slot->restarts++;
+    return SLOT_HURT;
+}
+
+static int recovered(struct slot *slot, const struct cause *cause)
+{
+    slot->gap_ns = cause->now_ns - slot->died_ns;
+    cause->ops->report(slot, SUPERVISOR_RESTARTED, cause->ops->context);
+    return SLOT_UP;
+}
+
+static int finished(struct slot *slot, const struct cause *cause)
+{
+    if (slot->state == SLOT_HURT)
+        recovered(slot, cause);
+    cause->ops->report(slot, SUPERVISOR_FINISHED, cause->ops->context);
+    return SLOT_DONE;
+}
+
+static int gave_up(struct slot *slot, const struct cause *cause)
+{
+    cause->ops->report(slot, SUPERVISOR_FAILED, cause->ops->context);
+    return SLOT_DONE;
+}
+
+static int schedule(struct slot *slot, const struct cause *cause)
+{
+    bool progressed = cause->ops->progressed(slot, cause->ops->context);
+    slot->quick_deaths = progressed ? 0 : slot->quick_deaths + 1;
+    // A replacement that dies before it runs makes the gap longer, it does not begin a new one.
+    if (slot->state != SLOT_HURT)
+        slot->died_ns = cause->now_ns;
+    slot->start_at_ns = cause->now_ns + slot_delay_ns(slot->quick_deaths);
+    cause->ops->report(slot, SUPERVISOR_DIED, cause->ops->context);
+    return SLOT_DOWN;
+}
+
+static int ask_stop(struct slot *slot, const struct cause *cause)
+{
+    cause->ops->ask_stop(slot, cause->ops->context);
+    return SLOT_STOPPING;
+}
+
+static int give_back(struct slot *slot, const struct cause *cause)
+{
+    (void)slot;
+    (void)cause;
+    return SLOT_DONE;
+}
+
+static int kill_late(struct slot *slot, const struct cause *cause)
+{
+    cause->ops->kill(slot, cause->ops->context);
+    cause->ops->report(slot, SUPERVISOR_KILLED, cause->ops->context);
+    return SLOT_STOPPING;
+}
+
+// clang-format off
+static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
+                                                             const struct cause *) = {
+    //                 START        READY      ENDED_WELL  GAVE_UP  CRASHED    STOP       KILL
+    [SLOT_IDLE]     = {first_start, never,     never,      never,   never,     give_back, give_back},
+    [SLOT_UP]       = {ignore,      ignore,    finished,   gave_up, schedule,  ask_stop,  kill_late},
+    [SLOT_HURT]     = {ignore,      recovered, finished,   gave_up, schedule,  ask_stop,  kill_late},
+    [SLOT_DOWN]     = {restart,     never,     never,      never,   never,     give_back, give_back},
+    [SLOT_STOPPING] = {ignore,      ignore,    finished,   gave_up, give_back, ignore,    kill_late},
+    [SLOT_DONE]     = {ignore,      never,     never,      never,   never,     ignore,    ignore},
+};
+// clang-format on
+
+int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,
+                const struct slot_ops *ops)
+{
+    CHECK((unsigned)slot->state < SLOT_STATE_COUNT && (unsigned)event < SLOT_EVENT_COUNT);
+    struct cause cause = {now_ns, ops};
+    int next = table[slot->state][event](slot, &cause);
+    if (next < 0)
+        return next;
+    slot->state = (enum slot_state)next;
+    return 0;
+}
+
+enum slot_event slot_classify(const struct control_view *view, pid_t pid, int signal,
+                              int exit_status)
+{
+    if (signal || view->process.pid != pid)
+        return SLOT_CRASHED;
+    if (exit_status == 0 && view->state == CONTROL_FINISHED)
+        return SLOT_ENDED_WELL;
+    if ((exit_status == SUPERVISOR_EXIT_FAILURE || exit_status == SUPERVISOR_EXIT_CONFIG) &&
+        view->state == CONTROL_FAILED)
+        return SLOT_GAVE_UP;
+    return SLOT_CRASHED;
+}

@@ -1,0 +1,76 @@
+// slot.h: one task as the supervisor sees it: a state, and a table of what each event does in it.
+//
+// Private to stages/supervisor. Knows no system call: what the table makes happen goes through ops,
+// so every cell can be tested without a process.
+#ifndef WEIR_STAGES_SUPERVISOR_SLOT_H
+#define WEIR_STAGES_SUPERVISOR_SLOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/control.h"
+#include "stages/supervisor/supervisor.h"
+
+enum slot_state {
+    SLOT_IDLE,     // not started yet
+    SLOT_UP,       // its process runs
+    SLOT_HURT,     // its replacement was started and does not run batches yet
+    SLOT_DOWN,     // dead; to be started again at start_at_ns
+    SLOT_STOPPING, // its process was asked to stop
+    SLOT_DONE,     // no process, and there will be none
+    SLOT_STATE_COUNT,
+};
+
+enum slot_event {
+    SLOT_START,      // it is time to start it
+    SLOT_READY,      // its process runs batches
+    SLOT_ENDED_WELL, // its process has ended, all input handled
+    SLOT_GAVE_UP,    // its process has ended and says why it cannot go on
+    SLOT_CRASHED,    // its process has ended otherwise
+    SLOT_STOP,       // the job shall end
+    SLOT_KILL,       // the time to stop is over
+    SLOT_EVENT_COUNT,
+};
+
+struct slot {
+    int index; // of the task
+    enum slot_state state;
+    pid_t pid;
+    int pidfd;                  // -1: no process
+    int signal, exit_status;    // of the last end
+    int64_t died_ns;            // when it died last
+    int64_t start_at_ns;        // DOWN: when to start it again
+    int64_t gap_ns;             // of the last restart
+    int quick_deaths;           // deaths in a row without any progress
+    uint64_t restarts;          // starts after the first
+    uint64_t progress_at_start; // of its counter, to see whether a process did anything
+};
+
+// What the table makes happen.
+struct slot_ops {
+    void *context;
+    int (*start)(struct slot *slot,
+                 void *context); // sets pid, pidfd, progress_at_start; 0 or -errno
+    bool (*progressed)(const struct slot *slot, void *context); // since progress_at_start
+    void (*ask_stop)(struct slot *slot, void *context);
+    void (*kill)(struct slot *slot, void *context);
+    void (*report)(const struct slot *slot, enum supervisor_event_kind kind, void *context);
+};
+
+// Deaths in a row without progress that are answered at once; later ones wait.
+enum { SLOT_QUICK_DEATHS_FREE = 8 };
+
+// How long the restart after the n-th quick death is put off: 0, then 1 s, growing by half each
+// time, at most 1 min (Flink's exponential-delay).
+int64_t slot_delay_ns(int quick_deaths);
+
+// The table. 0, or -errno when the very first start failed.
+int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,
+                const struct slot_ops *ops);
+
+// What kind of end was it? `view` is the task's page, which an older process may have written.
+// exit_status counts when signal is 0.
+enum slot_event slot_classify(const struct control_view *view, pid_t pid, int signal,
+                              int exit_status);
+
+#endif

@@ -1,0 +1,20 @@
+// spawn.h: start the process of one task. Private to stages/supervisor.
+#ifndef WEIR_STAGES_SUPERVISOR_SPAWN_H
+#define WEIR_STAGES_SUPERVISOR_SPAWN_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+struct spawn_request {
+    const char *program;    // path
+    const char *job_folder; // argv: weir task <job_folder> <task_index>
+    int task_index;
+    int cpu;              // pinned to it; -1: anywhere
+    const sigset_t *mask; // signals blocked in the task
+};
+
+// Start it; the process dies with its supervisor. *pidfd is the caller's to close. 0 or -errno,
+// also that of a failed exec.
+int spawn_task(const struct spawn_request *request, pid_t *pid, int *pidfd);
+
+#endif

@@ -1,0 +1,494 @@
+// test_supervisor.c: every cell of the table, and whole runs over fake tasks. The fake task is this
+// very program: the supervisor starts it as `weir task <job-dir> <index>`.
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/check.h"
+#include "stages/supervisor/slot.h"
+
+enum { FINGERPRINT = 99, TASKS = 3 };
+
+// --- the table, cell by cell ---
+
+struct trace {
+    char calls[64]; // s start, a ask_stop, k kill, and the first letter of what is reported
+    int start_status;
+    bool progressed;
+};
+
+static void trace_add(struct trace *trace, char c)
+{
+    size_t len = strlen(trace->calls);
+    assert_true(len + 1 < sizeof(trace->calls));
+    trace->calls[len] = c;
+}
+
+static int trace_start(struct slot *slot, void *context)
+{
+    struct trace *trace = context;
+    (void)slot;
+    trace_add(trace, 's');
+    return trace->start_status;
+}
+
+static bool trace_progressed(const struct slot *slot, void *context)
+{
+    struct trace *trace = context;
+    (void)slot;
+    return trace->progressed;
+}
+
+static void trace_ask_stop(struct slot *slot, void *context)
+{
+    (void)slot;
+    trace_add(context, 'a');
+}
+
+static void trace_kill(struct slot *slot, void *context)
+{
+    (void)slot;
+    trace_add(context, 'k');
+}
+
+static void trace_report(const struct slot *slot, enum supervisor_event_kind kind, void *context)
+{
+    static const char letters[] = "SDRFXPK"; // in the order of supervisor_event_kind
+    (void)slot;
+    trace_add(context, letters[kind]);
+}
+
+static struct slot_ops trace_ops(struct trace *trace)
+{
+    return (struct slot_ops){trace,          trace_start, trace_progressed,
+                             trace_ask_stop, trace_kill,  trace_report};
+}
+
+struct cell {
+    enum slot_state from;
+    enum slot_event event;
+    enum slot_state to;
+    const char *calls;
+};
+
+static const struct cell cells[] = {
+    {SLOT_IDLE, SLOT_START, SLOT_UP, "sS"},
+    {SLOT_IDLE, SLOT_STOP, SLOT_DONE, ""},
+    {SLOT_IDLE, SLOT_KILL, SLOT_DONE, ""},
+    {SLOT_UP, SLOT_START, SLOT_UP, ""},
+    {SLOT_UP, SLOT_READY, SLOT_UP, ""},
+    {SLOT_UP, SLOT_ENDED_WELL, SLOT_DONE, "F"},
+    {SLOT_UP, SLOT_GAVE_UP, SLOT_DONE, "X"},
+    {SLOT_UP, SLOT_CRASHED, SLOT_DOWN, "D"},
+    {SLOT_UP, SLOT_STOP, SLOT_STOPPING, "a"},
+    {SLOT_UP, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_HURT, SLOT_START, SLOT_HURT, ""},
+    {SLOT_HURT, SLOT_READY, SLOT_UP, "R"},
+    {SLOT_HURT, SLOT_ENDED_WELL, SLOT_DONE, "RF"},
+    {SLOT_HURT, SLOT_GAVE_UP, SLOT_DONE, "X"},
+    {SLOT_HURT, SLOT_CRASHED, SLOT_DOWN, "D"},
+    {SLOT_HURT, SLOT_STOP, SLOT_STOPPING, "a"},
+    {SLOT_HURT, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_DOWN, SLOT_START, SLOT_HURT, "s"},
+    {SLOT_DOWN, SLOT_STOP, SLOT_DONE, ""},
+    {SLOT_DOWN, SLOT_KILL, SLOT_DONE, ""},
+    {SLOT_STOPPING, SLOT_START, SLOT_STOPPING, ""},
+    {SLOT_STOPPING, SLOT_READY, SLOT_STOPPING, ""},
+    {SLOT_STOPPING, SLOT_ENDED_WELL, SLOT_DONE, "F"},
+    {SLOT_STOPPING, SLOT_GAVE_UP, SLOT_DONE, "X"},
+    {SLOT_STOPPING, SLOT_CRASHED, SLOT_DONE, ""},
+    {SLOT_STOPPING, SLOT_STOP, SLOT_STOPPING, ""},
+    {SLOT_STOPPING, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_DONE, SLOT_START, SLOT_DONE, ""},
+    {SLOT_DONE, SLOT_STOP, SLOT_DONE, ""},
+    {SLOT_DONE, SLOT_KILL, SLOT_DONE, ""},
+};
+
+static bool cell_listed(int state, int event)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+        if ((int)cells[i].from == state && (int)cells[i].event == event)
+            return true;
+    return false;
+}
+
+static void test_slot_does_what_each_cell_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+        struct trace trace = {.progressed = true};
+        struct slot_ops ops = trace_ops(&trace);
+        struct slot slot = {.state = cells[i].from, .pidfd = -1};
+        assert_int_equal(slot_handle(&slot, cells[i].event, 1000, &ops), 0);
+        if (slot.state != cells[i].to || strcmp(trace.calls, cells[i].calls) != 0)
+            fail_msg("state %d, event %d: went to %d with '%s', not to %d with '%s'", cells[i].from,
+                     cells[i].event, slot.state, trace.calls, cells[i].to, cells[i].calls);
+    }
+}
+
+// The cells that are not listed cannot come about: they abort, each in a process of its own.
+static void test_slot_aborts_on_impossible_events(void **state)
+{
+    (void)state;
+    int impossible = 0;
+    for (int from = 0; from < SLOT_STATE_COUNT; from++) {
+        for (int event = 0; event < SLOT_EVENT_COUNT; event++) {
+            if (cell_listed(from, event))
+                continue;
+            impossible++;
+            pid_t pid = fork();
+            if (pid == 0) {
+                struct trace trace = {0};
+                struct slot_ops ops = trace_ops(&trace);
+                struct slot slot = {.state = (enum slot_state)from, .pidfd = -1};
+                signal(SIGABRT, SIG_DFL);
+                if (!freopen("/dev/null", "w", stderr))
+                    _exit(1);
+                slot_handle(&slot, (enum slot_event)event, 1000, &ops);
+                _exit(0);
+            }
+            int status;
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        }
+    }
+    assert_int_equal(impossible, SLOT_STATE_COUNT * SLOT_EVENT_COUNT - (int)ARRAY_SIZE(cells));
+}
+
+static void test_slot_puts_off_only_repeated_quick_deaths(void **state)
+{
+    (void)state;
+    struct trace trace = {0};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_UP, .pidfd = -1};
+    int64_t now = 5000;
+    for (int i = 1; i <= SLOT_QUICK_DEATHS_FREE; i++) {
+        memset(trace.calls, 0, sizeof(trace.calls));
+        slot_handle(&slot, SLOT_CRASHED, now, &ops);
+        assert_int_equal(slot.start_at_ns, now);
+        slot_handle(&slot, SLOT_START, now, &ops);
+        assert_int_equal(slot.restarts, i);
+    }
+    assert_int_equal(slot.died_ns, 5000);
+    slot_handle(&slot, SLOT_CRASHED, now, &ops);
+    assert_int_equal(slot.start_at_ns, now + 1000000000);
+    slot_handle(&slot, SLOT_START, now, &ops);
+    trace.progressed = true; // this one did something: forgiven
+    slot_handle(&slot, SLOT_CRASHED, now, &ops);
+    assert_int_equal(slot.start_at_ns, now);
+    assert_int_equal(slot_delay_ns(SLOT_QUICK_DEATHS_FREE + 2), 1500000000);
+    assert_int_equal(slot_delay_ns(1000000), INT64_C(60000000000));
+}
+
+static void test_slot_survives_starts_that_fail(void **state)
+{
+    (void)state;
+    struct trace trace = {.start_status = -EAGAIN};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_IDLE, .pidfd = -1};
+    assert_int_equal(slot_handle(&slot, SLOT_START, 0, &ops), -EAGAIN);
+    assert_int_equal(slot.state, SLOT_IDLE);
+    slot.state = SLOT_DOWN; // a restart is tried again later
+    assert_int_equal(slot_handle(&slot, SLOT_START, 1000, &ops), 0);
+    assert_int_equal(slot.state, SLOT_DOWN);
+    assert_true(slot.start_at_ns > 1000);
+    assert_int_equal(slot.restarts, 0);
+}
+
+static void test_slot_measures_the_whole_gap(void **state)
+{
+    (void)state;
+    struct trace trace = {0};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_UP, .pidfd = -1};
+    slot_handle(&slot, SLOT_CRASHED, 100, &ops);
+    slot_handle(&slot, SLOT_START, 200, &ops);
+    slot_handle(&slot, SLOT_CRASHED, 300, &ops); // the replacement died too
+    slot_handle(&slot, SLOT_START, 400, &ops);
+    slot_handle(&slot, SLOT_READY, 1100, &ops);
+    assert_int_equal(slot.gap_ns, 1000);
+}
+
+static void test_slot_classify_trusts_only_the_page_of_this_process(void **state)
+{
+    (void)state;
+    struct control_view view = {.process = {.pid = 5}, .state = CONTROL_FINISHED};
+    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_ENDED_WELL);
+    assert_int_equal(slot_classify(&view, 6, 0, 0), SLOT_CRASHED);
+    assert_int_equal(slot_classify(&view, 5, SIGKILL, 0), SLOT_CRASHED);
+    assert_int_equal(slot_classify(&view, 5, 0, 1), SLOT_CRASHED);
+    view.state = CONTROL_FAILED;
+    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_CRASHED);
+    assert_int_equal(slot_classify(&view, 5, 0, 1), SLOT_GAVE_UP);
+    assert_int_equal(slot_classify(&view, 5, 0, 78), SLOT_GAVE_UP);
+    assert_int_equal(slot_classify(&view, 5, 0, 2), SLOT_CRASHED);
+    assert_int_equal(slot_classify(&view, 6, 0, 78), SLOT_CRASHED);
+    view.state = CONTROL_RUNNING;
+    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_CRASHED);
+}
+
+// --- whole runs ---
+
+static char folder[64];
+static struct jobdir dir;
+static struct err err;
+
+static int finish(struct control *control)
+{
+    control_set_state(control, CONTROL_RUNNING);
+    for (int i = 0; i < 10; i++) {
+        usleep(500);
+        control_progress(control, i);
+    }
+    control_set_state(control, CONTROL_FINISHED);
+    return 0;
+}
+
+static bool stop_requested(void *context)
+{
+    return control_requested(context, CONTROL_STOP);
+}
+
+// What the fake task does is a letter at its index in the file "behave"; see each test.
+static int fake_task(const char *path, int index)
+{
+    struct control *control;
+    struct control_view view;
+    char letters[TASKS];
+    int fd;
+    if (jobdir_attach(path, &dir, &err) ||
+        control_attach_task(dir.fd, FINGERPRINT, index, &control, &err) ||
+        (fd = openat(dir.fd, "behave", O_RDONLY | O_CLOEXEC)) < 0 ||
+        read(fd, letters, TASKS) != TASKS)
+        return 3;
+    control_begin(control);
+    control_view(control, index, &view);
+    switch (letters[index]) {
+    case 'k': // is killed once, then finishes
+        if (view.attempt == 1)
+            kill(getpid(), SIGKILL);
+        return finish(control);
+    case 'a': // aborts four times before it does anything
+        if (view.attempt <= 4)
+            kill(getpid(), SIGKILL);
+        return finish(control);
+    case '0': // ends as if all were well, without having said so
+        return view.attempt == 1 ? 0 : finish(control);
+    case 'w': // runs until it is asked to stop
+        control_set_state(control, CONTROL_WAITING_INPUT);
+        while (!stop_requested(control))
+            waiter_wait(control_waiter(control, index), WAITER_BLOCK, stop_requested, control,
+                        10000000000);
+        control_set_state(control, CONTROL_FINISHED);
+        return 0;
+    case 'x':
+        control_fail(control, "person.csv:3: no such column");
+        return SUPERVISOR_EXIT_CONFIG;
+    case 'z': // never stops
+        control_set_state(control, CONTROL_RUNNING);
+        while (1)
+            pause();
+    default:
+        return finish(control);
+    }
+}
+
+struct events {
+    int count[SUPERVISOR_KILLED + 1];
+    int ticks;
+    int raise_at_tick; // SIGTERM to ourselves then; 0: never
+    char text[128];
+    int died_signal;
+    double gap_ms;
+};
+
+static void on_event(const struct supervisor_event *event, void *context)
+{
+    struct events *events = context;
+    events->count[event->kind]++;
+    if (event->kind == SUPERVISOR_DIED)
+        events->died_signal = event->signal;
+    if (event->kind == SUPERVISOR_RESTARTED)
+        events->gap_ms = event->gap_ms;
+    if (event->kind == SUPERVISOR_FAILED)
+        snprintf(events->text, sizeof(events->text), "%s", event->text);
+}
+
+static void on_tick(const struct control *control, void *context)
+{
+    struct events *events = context;
+    assert_int_equal(control_task_count(control), TASKS);
+    if (++events->ticks == events->raise_at_tick)
+        kill(getpid(), SIGTERM);
+}
+
+static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
+{
+    static const char *const names[TASKS] = {"a", "b", "c"};
+    snprintf(folder, sizeof(folder), "/dev/shm/weir-test-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(jobdir_open(folder, "fake", &dir, &err), 0);
+    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, TASKS, &err), 0);
+    int fd = openat(dir.fd, "behave", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, letters, TASKS), TASKS);
+    close(fd);
+    struct supervisor_options options = {.dir = &dir,
+                                         .job_fingerprint = FINGERPRINT,
+                                         .task_count = TASKS,
+                                         .names = names,
+                                         .tick_ms = 20,
+                                         .stop_timeout_ms = 300,
+                                         .on_tick = on_tick,
+                                         .on_event = on_event,
+                                         .context = events};
+    err.text[0] = 0;
+    int status = supervisor_run(&options, result, &err);
+    // No task may be left: it would be our child.
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    jobdir_remove(&dir, &err);
+    char parent[128];
+    snprintf(parent, sizeof(parent), "%s/weir-%u", folder, (unsigned)getuid());
+    rmdir(parent);
+    assert_int_equal(rmdir(folder), 0);
+    return status;
+}
+
+static void test_supervisor_ends_when_all_tasks_finish(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("fff", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(result.restarts, 0);
+    assert_int_equal(events.count[SUPERVISOR_STARTED], TASKS);
+    assert_int_equal(events.count[SUPERVISOR_FINISHED], TASKS);
+    assert_int_equal(events.count[SUPERVISOR_DIED], 0);
+}
+
+static void test_supervisor_restarts_only_what_died(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("fk0", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(result.restarts, 2);
+    assert_int_equal(events.count[SUPERVISOR_STARTED], TASKS);
+    assert_int_equal(events.count[SUPERVISOR_DIED], 2);
+    assert_int_equal(events.count[SUPERVISOR_RESTARTED], 2);
+    assert_int_equal(events.count[SUPERVISOR_FINISHED], TASKS);
+    assert_true(result.worst_gap_ms > 0 && result.worst_gap_ms < 5000);
+    assert_true(events.gap_ms > 0 && events.gap_ms <= result.worst_gap_ms);
+}
+
+static void test_supervisor_restarts_first_quick_deaths_at_once(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("faf", &events, &result), 0);
+    assert_int_equal(result.restarts, 4);
+    assert_int_equal(events.died_signal, SIGKILL);
+    assert_int_equal(events.count[SUPERVISOR_RESTARTED], 1);
+    assert_true(result.worst_gap_ms < 900); // no delay of a second was in it
+}
+
+static void test_supervisor_ends_the_job_with_the_text_of_a_task(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("wxw", &events, &result), -ECANCELED);
+    assert_int_equal(result.end, SUPERVISOR_END_FAILED);
+    assert_int_equal(result.exit_status, 78);
+    assert_string_equal(events.text, "person.csv:3: no such column");
+    assert_int_equal(events.count[SUPERVISOR_FAILED], 1);
+    assert_int_equal(events.count[SUPERVISOR_KILLED], 0); // the others stopped when asked
+    assert_int_equal(result.restarts, 0);
+}
+
+static void test_supervisor_stops_on_a_signal(void **state)
+{
+    (void)state;
+    struct events events = {.raise_at_tick = 3};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("www", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(result.stop_signal, SIGTERM);
+    assert_int_equal(events.count[SUPERVISOR_STOPPING], 1);
+    assert_int_equal(events.count[SUPERVISOR_FINISHED], TASKS);
+    assert_int_equal(events.count[SUPERVISOR_KILLED], 0);
+    assert_true(events.ticks >= 3);
+}
+
+static void test_supervisor_kills_what_does_not_stop(void **state)
+{
+    (void)state;
+    struct events events = {.raise_at_tick = 2};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("wzw", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(events.count[SUPERVISOR_KILLED], 1);
+    assert_int_equal(events.count[SUPERVISOR_FINISHED], 2);
+    assert_int_equal(result.restarts, 0);
+}
+
+static void test_supervisor_says_when_the_program_is_not_there(void **state)
+{
+    (void)state;
+    static const char *const names[TASKS] = {"a", "b", "c"};
+    struct supervisor_result result;
+    char job_folder[] = "/dev/shm/weir-test-XXXXXX";
+    assert_non_null(mkdtemp(job_folder));
+    assert_int_equal(jobdir_open(job_folder, "fake", &dir, &err), 0);
+    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, TASKS, &err), 0);
+    struct supervisor_options options = {.dir = &dir,
+                                         .job_fingerprint = FINGERPRINT,
+                                         .task_count = TASKS,
+                                         .names = names,
+                                         .program = "/nowhere/weir"};
+    assert_int_equal(supervisor_run(&options, &result, &err), -ENOENT);
+    assert_true(strstr(err.text, "cannot start a task") != NULL);
+    options.task_count = TASKS - 1;
+    assert_int_equal(supervisor_run(&options, &result, &err), -EINVAL);
+    jobdir_remove(&dir, &err);
+    char parent[128];
+    snprintf(parent, sizeof(parent), "%s/weir-%u", job_folder, (unsigned)getuid());
+    rmdir(parent);
+    assert_int_equal(rmdir(job_folder), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "task") == 0)
+        return fake_task(argv[2], argv[3][0] - '0');
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slot_does_what_each_cell_says),
+        cmocka_unit_test(test_slot_aborts_on_impossible_events),
+        cmocka_unit_test(test_slot_puts_off_only_repeated_quick_deaths),
+        cmocka_unit_test(test_slot_survives_starts_that_fail),
+        cmocka_unit_test(test_slot_measures_the_whole_gap),
+        cmocka_unit_test(test_slot_classify_trusts_only_the_page_of_this_process),
+        cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
+        cmocka_unit_test(test_supervisor_restarts_only_what_died),
+        cmocka_unit_test(test_supervisor_restarts_first_quick_deaths_at_once),
+        cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),
+        cmocka_unit_test(test_supervisor_stops_on_a_signal),
+        cmocka_unit_test(test_supervisor_kills_what_does_not_stop),
+        cmocka_unit_test(test_supervisor_says_when_the_program_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
