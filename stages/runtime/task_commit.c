@@ -129,12 +129,26 @@ static int open_dead_letter(struct task *task)
     if (mkdir(folder, 0755) < 0 && errno != EEXIST)
         return err_set(&task->err, -errno, "cannot make the dead-letter folder %s: %s", folder,
                        strerror(errno));
-    snprintf(task->dead_letter_path, sizeof task->dead_letter_path, "%s/dead-%d.jsonl", folder,
-             task->index);
-    int rc = txfile_open(&task->dead_letter, task->env, task->arena, task->dead_letter_at,
-                         task->dead_letter_path, &task->err);
+    const struct txfile_place place = {task->env, task->arena, task->dead_letter_at,
+                                       task->dead_letter_path};
+    int rc = txfile_open(&task->dead_letter, &place, &task->err);
     task->dead_letter_open = rc == 0;
     return rc;
+}
+
+int task_find_dead_letter(struct task *task, bool is_first)
+{
+    struct stat st;
+    snprintf(task->dead_letter_path, sizeof task->dead_letter_path, "%s/dead-%d.jsonl",
+             task->job.options.dead_letter_dir, task->index);
+    if (stat(task->dead_letter_path, &st) < 0)
+        return errno == ENOENT ? 0
+                               : err_set(&task->err, -errno, "cannot read %s: %s",
+                                         task->dead_letter_path, strerror(errno));
+    if (!is_first)
+        return open_dead_letter(task); // cuts off what a dead process had not committed
+    arena_store8(task->arena, task->dead_letter_at, (uint64_t)st.st_size);
+    return 0;
 }
 
 void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,

@@ -71,6 +71,9 @@ void task_load_state(struct task *task);
 void task_publish_all(struct task *task, bool always_wake);
 void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
                   struct slice row);
+// Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
+// transaction.
+int task_find_dead_letter(struct task *task, bool is_first);
 // Has somebody asked to stop between batches?
 bool task_must_stop(const struct task *task);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "shm/owner.h"
+#include "stages/runtime/schema.h"
 #include "stages/runtime/task.h"
 #include "stages/runtime/task_internal.h"
 
@@ -157,13 +158,17 @@ static int open_state(struct task *task, const struct op_context *context)
         return err_set(&task->err, rc, "no room in the task's memory; set memory.state higher");
     struct task_state *state = arena_touch(task->arena, task->state_at, bytes);
     struct channel_state *channels = (struct channel_state *)(state + 1);
-    if (!state->is_known) {
+    bool is_first = !state->is_known;
+    if (is_first) {
         *state = (struct task_state){
             .current_ms = INT64_MIN, .flink_ms = INT64_MIN, .emitted_ms = INT64_MIN, .is_known = 1};
         for (int i = 0; i < inputs; i++)
             channels[i].watermark_ms = INT64_MIN;
     }
     task->state = *state;
+    rc = task_find_dead_letter(task, is_first);
+    if (rc < 0)
+        return rc;
     task->reader.channel_count = inputs;
     task->reader.channels = calloc((size_t)inputs + 1, sizeof *task->reader.channels);
     CHECK(task->reader.channels);
@@ -184,9 +189,11 @@ static int read_policy(struct task *task)
     const struct plan_table *table =
         task->stage->input_exchange < 0 ? task->stage->ops[0]->table : NULL;
     const char *text = plan_setting(task->job.plan, "bad-rows", task->job.options.bad_rows);
-    for (int i = 0; table && i < table->option_count; i++)
-        if (strcmp(table->options[i].key, "bad-rows") == 0)
-            text = table->options[i].value;
+    if (table && (strcmp(table_option(table, "json.ignore-parse-errors", ""), "true") == 0 ||
+                  strcmp(table_option(table, "csv.ignore-parse-errors", ""), "true") == 0))
+        text = "skip"; // what Flink does then; here they are counted
+    if (table)
+        text = table_option(table, "bad-rows", text);
     if (strcmp(text, "dead-letter") == 0)
         task->policy = BAD_ROWS_DEAD_LETTER;
     else if (strcmp(text, "skip") == 0)

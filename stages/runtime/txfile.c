@@ -11,14 +11,16 @@
 
 enum { TXFILE_GATHER_BYTES = 1 << 20 };
 
-int txfile_open(struct txfile *file, struct env *env, struct arena *arena, uint64_t length_at,
-                const char *path, struct err *err)
+int txfile_open(struct txfile *file, const struct txfile_place *place, struct err *err)
 {
-    *file = (struct txfile){.env = env, .arena = arena, .length_at = length_at, .fd = -1};
+    struct env *env = place->env;
+    const char *path = place->path;
+    *file =
+        (struct txfile){.env = env, .arena = place->arena, .length_at = place->length_at, .fd = -1};
     int fd = env->open(env, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_set(err, fd, "cannot open %s for writing: %s", path, strerror(-fd));
-    uint64_t length = arena_word(arena, length_at);
+    uint64_t length = arena_word(place->arena, place->length_at);
     struct stat st;
     int rc = fstat(fd, &st) < 0 ? -errno : 0;
     if (rc == 0 && (uint64_t)st.st_size < length)
@@ -52,6 +54,7 @@ struct buf *txfile_buffer(struct txfile *file)
 
 static int write_out(struct txfile *file)
 {
+    file->has_tail = true;
     const char *bytes = file->buffer.data;
     size_t left = file->buffer.len;
     uint64_t at = arena_word(file->arena, file->length_at) + file->written;
@@ -78,7 +81,9 @@ int txfile_appended(struct txfile *file)
 int txfile_before_commit(struct txfile *file)
 {
     CHECK(file->fd >= 0);
-    int rc = file->buffer.len ? write_out(file) : 0;
+    int rc = file->failed;
+    if (rc == 0 && file->buffer.len)
+        rc = write_out(file);
     if (rc < 0 || file->written == 0)
         return rc;
     uint64_t length = arena_word(file->arena, file->length_at) + file->written;
@@ -91,6 +96,11 @@ void txfile_reset(struct txfile *file)
 {
     buf_clear(&file->buffer);
     file->written = 0;
+    if (!file->has_tail)
+        return;
+    uint64_t length = arena_word(file->arena, file->length_at);
+    file->failed = file->env->ftruncate(file->env, file->fd, (off_t)length);
+    file->has_tail = file->failed < 0;
 }
 
 uint64_t txfile_length(const struct txfile *file)

@@ -18,12 +18,20 @@ struct txfile {
     uint64_t length_at; // offset in the arena of the committed length
     uint64_t written;   // bytes of the open transaction that are in the file already
     struct buf buffer;  // bytes of the open transaction that are not
+    bool has_tail;      // bytes past the committed length may be in the file
+    int failed;         // -errno of a cut that failed: the next commit reports it
     int fd;             // -1: not open
 };
 
-// Open or create `path` and cut it to the committed length. `length_at` is a word in the arena.
-int txfile_open(struct txfile *file, struct env *env, struct arena *arena, uint64_t length_at,
-                const char *path, struct err *err);
+struct txfile_place {
+    struct env *env;
+    struct arena *arena;
+    uint64_t length_at; // a word in the arena
+    const char *path;
+};
+
+// Open or create the file and cut it to the committed length.
+int txfile_open(struct txfile *file, const struct txfile_place *place, struct err *err);
 void txfile_close(struct txfile *file);
 
 // Append here; then call txfile_appended, which writes when much has gathered. 0 or -errno.
@@ -33,7 +41,7 @@ int txfile_appended(struct txfile *file);
 // Before a commit: everything into the file, the new length into the arena. 0 or -errno.
 int txfile_before_commit(struct txfile *file);
 
-// After an abort.
+// After an abort (of the arena too): cuts off what the transaction had written already.
 void txfile_reset(struct txfile *file);
 
 // Length with what the open transaction has appended.

@@ -158,8 +158,9 @@ static int open_part(struct file_sink *sink, struct err *err)
     char hidden[PART_PATH_BYTES];
     const struct op_context *context = &sink->base.context;
     part_paths(sink, state_of(sink)->part, hidden, NULL);
-    int rc = txfile_open(&sink->file, context->env, context->arena,
-                         sink->state_at + offsetof(struct sink_state, length), hidden, err);
+    const struct txfile_place place = {
+        context->env, context->arena, sink->state_at + offsetof(struct sink_state, length), hidden};
+    int rc = txfile_open(&sink->file, &place, err);
     sink->is_open = rc == 0;
     return rc;
 }

@@ -1,0 +1,212 @@
+// test_sink.c: what sinks write is what was committed, whatever is aborted or dies on the way.
+#include <fcntl.h>
+
+#include "tests/unit/test_task_support.h"
+
+static struct field fields[] = {
+    {"n", {.kind = TYPE_BIGINT}},
+    {"s", {.kind = TYPE_STRING}},
+};
+
+static void push(struct operator* op, int64_t from, uint32_t count)
+{
+    struct batch batch;
+    batch_init(&batch, &op->context.op->output);
+    for (uint32_t i = 0; i < count; i++) {
+        batch.columns[0].i64[i] = from + i;
+        batch.columns[1].str[i] = slice_of("abc");
+    }
+    batch.count = count;
+    assert_int_equal(operator_push(op, &batch), 0);
+    batch_fini(&batch);
+}
+
+static void commit(struct bench *b, struct operator* op)
+{
+    if (op->class->before_commit)
+        assert_int_equal(op->class->before_commit(op), 0);
+    arena_commit(b->arena);
+    if (op->class->after_commit)
+        op->class->after_commit(op);
+    arena_commit(b->arena);
+}
+
+static void abort_batch(struct bench *b, struct operator* op)
+{
+    arena_abort(b->arena);
+    op->class->reset(op);
+}
+
+static struct operator* open_op(struct bench *b, const struct operator_class *class)
+{
+    struct operator* op;
+    if (class->open(&b->context, &op, &b->err) < 0)
+        fail_msg("%s", b->err.text);
+    arena_commit(b->arena);
+    return op;
+}
+
+// All of the folder's finished parts, in order, as one string; caller frees.
+static char *read_parts(const struct bench *b, const char *pattern)
+{
+    char command[256], *text = calloc(1, 1 << 16);
+    snprintf(command, sizeof command, "cat %s/%s 2>/dev/null", b->folder, pattern);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t n = fread(text, 1, (1 << 16) - 1, pipe);
+    text[n] = '\0';
+    pclose(pipe);
+    return text;
+}
+
+static void expect_parts(const struct bench *b, const char *pattern, const char *expected)
+{
+    char *text = read_parts(b, pattern);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void start_files(struct bench *b)
+{
+    bench_init(b, OP_SINK, fields, 2);
+    bench_option(b, "connector", "filesystem");
+    bench_option(b, "path", b->folder);
+    bench_option(b, "format", "csv");
+}
+
+static void test_sink_file_forgets_what_was_aborted(void **state)
+{
+    (void)state;
+    struct bench b;
+    start_files(&b);
+    struct operator* op = open_op(&b, &file_sink_class);
+    push(op, 1, 2);
+    commit(&b, op);
+    push(op, 100, 2);
+    assert_int_equal(op->class->before_commit(op), 0); // in the file, but never committed
+    abort_batch(&b, op);
+    push(op, 3, 1);
+    commit(&b, op);
+    expect_parts(&b, "part-*", "");
+    assert_int_equal(op->class->finish(op, &b.err), 0);
+    expect_parts(&b, "part-0-0", "1,abc\n2,abc\n3,abc\n");
+    op->class->close(op);
+    bench_fini(&b);
+}
+
+static void test_sink_file_cuts_what_a_dead_process_left(void **state)
+{
+    (void)state;
+    struct bench b;
+    start_files(&b);
+    struct operator* op = open_op(&b, &file_sink_class);
+    push(op, 1, 2);
+    commit(&b, op);
+    push(op, 100, 2);
+    assert_int_equal(op->class->before_commit(op), 0);
+    op->class->close(op); // dies here
+    bench_reopen(&b);
+    op = open_op(&b, &file_sink_class);
+    push(op, 3, 1);
+    commit(&b, op);
+    assert_int_equal(op->class->finish(op, &b.err), 0);
+    expect_parts(&b, "part-*", "1,abc\n2,abc\n3,abc\n");
+    op->class->close(op);
+    bench_fini(&b);
+}
+
+static void test_sink_file_rolls_and_renames_after_a_kill(void **state)
+{
+    (void)state;
+    struct bench b;
+    start_files(&b);
+    bench_option(&b, "sink.rolling-policy.file-size", "10b");
+    struct operator* op = open_op(&b, &file_sink_class);
+    push(op, 1, 2);
+    assert_int_equal(op->class->before_commit(op), 0);
+    arena_commit(b.arena);
+    op->class->close(op); // dies between the commit and the rename
+    expect_parts(&b, "part-*", "");
+    bench_reopen(&b);
+    op = open_op(&b, &file_sink_class);
+    expect_parts(&b, "part-0-0", "1,abc\n2,abc\n");
+    push(op, 3, 2);
+    assert_int_equal(op->class->before_commit(op), 0);
+    arena_commit(b.arena);
+    op->class->after_commit(op);
+    arena_abort(b.arena); // dies between the rename and the commit that clears the note
+    op->class->close(op);
+    bench_reopen(&b);
+    op = open_op(&b, &file_sink_class);
+    assert_int_equal(op->class->finish(op, &b.err), 0);
+    expect_parts(&b, "part-0-1", "3,abc\n4,abc\n");
+    expect_parts(&b, ".part*", "");
+    op->class->close(op);
+    bench_fini(&b);
+}
+
+static void test_sink_file_keeps_an_earlier_run(void **state)
+{
+    (void)state;
+    struct bench b;
+    char command[128];
+    start_files(&b);
+    snprintf(command, sizeof command, "echo old > %s/part-0-4", b.folder);
+    assert_int_equal(system(command), 0);
+    struct operator* op = open_op(&b, &file_sink_class);
+    push(op, 1, 1);
+    commit(&b, op);
+    assert_int_equal(op->class->finish(op, &b.err), 0);
+    expect_parts(&b, "part-0-4", "old\n");
+    expect_parts(&b, "part-0-5", "1,abc\n");
+    op->class->close(op);
+    bench_fini(&b);
+}
+
+// Run `body` with stdout going to a file of the bench.
+static void test_sink_print_writes_after_the_commit(void **state)
+{
+    (void)state;
+    struct bench b;
+    char path[128];
+    bench_init(&b, OP_SINK, fields, 2);
+    bench_option(&b, "connector", "print");
+    bench_option(&b, "print-identifier", "out");
+    snprintf(path, sizeof path, "%s/stdout", b.folder);
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO), fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    struct operator* op = open_op(&b, &print_class);
+    push(op, 1, 1);
+    commit(&b, op);
+    push(op, 100, 1);
+    abort_batch(&b, op);
+    push(op, 2, 1);
+    op->class->before_commit(op);
+    arena_commit(b.arena);
+    op->class->close(op); // dies before it has written: the next process does
+    bench_reopen(&b);
+    op = open_op(&b, &print_class);
+    push(op, 3, 1);
+    commit(&b, op);
+    op->class->close(op);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    expect_parts(&b, "stdout", "out> +I[1, abc]\nout> +I[2, abc]\nout> +I[3, abc]\n");
+    assert_int_equal(b.rows_out, 4);
+    bench_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sink_file_forgets_what_was_aborted),
+        cmocka_unit_test(test_sink_file_cuts_what_a_dead_process_left),
+        cmocka_unit_test(test_sink_file_rolls_and_renames_after_a_kill),
+        cmocka_unit_test(test_sink_file_keeps_an_earlier_run),
+        cmocka_unit_test(test_sink_print_writes_after_the_commit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
