@@ -20,6 +20,7 @@ struct world { // the root: typed state side by side, as an operator would have 
     struct bitmap_head bitmaps[4];
     struct list_head list;
     struct timers_head timers;
+    struct table_head grown;     // for tests that let one grow from nothing
     uint64_t block, block_bytes; // a block that comes and goes
     int64_t sum;                 // a value
 };
