@@ -1,0 +1,237 @@
+// test_frame.c: frames from one task to another: what is written is read, in order, exactly once;
+// what is no frame is refused.
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "core/row/row.h"
+#include "stages/runtime/exchange.h"
+#include "tests/unit/test_task_support.h"
+
+enum { CAPACITY = 16384, CHANNELS = 2 };
+
+static struct field fields[] = {
+    {"n", {.kind = TYPE_BIGINT}},
+    {"s", {.kind = TYPE_STRING}},
+};
+static const int hash_columns[] = {0};
+
+struct pair {
+    struct bench bench;
+    struct exchange exchange;
+    struct exchange_writer *writer;
+    struct exchange_reader reader[CHANNELS]; // each reads one channel
+    struct batch batch;
+    int waits;
+};
+
+static int no_room(void *context, struct out_channel *channel, uint64_t bytes)
+{
+    (void)channel;
+    (void)bytes;
+    ((struct pair *)context)->waits++;
+    return -ECANCELED;
+}
+
+static void pair_init(struct pair *p, enum exchange_kind kind, int64_t step_ms)
+{
+    bench_init(&p->bench, OP_SOURCE, fields, 2);
+    p->exchange = (struct exchange){.kind = kind,
+                                    .hash_columns = hash_columns,
+                                    .hash_column_count = 1,
+                                    .watermark_step_ms = step_ms};
+    p->bench.plan.exchanges = &p->exchange;
+    p->bench.stage.output_exchange = 0;
+    p->waits = 0;
+    p->writer = exchange_writer_create(&p->bench.context);
+    p->writer->wait_room = no_room;
+    p->writer->wait_context = p;
+    p->writer->channel_count = CHANNELS;
+    p->writer->channels = calloc(CHANNELS, sizeof *p->writer->channels);
+    for (int i = 0; i < CHANNELS; i++) {
+        struct exchange_reader *reader = &p->reader[i];
+        int fd = memfd_create("ring", 0);
+        assert_true(fd >= 0);
+        *reader = (struct exchange_reader){.channel_count = 1};
+        reader->channels = calloc(1, sizeof *reader->channels);
+        reader->channels->state.watermark_ms = INT64_MIN;
+        if (ring_create(fd, CAPACITY, 1, &p->bench.err) < 0 ||
+            ring_attach_producer(fd, 1, 0, &p->writer->channels[i].ring, &p->bench.err) < 0 ||
+            ring_attach_consumer(fd, 1, 0, &reader->channels->ring, &p->bench.err) < 0)
+            fail_msg("%s", p->bench.err.text);
+        close(fd);
+        batch_init(&reader->batch, &p->bench.table.physical);
+    }
+    batch_init(&p->batch, &p->bench.table.physical);
+}
+
+static void pair_fini(struct pair *p)
+{
+    for (int i = 0; i < CHANNELS; i++) {
+        ring_consumer_close(&p->reader[i].channels->ring);
+        free(p->reader[i].channels);
+        batch_fini(&p->reader[i].batch);
+    }
+    p->writer->base.class->close(&p->writer->base);
+    batch_fini(&p->batch);
+    bench_fini(&p->bench);
+}
+
+static int push(struct pair *p, int64_t from, uint32_t count, const char *text)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        p->batch.columns[0].i64[i] = from + i;
+        p->batch.columns[1].str[i] = slice_of(text);
+    }
+    p->batch.count = count;
+    return operator_push(&p->writer->base, &p->batch);
+}
+
+static void publish(struct pair *p)
+{
+    for (int i = 0; i < CHANNELS; i++) {
+        struct out_channel *channel = &p->writer->channels[i];
+        channel->committed = channel->ring.position;
+        ring_publish(&channel->ring, channel->committed);
+    }
+}
+
+// Take from one channel; the reader's transaction commits at once.
+static uint32_t take(struct pair *p, int at, uint32_t rows, int64_t *watermark_ms, bool *ended)
+{
+    struct exchange_reader *reader = &p->reader[at];
+    assert_int_equal(exchange_reader_take(reader, rows, watermark_ms, ended), 0);
+    ring_release(&reader->channels->ring, reader->channels->ring.position);
+    return reader->batch.count;
+}
+
+static void test_frame_rows_arrive_once_by_their_hash(void **state)
+{
+    (void)state;
+    struct pair p;
+    int64_t watermark_ms, sum = 0;
+    bool ended;
+    uint32_t rows = 0, count;
+    pair_init(&p, EXCHANGE_HASH, 0);
+    assert_int_equal(push(&p, 0, 200, "some text"), 0);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 0); // not published yet
+    publish(&p);
+    for (int at = 0; at < CHANNELS; at++) {
+        uint32_t before = rows;
+        while ((count = take(&p, at, 7, &watermark_ms, &ended)) >
+               0) { // in the middle of frames too
+            rows += count;
+            for (uint32_t i = 0; i < count; i++) {
+                sum += p.reader[at].batch.columns[0].i64[i];
+                assert_int_equal(p.reader[at].batch.columns[1].str[i].len, 9);
+            }
+        }
+        assert_true(rows - before > 50);
+    }
+    assert_int_equal(rows, 200);
+    assert_int_equal(sum, 200 * 199 / 2);
+    assert_int_equal(p.bench.rows_out, 200);
+    pair_fini(&p);
+}
+
+static void test_frame_watermark_comes_after_its_rows(void **state)
+{
+    (void)state;
+    struct pair p;
+    int64_t watermark_ms;
+    bool ended;
+    pair_init(&p, EXCHANGE_REBALANCE, 1000);
+    struct operator* op = & p.writer->base;
+    assert_int_equal(push(&p, 0, 3, "x"), 0);
+    assert_int_equal(operator_watermark(op, 5000), 0);
+    assert_int_equal(operator_watermark(op, 5500), 0); // matters to nobody: the step is 1 s
+    assert_int_equal(operator_watermark(op, INT64_MAX), 0);
+    assert_int_equal(exchange_writer_control(p.writer, FRAME_END), 0);
+    publish(&p);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 3);
+    assert_int_equal(watermark_ms, INT64_MIN);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 0);
+    assert_int_equal(watermark_ms, 5000);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 0);
+    assert_int_equal(watermark_ms, INT64_MAX);
+    assert_false(ended);
+    take(&p, 0, 1024, &watermark_ms, &ended);
+    assert_true(ended);
+    pair_fini(&p);
+}
+
+static void test_frame_too_much_for_one_transaction(void **state)
+{
+    (void)state;
+    struct pair p;
+    int64_t watermark_ms;
+    bool ended;
+    pair_init(&p, EXCHANGE_REBALANCE, 0);
+    assert_int_equal(push(&p, 0, 1024, "0123456789"), -EAGAIN); // 40 KiB, of our own making
+    assert_int_equal(p.waits, 0);
+    p.writer->base.class->reset(&p.writer->base);
+    p.writer->next_channel = 0;
+    assert_int_equal(push(&p, 0, 300, "0123456789"), 0);
+    publish(&p);
+    p.writer->next_channel = 0;
+    assert_int_equal(push(&p, 300, 300, "0123456789"), -ECANCELED); // a reader could make room
+    assert_int_equal(p.waits, 1);
+    p.writer->base.class->reset(&p.writer->base);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 300);
+    p.writer->next_channel = 0;
+    assert_int_equal(push(&p, 300, 300, "0123456789"), 0);
+    publish(&p);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 300);
+    assert_int_equal(p.reader[0].batch.columns[0].i64[0], 300);
+    pair_fini(&p);
+}
+
+static void test_frame_row_larger_than_a_ring_is_bad(void **state)
+{
+    (void)state;
+    struct pair p;
+    char *text = calloc(1, 2 * CAPACITY);
+    memset(text, 'x', 2 * CAPACITY - 1);
+    pair_init(&p, EXCHANGE_REBALANCE, 0);
+    assert_int_equal(push(&p, 0, 1, text), 0);
+    assert_int_equal(p.bench.bad_rows, 1);
+    assert_int_equal(p.writer->channels[0].ring.position, 0);
+    free(text);
+    pair_fini(&p);
+}
+
+// Whatever bytes come, the reader answers; it reads nothing past them.
+static void test_frame_damaged_bytes_are_refused(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)getpid();
+    int refused = 0;
+    print_message("seed %u\n", seed);
+    for (int round = 0; round < 300; round++) {
+        struct pair p;
+        int64_t watermark_ms;
+        bool ended;
+        pair_init(&p, EXCHANGE_REBALANCE, 0);
+        assert_int_equal(push(&p, 0, 5, "text"), 0);
+        struct ring_producer *ring = &p.writer->channels[0].ring;
+        ring->data[(uint64_t)rand_r(&seed) % ring->position] ^= (char)(1 << rand_r(&seed) % 8);
+        publish(&p);
+        int rc = 0;
+        for (int i = 0; i < 8 && rc == 0; i++)
+            rc = exchange_reader_take(&p.reader[0], 1024, &watermark_ms, &ended);
+        refused += rc == -EBADMSG;
+        pair_fini(&p);
+    }
+    assert_true(refused > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frame_rows_arrive_once_by_their_hash),
+        cmocka_unit_test(test_frame_watermark_comes_after_its_rows),
+        cmocka_unit_test(test_frame_too_much_for_one_transaction),
+        cmocka_unit_test(test_frame_row_larger_than_a_ring_is_bad),
+        cmocka_unit_test(test_frame_damaged_bytes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
