@@ -54,6 +54,7 @@ bool waiter_wait(struct waiter *waiter, enum waiter_policy policy, bool (*ready)
 void waiter_wake(struct waiter *waiter)
 {
     atomic_full_fence(); // W2: pairs with W1 in waiter_wait; what was published is before the look
+    // Relaxed: the fence has put it behind the publishing.
     if (atomic_read_u32(&waiter->sleeping) && atomic_exchange_u32(&waiter->sleeping, 0))
         syscall(SYS_futex, &waiter->sleeping, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

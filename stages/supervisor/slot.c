@@ -115,13 +115,13 @@ static int kill_late(struct slot *slot, const struct cause *cause)
 // clang-format off
 static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
                                                              const struct cause *) = {
-    //                 START        READY      ENDED_WELL  GAVE_UP  CRASHED    STOP       KILL
-    [SLOT_IDLE]     = {first_start, never,     never,      never,   never,     give_back, give_back},
-    [SLOT_UP]       = {ignore,      ignore,    finished,   gave_up, schedule,  ask_stop,  kill_late},
-    [SLOT_HURT]     = {ignore,      recovered, finished,   gave_up, schedule,  ask_stop,  kill_late},
-    [SLOT_DOWN]     = {restart,     never,     never,      never,   never,     give_back, give_back},
-    [SLOT_STOPPING] = {ignore,      ignore,    finished,   gave_up, give_back, ignore,    kill_late},
-    [SLOT_DONE]     = {ignore,      never,     never,      never,   never,     ignore,    ignore},
+    //                 START        READY      ENDED_WELL GAVE_UP  CRASHED    STOP       KILL
+    [SLOT_IDLE]     = {first_start, never,     never,     never,   never,     give_back, give_back},
+    [SLOT_UP]       = {ignore,      ignore,    finished,  gave_up, schedule,  ask_stop,  kill_late},
+    [SLOT_HURT]     = {ignore,      recovered, finished,  gave_up, schedule,  ask_stop,  kill_late},
+    [SLOT_DOWN]     = {restart,     never,     never,     never,   never,     give_back, give_back},
+    [SLOT_STOPPING] = {ignore,      ignore,    finished,  gave_up, give_back, ignore,    kill_late},
+    [SLOT_DONE]     = {ignore,      never,     never,     never,   never,     ignore,    ignore},
 };
 // clang-format on
 

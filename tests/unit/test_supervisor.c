@@ -260,7 +260,44 @@ static bool stop_requested(void *context)
     return control_requested(context, CONTROL_STOP);
 }
 
-// What the fake task does is a letter at its index in the file "behave"; see each test.
+static int wait_for_stop(struct control *control, int index)
+{
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    while (!stop_requested(control))
+        waiter_wait(control_waiter(control, index), WAITER_BLOCK, stop_requested, control,
+                    10000000000);
+    control_set_state(control, CONTROL_FINISHED);
+    return 0;
+}
+
+static int act(char letter, struct control *control, int index, uint64_t attempt)
+{
+    switch (letter) {
+    case 'k': // is killed once, then finishes
+        if (attempt == 1)
+            kill(getpid(), SIGKILL);
+        return finish(control);
+    case 'a': // dies four times before it does anything
+        if (attempt <= 4)
+            kill(getpid(), SIGKILL);
+        return finish(control);
+    case '0': // ends as if all were well, without having said so
+        return attempt == 1 ? 0 : finish(control);
+    case 'w': // runs until it is asked to stop
+        return wait_for_stop(control, index);
+    case 'x':
+        control_fail(control, "person.csv:3: no such column");
+        return SUPERVISOR_EXIT_CONFIG;
+    case 'z': // never stops
+        control_set_state(control, CONTROL_RUNNING);
+        while (1)
+            pause();
+    default:
+        return finish(control);
+    }
+}
+
+// What the fake task does is a letter at its index in the file "behave"; see act.
 static int fake_task(const char *path, int index)
 {
     struct control *control;
@@ -274,34 +311,7 @@ static int fake_task(const char *path, int index)
         return 3;
     control_begin(control);
     control_view(control, index, &view);
-    switch (letters[index]) {
-    case 'k': // is killed once, then finishes
-        if (view.attempt == 1)
-            kill(getpid(), SIGKILL);
-        return finish(control);
-    case 'a': // aborts four times before it does anything
-        if (view.attempt <= 4)
-            kill(getpid(), SIGKILL);
-        return finish(control);
-    case '0': // ends as if all were well, without having said so
-        return view.attempt == 1 ? 0 : finish(control);
-    case 'w': // runs until it is asked to stop
-        control_set_state(control, CONTROL_WAITING_INPUT);
-        while (!stop_requested(control))
-            waiter_wait(control_waiter(control, index), WAITER_BLOCK, stop_requested, control,
-                        10000000000);
-        control_set_state(control, CONTROL_FINISHED);
-        return 0;
-    case 'x':
-        control_fail(control, "person.csv:3: no such column");
-        return SUPERVISOR_EXIT_CONFIG;
-    case 'z': // never stops
-        control_set_state(control, CONTROL_RUNNING);
-        while (1)
-            pause();
-    default:
-        return finish(control);
-    }
+    return act(letters[index], control, index, view.attempt);
 }
 
 struct events {
