@@ -26,6 +26,7 @@ struct datagen {
     int field_count;
     uint64_t state_offset; // of one word: rows of this subtask that are committed
     uint64_t next;         // private: the next row to make
+    uint64_t polled_from;  // first row of the last poll
     uint64_t own_rows;     // how many rows this subtask makes in all
     int64_t started_ms;    // when rate limiting began
     uint64_t started_at;   // and at which row
@@ -216,17 +217,17 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
         datagen_field_fill(&d->fields[c], d->next * subtasks + (uint64_t)source->context.subtask,
                            subtasks, rows, now_ms, &d->scratch, &batch->columns[c]);
     batch->count = rows;
+    d->polled_from = d->next;
     d->next += rows;
     return 0;
 }
 
-// The polled rows begin at the arena's position: the runtime advances by all of them, or resets.
+// May be called several times for one poll, with more rows each time.
 static int datagen_advance(struct source *source, uint32_t rows)
 {
     struct datagen *d = (struct datagen *)source;
-    uint64_t at = arena_word(source->context.arena, d->state_offset);
-    CHECK(at + rows <= d->next);
-    arena_store8(source->context.arena, d->state_offset, at + rows);
+    CHECK(d->polled_from + rows <= d->next);
+    arena_store8(source->context.arena, d->state_offset, d->polled_from + rows);
     return 0;
 }
 
