@@ -270,6 +270,23 @@ static int periodic(struct task *task, int64_t now_ms)
     return rc < 0 ? rc : task_drain_work(task);
 }
 
+// The source has nothing: after the idle timeout, tell the readers not to wait for us.
+static int note_idle(struct task *task, int64_t now_ms)
+{
+    struct head *head = &task->head;
+    int64_t timeout_ms = head->watermark ? head->watermark->idle_timeout_ms : 0;
+    if (head->last_rows_ms == 0)
+        head->last_rows_ms = now_ms;
+    if (timeout_ms <= 0 || head->is_idle || !task->writer ||
+        now_ms - head->last_rows_ms < timeout_ms)
+        return 0;
+    int rc = exchange_writer_control(task->writer, FRAME_IDLE);
+    if (rc == 0)
+        rc = task_commit(task);
+    head->is_idle = rc == 0;
+    return rc;
+}
+
 int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
 {
     struct source *source = task->head.source;
@@ -286,9 +303,15 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
                              &task->err);
     if (rc < 0)
         return rc;
-    if (status == SOURCE_ROWS)
+    if (status == SOURCE_ROWS) {
+        task->head.is_idle = false;
+        task->head.last_rows_ms = 0; // counted from the first poll without rows
         return process(task);
+    }
     *ended = status == SOURCE_END;
     *idle_until_ms = retry_ms;
+    rc = *ended ? 0 : note_idle(task, task->env->realtime_ms(task->env));
+    if (rc < 0)
+        return rc;
     return arena_log_used(task->arena) ? task_commit(task) : 0;
 }

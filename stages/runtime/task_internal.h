@@ -26,6 +26,8 @@ struct head {
     uint16_t keep[BATCH_ROWS];
     int64_t step_ms, offset_ms; // a watermark matters when it passes a multiple; step 0: never
     int64_t next_matter_ms;     // the least watermark that matters
+    int64_t last_rows_ms;       // when the source last gave rows
+    bool is_idle;               // the idle mark has been sent since
     int first_op;               // of the rest of the chain
 };
 
