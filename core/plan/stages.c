@@ -109,19 +109,37 @@ static int64_t window_grid_ms(const struct op_window *window)
     return window->lateness_ms > 0 ? window_gcd(step, window->lateness_ms) : step;
 }
 
+static bool names_watermark(const struct expr *expr)
+{
+    struct buf text = {0};
+    expr_format(expr, NULL, &text);
+    bool found = strstr(buf_str(&text), "CURRENT_WATERMARK") != NULL;
+    buf_fini(&text);
+    return found; // a string literal that says so costs speed, not an answer
+}
+
+static bool calc_reads_watermark(const struct op *op)
+{
+    if (op->kind != OP_CALC)
+        return false;
+    for (int i = 0; i < op->output.field_count; i++)
+        if (names_watermark(op->calc.exprs[i]))
+            return true;
+    return op->calc.filter && names_watermark(op->calc.filter);
+}
+
 // `rest` is the chain from the consumer's first operator on. All windows behind an exchange share
 // its watermarks, so the grid is the common one; with differing offsets every watermark travels.
 static void thin_watermarks(struct exchange *exchange, struct op *const *rest, int count)
 {
     int64_t step = 0, offset = 0;
     for (int i = 0; i < count; i++) {
+        const struct op_window *window = &rest[i]->window;
+        if (calc_reads_watermark(rest[i]) ||
+            (rest[i]->kind == OP_WINDOW && step && window->offset_ms != offset))
+            return; // the steps of an exchange begin as 0
         if (rest[i]->kind != OP_WINDOW)
             continue;
-        const struct op_window *window = &rest[i]->window;
-        if (step && window->offset_ms != offset) {
-            exchange->watermark_step_ms = exchange->watermark_offset_ms = 0;
-            return;
-        }
         offset = window->offset_ms;
         step = window_gcd(step, window_grid_ms(window));
     }
