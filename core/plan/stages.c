@@ -129,7 +129,8 @@ static bool calc_reads_watermark(const struct op *op)
 }
 
 // `rest` is the chain from the consumer's first operator on. All windows behind an exchange share
-// its watermarks, so the grid is the common one; with differing offsets every watermark travels.
+// its watermarks, so the grid is the common one; with differing offsets, or when an expression asks
+// for the watermark, every one travels.
 static void thin_watermarks(struct exchange *exchange, struct op *const *rest, int count)
 {
     int64_t step = 0, offset = 0;
