@@ -10,9 +10,7 @@ int bind_expr_error(struct binder *b, struct source_pos pos, const struct err *c
     const char *line = cause->text;
     size_t len = strcspn(line, "\n");
     diag_error(b->err, b->source, pos, "%.*s", (int)len, line);
-    if (line[len])
-        err_append(b->err, -EINVAL, "%s", line + len + 1);
-    return -EINVAL;
+    return line[len] ? diag_hint(b->err, "%s", line + len + 1) : -EINVAL;
 }
 
 bool bind_same_expr(const struct expr *x, const struct expr *y)

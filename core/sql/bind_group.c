@@ -353,6 +353,9 @@ static int bind_aggregate(struct binder *b, struct grouping *g, const struct sql
     } else {
         agg.name = "COUNT(*)";
     }
+    if (agg.filter)
+        agg.name = pool_printf(b->pool, "%s FILTER (WHERE %s)", agg.name,
+                               expr_text(b, g->input, agg.filter));
     int index = collect(b, g, &agg);
     *out = expr_column(b->pool, g->key_count + 3 + index, agg.type);
     return 0;

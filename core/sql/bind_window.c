@@ -1,10 +1,10 @@
 // bind_window.c: windows: intervals, time attributes, the table functions, and the emit options.
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "core/base/check.h"
+#include "core/expr/zone.h"
 #include "core/sql/bind_internal.h"
 #include "core/time/window.h"
 
@@ -73,36 +73,37 @@ int bind_check_window(struct binder *b, const struct window_spec *spec, bool leg
     return check_multiple(b, spec, spec->kind == WINDOW_HOP ? "slide" : "step");
 }
 
-// "UTC", "Z", "GMT+08:00", "+08:00", "UTC-5": false when it is none of these.
-static bool fixed_zone(const char *text, int64_t *offset_ms)
+// Does the zone keep one offset, month by month, from 1992 to 2100? Zones that changed their clocks
+// only before (Asia/Shanghai, until 1991) count as fixed.
+static bool fixed_offset(const struct zone *zone, int64_t *offset_ms)
 {
-    int hours = 0, minutes = 0, used = 0;
-    *offset_ms = 0;
-    if (strcasecmp(text, "Z") == 0 || strcasecmp(text, "default") == 0)
-        return true;
-    if (strncasecmp(text, "UTC", 3) == 0 || strncasecmp(text, "GMT", 3) == 0)
-        text += 3;
-    if (*text == '\0')
-        return true;
-    if (*text != '+' && *text != '-')
-        return false;
-    int fields = sscanf(text + 1, "%2d%n:%2d%n", &hours, &used, &minutes, &used);
-    if (fields < 1 || text[1 + used] || hours > 18 || minutes > 59 || hours < 0 || minutes < 0)
-        return false;
-    *offset_ms = (hours * 60 + minutes) * (*text == '-' ? -60000LL : 60000LL);
+    const int64_t from = 694224000000, to = 4102444800000, month = 30 * 86400000LL;
+    *offset_ms = zone_offset_ms(zone, from);
+    for (int64_t at = from; at < to; at += month)
+        if (zone_offset_ms(zone, at) != *offset_ms)
+            return false;
     return true;
 }
 
 int bind_zone_offset(struct binder *b, struct source_pos pos, int64_t *offset_ms)
 {
-    struct source_pos where = pos;
-    const char *zone = bind_setting_value(b, "table.local-time-zone", &where);
-    if (fixed_zone(zone ? zone : "UTC", offset_ms))
+    struct err cause = {0};
+    struct zone *zone = NULL;
+    const char *name = bind_setting_value(b, "table.local-time-zone", &pos);
+    if (!name || strcasecmp(name, "default") == 0)
+        name = "UTC";
+    if (zone_open(name, &zone, &cause))
+        return bind_expr_error(b, pos, &cause);
+    bool fixed = fixed_offset(zone, offset_ms);
+    zone_close(zone);
+    if (fixed)
         return 0;
-    diag_error(b->err, b->source, where,
-               "windows over TIMESTAMP_LTZ in the time zone '%s' are not supported yet", zone);
-    return diag_hint(b->err, "use a zone without clock changes written as an offset, for example "
-                             "'GMT+08:00', or 'UTC'");
+    diag_error(
+        b->err, b->source, pos,
+        "windows over TIMESTAMP_LTZ in the time zone '%s', which changes its clocks, are not "
+        "supported yet",
+        name);
+    return diag_hint(b->err, "use a zone without clock changes, for example 'UTC' or 'GMT+08:00'");
 }
 
 // --- emit options ---
