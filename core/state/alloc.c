@@ -17,7 +17,7 @@
 
 #define PAGES_MAX (UINT64_C(1) << (ARENA_ORDER_COUNT - 1))
 
-enum { PENDING_FIRST = 256, SMALL_FREE_LOG_BYTES = 48, RUN_FREE_LOG_BYTES = 1024 };
+enum { PENDING_FIRST = 256, SMALL_FREE_LOG_BYTES = 48, RUN_FREE_LOG_BYTES = 1600 };
 
 static uint64_t meta_class(const struct arena *a, uint32_t index)
 {
@@ -99,10 +99,14 @@ static void run_link(struct arena *a, uint64_t page, uint32_t order)
     map_set(a, page, (uint8_t)(order + 1));
 }
 
+// The links of the run itself are committed state, but what is written over them may not be logged:
+// by the block's taker, or by that of a larger run which this one becomes the middle of.
 static void run_unlink(struct arena *a, uint64_t page, uint32_t order)
 {
     CHECK(map_get(a, page) == order + 1);
     uint64_t run = page << ARENA_PAGE_SHIFT;
+    arena_touch8_once(a, run);
+    arena_touch8_once(a, run + 8);
     const struct arena_run *links = arena_at(a, run);
     uint64_t next = links->next, prev = links->prev;
     if (next)
@@ -168,8 +172,6 @@ static int run_alloc(struct arena *a, uint64_t pages, uint64_t *page)
     uint64_t run = arena_word(a, meta_runs(a, from));
     CHECK(run >= a->header->heap_offset && run < a->meta->top && run % ARENA_PAGE_BYTES == 0);
     *page = run >> ARENA_PAGE_SHIFT;
-    arena_touch8_once(a, run); // its links are committed state; the zeroes that follow are not
-    arena_touch8_once(a, run + 8);
     run_unlink(a, *page, from);
     if (pages < UINT64_C(1) << from)
         run_free(a, *page + pages, (UINT64_C(1) << from) - pages);

@@ -35,7 +35,7 @@ build() {
     mkdir "$work/$1/tests"
     mv "$work/$1"/test_*.o "$work/$1/tests"
     for program in test_undo test_step_kill; do
-        ${CC:-gcc} "$work/$1/tests/$program.o" "$work/$1"/*.o "$work"/base/*.o -lcmocka \
+        ${CC:-gcc} "$work/$1/tests/$program.o" "$work/$1"/*.o "$work"/base/*.o -lcmocka -lm \
             -o "$work/$1/$program"
     done
 }

@@ -14,15 +14,21 @@
 
 #include <stdio.h>
 
+enum { WORLD_BLOCKS = 8 };
+
+struct world_block {
+    uint64_t offset, bytes;
+};
+
 struct world { // the root: typed state side by side, as an operator would have it
     struct table_head table;
     struct dict_head dict;
     struct bitmap_head bitmaps[4];
     struct list_head list;
     struct timers_head timers;
-    struct table_head grown;     // for tests that let one grow from nothing
-    uint64_t block, block_bytes; // a block that comes and goes
-    int64_t sum;                 // a value
+    struct table_head grown;                 // for tests that let one grow from nothing
+    struct world_block blocks[WORLD_BLOCKS]; // they come and go
+    int64_t sum;                             // a value
 };
 
 #define WORLD(a, root, field) ((root) + offsetof(struct world, field))
@@ -106,19 +112,25 @@ static inline void world_timers(struct arena *a, uint64_t root, uint64_t *rng)
         timers_pop_due(a, head, 500, &time, &payload);
 }
 
-// A block replaced by one of another size, filled without a log.
-static inline void world_block(struct arena *a, uint64_t root, uint64_t *rng)
+// Block `i` replaced by a new one of `bytes`, which is filled without a log.
+static inline void world_replace(struct arena *a, uint64_t root, uint64_t i, uint64_t bytes)
 {
-    uint64_t old = arena_word(a, WORLD(a, root, block));
-    uint64_t old_bytes = arena_word(a, WORLD(a, root, block_bytes));
-    static const uint64_t sizes[] = {16, 40, 100, 600, 2048, 3000, 9000, 20000};
-    uint64_t offset, bytes = sizes[world_random(rng, ARRAY_SIZE(sizes))];
-    if (old)
-        arena_free(a, old, old_bytes);
+    uint64_t slot = WORLD(a, root, blocks) + i * sizeof(struct world_block);
+    struct world_block old = *(const struct world_block *)arena_at(a, slot);
+    uint64_t offset;
+    if (old.offset)
+        arena_free(a, old.offset, old.bytes);
     CHECK(arena_alloc(a, bytes, &offset) == 0);
-    memset(arena_fresh(a, offset), (int)world_random(rng, 256), bytes / 2); // the rest must be 0
-    arena_store8(a, WORLD(a, root, block), offset);
-    arena_store8(a, WORLD(a, root, block_bytes), bytes);
+    memset(arena_fresh(a, offset), (int)(i + bytes % 200 + 1), bytes / 2); // the rest must be 0
+    arena_store8(a, slot, offset);
+    arena_store8(a, slot + 8, bytes);
+}
+
+static inline void world_blocks(struct arena *a, uint64_t root, uint64_t *rng)
+{
+    static const uint64_t sizes[] = {16, 40, 100, 600, 2048, 3000, 9000, 14000, 20000};
+    uint64_t i = world_random(rng, WORLD_BLOCKS);
+    world_replace(a, root, i, sizes[world_random(rng, ARRAY_SIZE(sizes))]);
 }
 
 static inline void world_drop(struct arena *a, uint64_t root, uint64_t *rng)
@@ -158,12 +170,12 @@ static inline void world_transaction(struct arena *a, uint64_t root, uint64_t se
             world_table(a, root, &rng, 200);
         else if (kind < 22)
             world_dict_bitmap(a, root, &rng, 3000);
-        else if (kind < 30)
+        else if (kind < 28)
             world_list(a, root, &rng);
-        else if (kind < 36)
+        else if (kind < 33)
             world_timers(a, root, &rng);
         else if (kind < 39 || world_random(&rng, 20))
-            world_block(a, root, &rng);
+            world_blocks(a, root, &rng);
         else
             world_drop(a, root, &rng);
     }

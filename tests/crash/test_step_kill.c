@@ -63,7 +63,7 @@ static struct arena *open_arena(uint8_t *memory)
 // small and large size freed and taken.
 static void mixed_batch(struct scene *s, struct arena *a)
 {
-    uint64_t ids[KEYS], records[KEYS], heads[KEYS], block;
+    uint64_t ids[KEYS], records[KEYS], heads[KEYS];
     uint64_t payload;
     int64_t time;
     CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS, s->hashes, s->keys, ids) == 0);
@@ -78,11 +78,7 @@ static void mixed_batch(struct scene *s, struct arena *a)
     CHECK(timers_add(a, WORLD(a, s->root, timers), 5, 6) == 0);
     CHECK(timers_pop_due(a, WORLD(a, s->root, timers), 100, &time, &payload) == 1);
     CHECK(table_remove(a, WORLD(a, s->root, table), s->hashes[1], s->keys[1]) == 1);
-    uint64_t bytes = arena_word(a, WORLD(a, s->root, block_bytes));
-    arena_free(a, arena_word(a, WORLD(a, s->root, block)), bytes);
-    CHECK(arena_alloc(a, bytes, &block) == 0); // must be another one
-    memset(arena_fresh(a, block), 0x3c, bytes < 64 ? bytes : 64);
-    arena_store8(a, WORLD(a, s->root, block), block);
+    world_replace(a, s->root, 0, 8192); // in its place there was one of the same size
     arena_store8(a, WORLD(a, s->root, sum), 0x123456789abcdefu);
 }
 
@@ -146,21 +142,14 @@ static void scene_fill(struct scene *s, uint64_t seed)
         else
             arena_commit(a);
     }
-    uint64_t ids[KEYS], record, block;
+    uint64_t ids[KEYS], record;
     CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS / 2, s->hashes, s->keys, ids) == 0);
     CHECK(table_upsert(a, WORLD(a, s->root, table), s->hashes[0], s->keys[0], &record, NULL) == 0);
     for (uint64_t i = 0; i < 1100; i++) // a bitset beside the arrays
         CHECK(bitmap_add(a, WORLD(a, s->root, bitmaps), (2 << 16) + 100 + i) >= 0);
-    CHECK(arena_alloc(a, 8192, &block) == 0);
-    memset(arena_fresh(a, block), 0x77, 8192);
-    if (arena_word(a, WORLD(a, s->root, block)))
-        arena_free(a, arena_word(a, WORLD(a, s->root, block)),
-                   arena_word(a, WORLD(a, s->root, block_bytes)));
-    arena_store8(a, WORLD(a, s->root, block), block);
-    arena_store8(a, WORLD(a, s->root, block_bytes), 8192);
+    world_replace(a, s->root, 0, 8192);
     arena_commit(a);
-    // Freed only now: dirty pages and blocks for the batch to take.
-    world_block(a, s->root, &rng);
+    world_replace(a, s->root, 0, 8192); // the first is free now, and full of dirt
     arena_commit(a);
     arena_close(a);
 }

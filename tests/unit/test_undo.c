@@ -148,7 +148,7 @@ static void test_undo_entries_lead_back_over_commits(void **state)
         uint64_t rng = seed + i;
         world_table(a, root, &rng, 50);
         arena_store8(a, WORLD(a, root, sum), i + 77);
-        world_block(a, root, &rng);
+        world_blocks(a, root, &rng);
         arena_commit_prepare(a);
         struct slice log = arena_log(a);
         lens[i] = log.len;
