@@ -67,6 +67,7 @@ extern const struct expr_function expr_logic_functions[];
 extern const struct expr_function expr_string_functions[];
 extern const struct expr_function expr_like_functions[];
 extern const struct expr_function expr_time_functions[];
+extern const struct expr_function expr_format_functions[];
 
 // How a kind is stored: which member of struct column, which loop.
 enum storage { STORAGE_I64, STORAGE_F64, STORAGE_STR, STORAGE_COUNT };

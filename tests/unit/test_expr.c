@@ -289,6 +289,30 @@ static void test_expr_times(void **state)
     IS(f_("CURRENT_TIMESTAMP", NULL, 0), "2013-01-01 10:20:30.123");
 }
 
+static void test_expr_time_patterns(void **state)
+{
+    (void)state;
+    struct expr *ts = ts_("2013-05-16 13:14:15.678"), *out;
+    IS(F("DATE_FORMAT", ts, s_("yyyy-MM-dd HH:mm:ss.SSS")), "2013-05-16 13:14:15.678");
+    IS(F("DATE_FORMAT", ts, s_("yy/M/d H:m:s.S")), "13/5/16 13:14:15.6");
+    IS(F("DATE_FORMAT", ts, s_("EEE EEEE MMM MMMM a h hh")), "Thu Thursday May May PM 1 01");
+    IS(F("DATE_FORMAT", ts, s_("yyyyMMdd'T'HHmmss''D")), "20130516T131415'136");
+    IS(F("DATE_FORMAT", s_("2013-05-16 13:14:15"), s_("yyyy")), "2013");
+    IS(F("DATE_FORMAT", ts, s_("")), "");
+    IS(F("TO_DATE", s_("16.05.2013"), s_("dd.MM.yyyy")), "2013-05-16");
+    IS(F("TO_TIMESTAMP", s_("16.05.2013 10"), s_("dd.MM.yyyy HH")), "2013-05-16 10:00:00.000");
+    IS(F("TO_TIMESTAMP", s_("20130516101112"), s_("yyyyMMddHHmmss")), "2013-05-16 10:11:12.000");
+    IS(F("TO_TIMESTAMP", s_("2013-05-16 10:11:12.5"), s_("yyyy-MM-dd HH:mm:ss.SSS")),
+       "2013-05-16 10:11:12.500");
+    IS(F("TO_TIMESTAMP", s_("x"), s_("yyyy")), "NULL");
+    IS(F("UNIX_TIMESTAMP", s_("2013-01-01"), s_("yyyy-MM-dd")), "1356998400");
+    IS(F("UNIX_TIMESTAMP", s_("x"), s_("yyyy")), "-9223372036854775808");
+    IS(F("FROM_UNIXTIME", i_(1357035630), s_("yyyy")), "2013");
+    struct expr *bad[2] = {ts, s_("foo")}, *open[2] = {ts, s_("yyyy'x")};
+    assert_int_equal(expr_call(&pool, "DATE_FORMAT", bad, 2, &out, &err), -EINVAL);
+    assert_int_equal(expr_call(&pool, "DATE_FORMAT", open, 2, &out, &err), -EINVAL);
+}
+
 static void test_expr_refuses_with_a_hint(void **state)
 {
     (void)state;
@@ -367,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_expr_choices),
         cmocka_unit_test(test_expr_strings),
         cmocka_unit_test(test_expr_times),
+        cmocka_unit_test(test_expr_time_patterns),
         cmocka_unit_test(test_expr_refuses_with_a_hint),
         cmocka_unit_test(test_expr_columns_agree_with_rows),
         cmocka_unit_test(test_expr_folds_constants),

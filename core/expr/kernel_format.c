@@ -1,0 +1,116 @@
+// kernel_format.c: times as text by a pattern: DATE_FORMAT, TO_TIMESTAMP, TO_DATE, FROM_UNIXTIME
+// and UNIX_TIMESTAMP. The pattern is a literal, compiled once.
+#include <errno.h>
+
+#include "core/base/calendar.h"
+#include "core/expr/internal.h"
+#include "core/expr/zone.h"
+
+static void *prepare_pattern(const struct expr *call)
+{
+    return call->args[1]->is_null ? NULL : time_pattern_compile(call->args[1]->str, NULL);
+}
+
+static void release_pattern(void *prepared)
+{
+    time_pattern_free(prepared);
+}
+
+static int check_pattern(const struct expr *call, struct err *err)
+{
+    const struct expr *e = call->args[1];
+    if (e->kind != EXPR_LITERAL)
+        return err_set(err, -EINVAL, "the pattern of %s is a literal", call->function->name);
+    struct time_pattern *p = e->is_null ? NULL : time_pattern_compile(e->str, err);
+    time_pattern_free(p);
+    return p || e->is_null ? 0 : -EINVAL;
+}
+
+static void format_one(struct kernel *k, uint32_t i, int64_t ms)
+{
+    char *out = scratch_bytes(k, time_pattern_bytes(k->prepared));
+    k->out->str[i] = slice_make(out, time_pattern_format(k->prepared, ms, out));
+}
+
+// A TIMESTAMP as it is, a TIMESTAMP_LTZ in the session's zone, text as what it reads as.
+static void date_format(struct kernel *k)
+{
+    const struct column *in = k->args[0];
+    for (uint32_t i = 0; i < k->count; i++) {
+        int64_t ms;
+        k->out->str[i] = slice_make("", 0);
+        if (k->out->state[i] != VALUE_PRESENT)
+            continue;
+        if (in->kind != TYPE_STRING)
+            ms = in->kind == TYPE_TIMESTAMP ? in->i64[i] : zone_to_local(k->zone, in->i64[i]);
+        else if (!calendar_cast_timestamp(in->str[i], &ms)) {
+            k->out->state[i] = VALUE_NULL;
+            continue;
+        }
+        format_one(k, i, ms);
+    }
+}
+
+static void from_unixtime(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        int64_t seconds = k->args[0]->i64[i];
+        k->out->str[i] = slice_make("", 0);
+        if (k->out->state[i] != VALUE_PRESENT)
+            continue;
+        if (seconds > 253402300799 || seconds < -62135596800)
+            k->out->state[i] = error_state(EXPR_ERROR_ARGUMENT);
+        else
+            format_one(k, i, zone_to_local(k->zone, seconds * 1000));
+    }
+}
+
+// By the pattern, or, as Flink falls back, as CAST reads it.
+static bool read_time(struct kernel *k, uint32_t i, int64_t *ms)
+{
+    struct slice text = k->args[0]->str[i];
+    return time_pattern_parse(k->prepared, text, ms) || calendar_cast_timestamp(text, ms);
+}
+
+static void to_timestamp(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        k->out->i64[i] = 0;
+        if (k->out->state[i] == VALUE_PRESENT && !read_time(k, i, &k->out->i64[i]))
+            k->out->state[i] = VALUE_NULL;
+    }
+}
+
+static void to_date(struct kernel *k)
+{
+    to_timestamp(k);
+    for (uint32_t i = 0; i < k->count; i++)
+        k->out->i64[i] = calendar_floor_div(k->out->i64[i], CALENDAR_DAY_MS);
+}
+
+static void unix_timestamp(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        int64_t ms;
+        k->out->i64[i] = INT64_MIN; // what Flink answers for text that is no time
+        if (k->out->state[i] == VALUE_PRESENT && read_time(k, i, &ms))
+            k->out->i64[i] = calendar_floor_div(zone_from_local(k->zone, ms), 1000);
+    }
+}
+
+#define PATTERN(name, args, result, flags, kernel)                                                 \
+    {                                                                                              \
+        name, args, result, flags, kernel, NULL, check_pattern, prepare_pattern, release_pattern   \
+    }
+#define MAYBE_NULL (FUNCTION_PARTIAL | FUNCTION_NULLABLE)
+
+const struct expr_function expr_format_functions[] = {
+    PATTERN("DATE_FORMAT", "ts", 's', MAYBE_NULL, date_format),
+    PATTERN("DATE_FORMAT", "zs", 's', MAYBE_NULL | FUNCTION_ZONE, date_format),
+    PATTERN("DATE_FORMAT", "ss", 's', MAYBE_NULL, date_format),
+    PATTERN("FROM_UNIXTIME", "ls", 's', FUNCTION_PARTIAL | FUNCTION_ZONE, from_unixtime),
+    PATTERN("TO_TIMESTAMP", "ss", 't', MAYBE_NULL, to_timestamp),
+    PATTERN("TO_DATE", "ss", 'D', MAYBE_NULL, to_date),
+    PATTERN("UNIX_TIMESTAMP", "ss", 'l', FUNCTION_ZONE, unix_timestamp),
+    {0},
+};
