@@ -332,13 +332,18 @@ static const char *skip_line(const struct reader *reader, const struct reader_ru
     return run->final ? run->limit : p;
 }
 
+// Are there more bytes than a row may have?
+static bool exceeds(const struct reader *reader, const struct reader_run *run)
+{
+    return (uint64_t)(run->limit - run->p) > reader->max_row_bytes;
+}
+
 // No end was found in as many bytes as a row may have. A row with a quote that is not closed ends
 // with its line, so that the next line is read as usual; one that is a single line is skipped.
 static void report_endless(struct reader *reader, struct reader_run *run)
 {
     uint64_t max = reader->max_row_bytes;
     const char *line_end = memchr(run->p, '\n', max + 1);
-    reader->reason[0] = 0;
     if (!line_end) {
         reader_report_overlong(reader, run);
         return;
@@ -352,9 +357,8 @@ static void report_endless(struct reader *reader, struct reader_run *run)
 static bool report_broken(struct reader *reader, struct reader_run *run, const struct csv_row *row)
 {
     const char *line_end = memchr(row->p, '\n', (size_t)(row->limit - row->p));
-    if (!line_end && row->limit < run->limit) {
-        reader->reason[0] = 0;
-        reader_report_overlong(reader, run);
+    if (!line_end && exceeds(reader, run)) {
+        report_endless(reader, run);
         return true;
     }
     if (!line_end && !run->final)
@@ -384,7 +388,7 @@ static bool report_bad(struct reader *reader, struct reader_run *run, const stru
         reader_report(reader, run, without_line_end(run->p, row->p), row->p);
         return true;
     }
-    if (row->limit == run->limit && (uint64_t)(run->limit - run->p) <= reader->max_row_bytes)
+    if (!exceeds(reader, run))
         return false;
     report_endless(reader, run);
     return true;
@@ -394,15 +398,14 @@ static bool report_bad(struct reader *reader, struct reader_run *run, const stru
 // full.
 static bool read_one(struct reader *reader, struct reader_run *run)
 {
-    uint64_t left = (uint64_t)(run->limit - run->p);
-    bool longer = left > reader->max_row_bytes; // then only so much may belong to this row
+    bool longer = exceeds(reader, run); // then only so much may belong to this row
     struct csv_row row = {.reader = reader,
                           .start = run->p,
                           .p = run->p,
                           .limit = longer ? run->p + reader->max_row_bytes + 1 : run->limit,
                           .final = run->final && !longer,
                           .row = run->row};
-    if (left >= 3 && memcmp(row.p, "\xEF\xBB\xBF", 3) == 0)
+    if (row.limit - row.p >= 3 && memcmp(row.p, "\xEF\xBB\xBF", 3) == 0)
         row.p += 3; // the byte order mark that editors put in front of a file
     enum csv_end end = read_row(&row);
     if (end == CSV_ROW_END && !row.bad) {
@@ -419,9 +422,11 @@ void csv_read(struct reader *reader, struct reader_run *run)
     while (run->row < reader->max_rows && run->p < run->limit) {
         const char *next = skip_line(reader, run);
         if (next == run->p) {
-            // A comment that is cut off: it must not keep an endless line in the caller's buffer.
-            if ((uint64_t)(run->limit - run->p) > reader->max_row_bytes && reader_has_room(run))
-                reader_report_overlong(reader, run);
+            // A comment that is cut off: an endless one must not fill the caller's buffer.
+            if (exceeds(reader, run)) {
+                reader->skipping = true;
+                run->p = run->limit;
+            }
             return;
         }
         if (next)

@@ -66,6 +66,7 @@ void reader_report_overlong(struct reader *reader, struct reader_run *run)
     uint64_t max = reader->max_row_bytes;
     uint64_t left = (uint64_t)(run->limit - run->p);
     const char *line_end = memchr(run->p, '\n', left);
+    CHECK(left > max && (!line_end || (uint64_t)(line_end - run->p) > max));
     reader->reason[0] = 0;
     reader_fail(reader, "the row is longer than %llu bytes", (unsigned long long)max);
     reader->skipping = !line_end && !run->final;
