@@ -114,7 +114,6 @@ enum sql_expr_kind {
     SQL_EXPR_DATE,           // i64: days since 1970-01-01
     SQL_EXPR_TIME,           // i64: milliseconds of the day; precision: digits of the fraction
     SQL_EXPR_TIMESTAMP,      // i64: milliseconds since 1970-01-01 00:00:00; precision likewise
-    SQL_EXPR_TIMESTAMP_LTZ,  // i64: likewise, as written, in the session time zone
     SQL_EXPR_INTERVAL_DAY,   // i64: milliseconds; text of the literal in str
     SQL_EXPR_INTERVAL_MONTH, // i64: months; text of the literal in str
     SQL_EXPR_CALL,           // call: a function or an operator
@@ -181,6 +180,7 @@ struct sql_call {
     struct source_pos name_pos; // of the operator or the function's name
     bool is_operator;           // written as an operator
     bool no_parens;             // CURRENT_TIMESTAMP
+    bool special;               // its syntax has keywords inside: EXTRACT(DAY FROM x)
     bool qualified;             // catalog.database.function
     bool star;                  // COUNT(*)
     bool distinct;              // f(DISTINCT ...)
@@ -205,7 +205,7 @@ struct sql_cast {
 
 struct sql_field_access {
     struct sql_expr *row;
-    struct sql_ident field; // text "*" for row.*
+    struct sql_ident field;
 };
 
 struct sql_table_arg {
@@ -326,7 +326,6 @@ struct sql_select {
     struct sql_table_ref *from; // NULL: no FROM
     struct sql_expr *where;     // NULL: none
     struct sql_groups group_by;
-    bool group_distinct;
     struct source_pos group_pos;
     struct sql_expr *having;
     struct sql_windows windows;

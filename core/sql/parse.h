@@ -4,10 +4,14 @@
 
 #include "core/sql/ast.h"
 
-// Limits that keep everything that walks an AST recursively within its stack. More is an error.
+// The first two keep everything that walks an AST recursively within its stack; the others bound
+// look-ups that are linear. More is an error.
 enum {
     SQL_NESTING_MAX = 200, // parentheses, brackets and CASEs that are open at once
     SQL_HEIGHT_MAX = 1000, // nodes on the longest way from a root to a leaf
+    SQL_COLUMNS_MAX = 4096,
+    SQL_OPTIONS_MAX = 1000,          // of one WITH
+    SQL_TEXT_MAX_BYTES = 1024 << 20, // of a script
 };
 
 // Parse a script: statements separated by ';' (the last one may go without). The AST and copies of
