@@ -118,78 +118,63 @@ static bool contains(const char *const *names, int count, const char *name)
     return false;
 }
 
-// Left out of the list: what begins an expression, when an expression is expected as such;
-// operators, which may nearly always follow; and words that are names as well.
+// What begins an expression: left out when an expression is expected as such.
+static const char *const expression_starts[] = {
+    "'('",    "NULL", "TRUE",     "FALSE",    "UNKNOWN",   "CASE",     "CAST",
+    "DATE",   "TIME", "INTERVAL", "TRY_CAST", "TIMESTAMP", "EXTRACT",  "CURRENT_TIMESTAMP",
+    "FLOOR",  "CEIL", "TRIM",     "ROW",      "SUBSTRING", "POSITION", "OVERLAY",
+    "ARRAY",  "MAP",  "MULTISET", "EXISTS",   "NOT",       "a string", "a number",
+    "a name",
+};
+
+// Operators, which may nearly always follow, and what would only confuse.
+static const char *const never_shown[] = {
+    "'*'",
+    "'+'",
+    "'-'",
+    "'/'",
+    "'%'",
+    "'<'",
+    "'>'",
+    "'<>'",
+    "'<='",
+    "'>='",
+    "'||'",
+    "OR",
+    "IS",
+    "IN",
+    "LIKE",
+    "BETWEEN",
+    "SIMILAR",
+    "NOT ",
+    "'.'",
+    "'['",
+    "a hint",
+    "OVER",
+    "a value",
+    "FILTER",
+    "WITHIN",
+    "unsupported",
+    "a decimal number",
+    "a floating-point number",
+    "a binary string",
+};
+
+// Keywords that are names as well: left out when a name is expected.
+static const char *const soft_words[] = {
+    "ASC",       "DESC",      "ENFORCED", "FIRST",     "FOLLOWING",  "KEY",
+    "LAST",      "METADATA",  "NEXT",     "PLACING",   "PLAN",       "OVERWRITE",
+    "PRECEDING", "PRECISION", "SETS",     "STATEMENT", "ORDINALITY", "TEMPORARY",
+    "VARYING",   "VIEW",      "VIRTUAL",  "ZONE",
+};
+
 static bool is_shown(const char *name, bool expression, bool a_name)
 {
-    static const char *const starts[] = {"'('",
-                                         "NULL",
-                                         "TRUE",
-                                         "FALSE",
-                                         "UNKNOWN",
-                                         "CASE",
-                                         "CAST",
-                                         "TRY_CAST",
-                                         "INTERVAL",
-                                         "DATE",
-                                         "TIME",
-                                         "TIMESTAMP",
-                                         "CURRENT_TIMESTAMP",
-                                         "EXTRACT",
-                                         "FLOOR",
-                                         "CEIL",
-                                         "TRIM",
-                                         "SUBSTRING",
-                                         "POSITION",
-                                         "OVERLAY",
-                                         "ROW",
-                                         "ARRAY",
-                                         "MAP",
-                                         "MULTISET",
-                                         "EXISTS",
-                                         "NOT",
-                                         "a string",
-                                         "a number",
-                                         "a name"};
-    static const char *const never[] = {"'*'",
-                                        "'+'",
-                                        "'-'",
-                                        "'/'",
-                                        "'%'",
-                                        "'<'",
-                                        "'>'",
-                                        "'<>'",
-                                        "'<='",
-                                        "'>='",
-                                        "'||'",
-                                        "OR",
-                                        "IS",
-                                        "IN",
-                                        "LIKE",
-                                        "BETWEEN",
-                                        "SIMILAR",
-                                        "NOT ",
-                                        "a decimal number",
-                                        "'.'",
-                                        "'['",
-                                        "a floating-point number",
-                                        "a binary string",
-                                        "a hint",
-                                        "a value",
-                                        "unsupported",
-                                        "FILTER",
-                                        "WITHIN",
-                                        "OVER"};
-    static const char *const names[] = {
-        "ASC",     "DESC",      "ENFORCED",  "FIRST",      "FOLLOWING", "KEY",
-        "LAST",    "METADATA",  "NEXT",      "ORDINALITY", "OVERWRITE", "PLACING",
-        "PLAN",    "PRECEDING", "PRECISION", "SETS",       "STATEMENT", "TEMPORARY",
-        "VARYING", "VIEW",      "VIRTUAL",   "ZONE"};
-    if (contains(never, ARRAY_SIZE(never), name))
+    if (contains(never_shown, ARRAY_SIZE(never_shown), name))
         return false;
-    if (expression && contains(starts, ARRAY_SIZE(starts), name))
+    if (expression && contains(expression_starts, ARRAY_SIZE(expression_starts), name))
         return false;
-    return !a_name || !contains(names, ARRAY_SIZE(names), name);
+    return !a_name || !contains(soft_words, ARRAY_SIZE(soft_words), name);
 }
 
 // "an expression, ')' or FROM"; empty when nothing worth saying was expected.
