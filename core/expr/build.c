@@ -125,11 +125,19 @@ static bool same_type(const struct type *a, const struct type *b)
            a->precision == b->precision;
 }
 
+// Bits, so that NaN equals itself and 0.0 is not -0.0.
+static uint64_t double_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
 static bool literal_equal(const struct expr *a, const struct expr *b)
 {
     if (a->is_null || b->is_null)
         return a->is_null && b->is_null;
-    return a->i64 == b->i64 && memcmp(&a->f64, &b->f64, sizeof(a->f64)) == 0 &&
+    return a->i64 == b->i64 && double_bits(a->f64) == double_bits(b->f64) &&
            slice_equal(a->str, b->str);
 }
 
