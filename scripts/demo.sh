@@ -44,7 +44,7 @@ person() {
 CREATE TABLE person (
   id STRING, dimension STRING, eventTime TIMESTAMP(3),
   WATERMARK FOR eventTime AS eventTime - INTERVAL '4' SECOND
-) WITH ('connector' = 'datagen', 'number-of-rows' = '$rows', 'seed' = '7',
+) WITH ('connector' = 'datagen', 'number-of-rows' = '$rows', 'seed' = '7', 'rows-per-second' = '0',
   'fields.id.pattern' = 'd%07d', 'fields.id.min' = '0', 'fields.id.max' = '1999999',
   'fields.dimension.pattern' = 'dim%02d', 'fields.dimension.min' = '0',
   'fields.dimension.max' = '99', 'fields.dimension.zipf' = '1',

@@ -38,8 +38,8 @@ for command in run check explain task; do
     expect 0 'example' "$command" --help
     expect 0 'usage: weir' help "$command"
 done
-expect 64 'usage' ''
-expect 64 "did you mean 'check'?" chekc
+expect 64 'there is no command' ''
+expect 64 "did you mean 'check'?" chec
 expect 64 'did you mean --json?' check --jsno x.yaml
 expect 64 'which config?' run
 expect 64 'one config only' check a b
