@@ -75,6 +75,7 @@ kill_one_task() {
 
 # visitors NAME: run the job, kill one task on the way.
 visitors() {
+    : >"$demo/$1.log"
     "$weir" run --json "$demo/$1.yaml" >"$demo/$1.out" 2>"$demo/$1.log" &
     runner=$!
     kill_one_task "$demo/$1.log"
