@@ -1,7 +1,9 @@
 // bind_catalog.c: tables and views: types, columns, computed columns, watermarks, options.
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/check.h"
+#include "core/format/options.h"
 #include "core/sql/bind_internal.h"
 
 // --- types ---
@@ -203,6 +205,47 @@ static int check_connector(struct binder *b, const struct bind_entry *entry,
     return diag_suggest(b->err, table->connector, connectors, ARRAY_SIZE(connectors));
 }
 
+// Where the option stands that the message names first; otherwise all options.
+static struct source_pos option_pos(const struct sql_create_table *create, const char *message)
+{
+    const char *first = NULL;
+    struct source_pos pos = create->options_pos;
+    for (int i = 0; i < create->options.count; i++) {
+        const struct sql_option *option = &create->options.items[i];
+        char quoted[128];
+        snprintf(quoted, sizeof(quoted), "'%s'", option->key);
+        const char *at = strstr(message, quoted);
+        if (at && (!first || at < first)) {
+            first = at;
+            pos = source_span(option->key_pos, option->value_pos);
+        }
+    }
+    return pos;
+}
+
+// What every filesystem table must say; the rest is for the source or sink to check.
+static int check_filesystem(struct binder *b, const struct sql_create_table *create,
+                            const struct plan_table *table)
+{
+    const char *path = table_option(table, "path");
+    if (!path || !*path) {
+        diag_error(b->err, b->source, create->options_pos, "table '%s' has no 'path' option",
+                   table->name);
+        return diag_hint(b->err, "'path' = 'a file, a folder, or for a source a pattern'");
+    }
+    size_t bytes = sizeof(char *) * (size_t)(table->option_count + 1);
+    const char **keys = pool_alloc(b->pool, bytes), **values = pool_alloc(b->pool, bytes);
+    for (int i = 0; i < table->option_count; i++) {
+        keys[i] = table->options[i].key;
+        values[i] = table->options[i].value;
+    }
+    struct format_options format;
+    struct err cause = {0};
+    if (format_options_parse(keys, values, table->option_count, &format, &cause))
+        return bind_expr_error(b, option_pos(create, cause.text), &cause);
+    return 0;
+}
+
 static int bind_physical(struct binder *b, const struct sql_create_table *create,
                          struct schema *out)
 {
@@ -238,7 +281,10 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
     if (rc)
         return rc;
     *out = table;
-    return check_connector(b, entry, table);
+    rc = check_connector(b, entry, table);
+    if (rc == 0 && strcmp(table->connector, "filesystem") == 0)
+        rc = check_filesystem(b, create, table);
+    return rc;
 }
 
 // --- scanning ---
@@ -336,11 +382,23 @@ static int bind_watermark(struct binder *b, const struct sql_watermark *declared
     return 0;
 }
 
+static bool is_readable(const struct plan_table *table)
+{
+    if (strcmp(table->connector, "filesystem") == 0)
+        return strcmp(table_option(table, "format"), "debezium-json") != 0;
+    return strcmp(table->connector, "datagen") == 0;
+}
+
 static int check_source(struct binder *b, const struct bind_entry *entry,
                         const struct plan_table *table)
 {
-    if (strcmp(table->connector, "filesystem") == 0 || strcmp(table->connector, "datagen") == 0)
+    if (is_readable(table))
         return 0;
+    if (strcmp(table->connector, "filesystem") == 0) {
+        diag_error(b->err, b->source, option_pos(entry->table, "'format'"),
+                   "table '%s' cannot be read: debezium-json is only written", table->name);
+        return diag_hint(b->err, "sources read 'format' = 'json' or 'csv'");
+    }
     diag_error(b->err, b->source, entry->table->name.pos,
                "table '%s' cannot be read: connector '%s' is a sink", table->name,
                table->connector);
@@ -410,10 +468,8 @@ int bind_add_table(struct binder *b, const struct sql_create_table *table)
     rc = bind_plan_table(b, &entry, NULL, &checked);
     if (rc)
         return rc;
-    bool source =
-        strcmp(checked->connector, "filesystem") == 0 || strcmp(checked->connector, "datagen") == 0;
-    struct relation ignored;
-    rc = source ? bind_scan(b, &entry, NULL, &ignored) : 0; // finds mistakes where they were made
+    struct relation ignored; // bound so that mistakes are found where they were made
+    rc = is_readable(checked) ? bind_scan(b, &entry, NULL, &ignored) : 0;
     if (rc == 0)
         add_entry(b, entry);
     return rc;
