@@ -95,7 +95,7 @@ static void test_undo_takes_back_at_every_entry(void **state)
     uint64_t seed = test_seed(__func__), rng = seed;
     struct arena *a = test_arena(ARENA_BYTES, LOG_BYTES);
     uint64_t root = world_open(a);
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 8; round++) {
         uint64_t transaction = test_random(&rng, 1u << 30);
         struct test_image before = test_image_take(a);
         uint64_t entries = entries_of(a, root, transaction);
