@@ -73,21 +73,29 @@ void writer_print_value(const struct column *column, uint32_t row, const struct 
     buf_append(out, text, len);
 }
 
-void writer_print(const struct batch *batch, uint32_t from, uint32_t to,
-                  const struct schema *schema, const char *prefix, struct buf *out)
+void writer_print_row(const struct batch *batch, uint32_t row, const struct schema *schema,
+                      struct buf *out)
 {
-    CHECK(from <= to && to <= batch->count);
+    CHECK(row < batch->count);
     CHECK(batch->column_count == schema->field_count);
-    for (uint32_t row = from; row < to; row++) {
+    buf_append_str(out, row_kind_name(batch_kind(batch, row)));
+    buf_append_char(out, '[');
+    for (int i = 0; i < batch->column_count; i++) {
+        if (i > 0)
+            buf_append_str(out, ", ");
+        writer_print_value(&batch->columns[i], row, &schema->fields[i].type, out);
+    }
+    buf_append_str(out, "]\n");
+}
+
+void writer_print(const struct batch *batch, const struct schema *schema, const char *prefix,
+                  struct buf *out)
+{
+    for (uint32_t row = 0; row < batch->count; row++) {
         if (prefix && *prefix) {
             buf_append_str(out, prefix);
-            buf_append(out, "> ", 2);
+            buf_append_str(out, "> ");
         }
-        buf_append_str(out, row_kind_name(batch_kind(batch, row)));
-        for (int i = 0; i < batch->column_count; i++) {
-            buf_append_str(out, i ? ", " : "[");
-            writer_print_value(&batch->columns[i], row, &schema->fields[i].type, out);
-        }
-        buf_append(out, batch->column_count ? "]\n" : "[]\n", batch->column_count ? 2 : 3);
+        writer_print_row(batch, row, schema, out);
     }
 }

@@ -29,10 +29,14 @@ void writer_append(struct writer *writer, const struct batch *batch, struct buf 
 void writer_append_rows(struct writer *writer, const struct batch *batch, uint32_t from,
                         uint32_t to, struct buf *out);
 
-// Append rows [from, to) as the print connector shows them: "PREFIX> +I[a, null, 1.5]" and a line's
-// end; without the "> " when `prefix` is empty or NULL. Values as Flink prints them.
-void writer_print(const struct batch *batch, uint32_t from, uint32_t to,
-                  const struct schema *schema, const char *prefix, struct buf *out);
+// Append every row as the print connector shows it: "PREFIX> +I[a, null, 1.5]" and a line's end;
+// without "PREFIX> " when `prefix` is empty or NULL. Values as Flink prints them.
+void writer_print(const struct batch *batch, const struct schema *schema, const char *prefix,
+                  struct buf *out);
+
+// One row, without a prefix.
+void writer_print_row(const struct batch *batch, uint32_t row, const struct schema *schema,
+                      struct buf *out);
 
 // One value as the print connector shows it.
 void writer_print_value(const struct column *column, uint32_t row, const struct type *type,

@@ -52,7 +52,7 @@ static void drop_bad_rows(struct calc *calc, struct batch *batch,
             continue;
         }
         buf_clear(&calc->text);
-        writer_print(batch, i, i + 1, calc->input, NULL, &calc->text);
+        writer_print_row(batch, i, calc->input, &calc->text);
         if (calc->text.len && calc->text.data[calc->text.len - 1] == '\n')
             calc->text.len--;
         context->bad_row(context->bad_row_context, context->stage->name, 0,

@@ -96,7 +96,7 @@ static void report_large_row(struct exchange_writer *w, const struct batch *batc
 {
     const struct op_context *context = &w->base.context;
     struct buf text = {0};
-    writer_print(batch, row, row + 1, w->schema, NULL, &text);
+    writer_print_row(batch, row, w->schema, &text);
     context->bad_row(context->bad_row_context, context->stage->name, 0,
                      "the row is larger than a channel", buf_slice(&text));
     buf_fini(&text);

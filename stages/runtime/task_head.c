@@ -154,7 +154,7 @@ static void report_bad(struct task *task, uint32_t row)
     const struct op *op = task->stage->ops[0];
     if (head->computed && head->rows.fate[row] == ROW_BAD)
         reason = calculation_reason(head->computed, row);
-    writer_print(&head->batch, row, row + 1, &op->output, NULL, &text);
+    writer_print_row(&head->batch, row, &op->output, &text);
     if (text.len && text.data[text.len - 1] == '\n')
         text.len--;
     task_bad_row(task, op->table->name, 0, reason, buf_slice(&text));

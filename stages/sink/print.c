@@ -100,7 +100,7 @@ static int print_push(struct operator* op, struct batch *batch)
     struct print *print = (struct print *)op;
     if (print->failed)
         return print->failed;
-    writer_print(batch, 0, batch->count, &op->context.op->output, print->prefix, &print->text);
+    writer_print(batch, &op->context.op->output, print->prefix, &print->text);
     *op->context.rows_out += batch->count;
     return 0;
 }

@@ -92,7 +92,7 @@ static inline void dump_result(const struct batch *batch, const struct reader_re
         last = result->row_end[row];
         if (position)
             buf_printf(out, "@%llu ", (unsigned long long)(*position + last));
-        writer_print(batch, row, row + 1, &schema->taken, NULL, out);
+        writer_print_row(batch, row, &schema->taken, out);
     }
     CHECK(bad == result->bad_row_count);
 }
