@@ -3,7 +3,7 @@
 //   json.c        the loop over rows, and the fast way: the previous row's shape
 //   json_shape.c  how a shape is learned and compared
 //   json_scan.c   the full scanner of one row: any order of fields, blanks, duplicates
-//   json_value.c  values: strings with escapes, numbers, nested values
+//   json_value.c, json_value.h  values: strings with escapes, numbers, nested values
 //
 // Both ways use the same functions for values, so they can differ only in how they find the keys.
 // Positions: a row ends at '\n' or at `limit`; a raw '\n' is nowhere legal inside a row, so it

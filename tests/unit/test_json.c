@@ -116,6 +116,36 @@ static void test_json_refuses_broken_strings(void **state)
            "! a string is not valid UTF-8\n+I[\xC3\xA9]\n");
 }
 
+static void test_json_refuses_bad_bytes_beside_escapes(void **state)
+{
+    (void)state;
+    expect("s STRING, -x INT", "{\"s\":\"\\n\xff\"}\n{\"x\":\"\xff\\n\"}\n{\"s\":\"\\\xC3\xBC\"}\n",
+           "! a string is not valid UTF-8\n! a string is not valid UTF-8\n"
+           "! a backslash in a string is followed by no known escape\n");
+}
+
+// One reader reads many files: what the end of one taught it must not be taken for a row's end.
+static void test_json_shape_of_a_last_row_is_not_reused(void **state)
+{
+    (void)state;
+    struct dump_settings settings = json_settings();
+    struct dump_schema schema;
+    struct reader *reader;
+    struct batch batch;
+    static struct reader_result result;
+    dump_schema_init(&schema, "n INT");
+    assert_int_equal(reader_create(&settings.options, &schema.schema, NULL, &reader, NULL), 0);
+    batch_init(&batch, &schema.schema);
+    reader_parse(reader, slice_of("{\"n\":1}\n{\"n\":2}"), true, &result, &batch);
+    assert_int_equal(batch.count, 2);
+    reader_parse(reader, slice_of("{\"n\":3} x\n{\"n\":4}\n"), true, &result, &batch);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.columns[0].i64[0], 4);
+    assert_int_equal(result.bad_row_count, 1);
+    batch_fini(&batch);
+    reader_free(reader);
+}
+
 static void test_json_reads_numbers_at_the_limits(void **state)
 {
     (void)state;
@@ -474,6 +504,8 @@ int main(void)
         cmocka_unit_test(test_json_last_of_duplicate_keys_wins),
         cmocka_unit_test(test_json_decodes_strings),
         cmocka_unit_test(test_json_refuses_broken_strings),
+        cmocka_unit_test(test_json_refuses_bad_bytes_beside_escapes),
+        cmocka_unit_test(test_json_shape_of_a_last_row_is_not_reused),
         cmocka_unit_test(test_json_reads_numbers_at_the_limits),
         cmocka_unit_test(test_json_converts_numbers_as_flink),
         cmocka_unit_test(test_json_refuses_malformed_numbers),
