@@ -175,6 +175,8 @@ static void sort_groups(struct window *w, uint64_t pane)
     w->order_pane = pane;
     w->order_end = pane_at(w, pane)->next_end;
     w->order_count = count;
+    if (count == 0)
+        return; // no group, no array: qsort may not be given a null pointer
     sorting = w;
     qsort(w->order, count, sizeof(*w->order), compare_groups);
 }
