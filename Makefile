@@ -11,7 +11,7 @@ Q := $(if $(filter 1,$(V)),,@)
 PREFIX ?= /usr/local
 # All cores; only the outermost make may say so, the others share its jobs.
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += -j$(shell nproc) --no-print-directory
 endif
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes

