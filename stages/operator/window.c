@@ -101,7 +101,8 @@ static int add_by_start(struct window *w, const struct batch *batch, int64_t *st
     return 0;
 }
 
-// HOP puts a row into size/step windows, the newest first; TUMBLE and CUMULATE into one.
+// HOP puts a row into each window that holds it, the newest first: the slide need not divide the
+// size, and a slide longer than the size leaves gaps. TUMBLE and CUMULATE put it into one.
 static int push_rows(struct window *w, const struct batch *batch)
 {
     const struct op_window *plan = w->plan;
@@ -109,20 +110,20 @@ static int push_rows(struct window *w, const struct batch *batch)
     static _Thread_local int64_t starts[BATCH_ROWS];
     static _Thread_local uint16_t rows[BATCH_ROWS];
     const struct column *time = &batch->columns[plan->time_column];
-    bool hop = plan->kind == WINDOW_HOP;
-    int64_t stride = hop ? plan->step_ms : plan->size_ms;
-    int64_t windows = hop ? plan->size_ms / plan->step_ms : 1;
+    int64_t stride = plan->kind == WINDOW_HOP ? plan->step_ms : plan->size_ms;
+    int64_t windows = (plan->size_ms + stride - 1) / stride;
     for (int64_t nth = 0; nth < windows; nth++) {
         uint32_t count = 0;
         for (uint32_t i = 0; i < batch->count; i++) {
             starts[i] = window_start(time->i64[i], plan->offset_ms, stride) - nth * stride;
+            bool holds = time->i64[i] - starts[i] < plan->size_ms;
             bool late = root->has_watermark &&
                         starts[i] + plan->size_ms - 1 + plan->lateness_ms <= root->watermark;
-            bool counts = time->state[i] == VALUE_PRESENT && !late;
-            if (!counts && nth == 0) // no window takes it: the newest has gone
+            bool has_time = time->state[i] == VALUE_PRESENT;
+            if (nth == 0 && holds && (late || !has_time)) // the newest has gone: none takes it
                 ++*w->base.context.late_rows;
             rows[count] = (uint16_t)i;
-            count += counts;
+            count += has_time && holds && !late;
         }
         int status = add_by_start(w, batch, starts, rows, count);
         if (status < 0)

@@ -372,6 +372,14 @@ static void test_window_hop_counts_as_the_naive_answer(void **state)
     check_against_naive(WINDOW_HOP, 4 * STEP, STEP, 2000, 0);
 }
 
+// Flink's GROUP BY HOP takes any slide: one that does not divide the size, one that leaves gaps.
+static void test_window_hop_takes_any_slide(void **state)
+{
+    (void)state;
+    check_against_naive(WINDOW_HOP, 5 * STEP, 2 * STEP, 12000, 0);
+    check_against_naive(WINDOW_HOP, 2 * STEP, 5 * STEP, 12000, 0);
+}
+
 static void test_window_cumulate_counts_as_the_naive_answer(void **state)
 {
     (void)state;
@@ -543,6 +551,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_tumble_counts_as_the_naive_answer),
         cmocka_unit_test(test_window_hop_counts_as_the_naive_answer),
+        cmocka_unit_test(test_window_hop_takes_any_slide),
         cmocka_unit_test(test_window_cumulate_counts_as_the_naive_answer),
         cmocka_unit_test(test_window_late_rows_feed_windows_that_are_open),
         cmocka_unit_test(test_window_survives_deaths_in_any_step),
