@@ -104,7 +104,7 @@ $(B)/bench/%: $(B)/bench/%.o $(LIB)
 
 # --- testing ---
 
-include $(wildcard tests/*/rules.mk)
+include $(wildcard tests/*/rules.mk bench/rules.mk)
 
 # The unit tests alone, of this CONFIG.
 unit: $(UNIT_BIN)

@@ -1,17 +1,55 @@
 #!/bin/sh
-# run.sh: ratios in one run; never fails on a time. BUILD is the build folder, BENCH_ROWS the rows of
-# the UV job (default 10 million). Today it measures the yardstick alone, the hand-fused loop: weir
-# joins when it runs jobs.
+# run.sh: every figure of `make bench`; what each means is in bench/README.md. Never fails on a time,
+# only on a wrong answer. WEIR is the program, BUILD the build folder.
+#
+#   BENCH_ROWS      rows of the UV job (10000000)
+#   BENCH_ROUNDS    interleaved rounds of both programs (3)
 set -eu
-build=${BUILD:?}
-rows=${BENCH_ROWS:-10000000}
+weir=${WEIR:?} build=${BUILD:?}
+rows=${BENCH_ROWS:-10000000} rounds=${BENCH_ROUNDS:-3}
+devices=$((rows / 5)) dimensions=100
+data=$build/bench-data
+mkdir -p "$data"
+
+title() {
+    printf '\n== %s\n' "$*"
+}
+
+fact() { # FILE DEFAULT: the first line of a file
+    head -n 1 "$1" 2>/dev/null || echo "$2"
+}
+
+title "machine"
+model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+echo "$(nproc) cores, ${model:-unknown cpu}; $(uname -sr);" \
+    "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo) of memory;" \
+    "huge pages in shared memory:" \
+    "$(fact /sys/kernel/mm/transparent_hugepage/shmem_enabled unknown);" \
+    "load $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "command: BENCH_ROWS=$rows BENCH_ROUNDS=$rounds make bench"
+
 for format in json csv; do
-    file=$build/uv-$rows.$format
+    file=$data/uv-$rows.$format
     if [ ! -s "$file" ]; then
-        "$build/bench/uv_data" $format "$rows" 2000000 100 4000 7 >"$file.tmp"
+        "$build/bench/uv_data" $format "$rows" "$devices" $dimensions 4000 7 >"$file.tmp"
         mv "$file.tmp" "$file"
     fi
-    "$build/bench/uv_fused" $format "$file"
-    "$build/bench/uv_fused" $format "$file"
+    cat "$file" >/dev/null # both sides read from the page cache
 done
+
+title "the UV job against a hand-fused loop: $rows rows, $devices devices, $dimensions dimensions;" \
+    "best of $rounds interleaved rounds, whole processes"
+"$build/bench/uv_compare" "$weir" "$build/bench/uv_fused" "$data" "$rounds" \
+    "$data/uv-$rows.json" "$data/uv-$rows.csv"
+
+title "where a row's time goes; what a commit costs"
+"$build/bench/uv_steps" "$data/uv-$rows.json" "$data/uv-$rows.csv"
+
+title "reading alone, from memory"
+"$build/bench/format_parse" 100000
+
+title "changing state"
+"$build/bench/touch"
+
+title "a channel"
 "$build/bench/ring"
