@@ -55,6 +55,7 @@ shell_scripts() {
 
 check style python3 scripts/lint-style.py
 check includes python3 scripts/lint-includes.py -I "$B"
+check docs python3 scripts/lint-docs.py
 check headers headers
 check clang-format formatting
 check shellcheck shell_scripts

@@ -22,6 +22,10 @@ includes() {
     python3 "$root/scripts/lint-includes.py" -r "$tree"
 }
 
+docs() {
+    python3 "$root/scripts/lint-docs.py" -r "$tree"
+}
+
 # expect LINT TEXT: the lint fails and says TEXT; without TEXT it passes.
 expect() {
     output=$("$1" 2>&1)
@@ -112,6 +116,33 @@ expect includes 'never includes a sibling'
 rm "$tree/stages/operator/window.c"
 printf '#include "stages/operator/calc.h"\n' >"$tree/tools/main.c"
 expect includes 'tools see stages/runtime'
+
+# A page with one line, beside a Makefile with one target and a folder of documents.
+page() {
+    fresh
+    mkdir -p "$tree/docs"
+    printf '.PHONY: all\n' >"$tree/Makefile"
+    printf '# Docs\n[more](more.md)\n' >"$tree/docs/README.md"
+    printf '# More of it, again\n' >"$tree/docs/more.md"
+    printf '%s\n' "$1" >"$tree/README.md"
+}
+# shellcheck disable=SC2016 # Markdown, not the shell
+page 'See [more](docs/more.md#more-of-it-again), core/base/a.h, core/*/{a,}*.h; `make all`.'
+expect docs
+page '[gone](docs/gone.md)'
+expect docs 'README.md:1: the link docs/gone.md leads nowhere'
+page '[more](docs/more.md#gone)'
+expect docs 'docs/more.md has no heading for #gone'
+page 'See core/base/{a,b}.h.'
+expect docs 'README.md:1: there is no core/base/b.h'
+# shellcheck disable=SC2016 # Markdown, not the shell
+page 'Type `make al`.'
+expect docs 'the Makefile has no target al'
+page 'See ../core/base/b.h and /core/base/b.h, which are not of this tree.'
+expect docs
+page ''
+touch "$tree/docs/lost.md"
+expect docs 'docs/lost.md: is not linked from docs/README.md'
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
