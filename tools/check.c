@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tools/command.h"
+#include "tools/cores.h"
 #include "tools/job_memory.h"
 
 static void print_text(const struct job_load *load, const struct job_memory *memory)
@@ -46,7 +47,8 @@ static void print_json(const struct job_load *load, const struct job_memory *mem
 static int check_loaded(const struct job_load *load, bool json, struct err *err)
 {
     struct job_memory memory;
-    if (job_check(load->plan, err))
+    struct job_options options = job_memory_options(load);
+    if (cores_check(&load->config->placement.cores, err) || job_check(load->plan, &options, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(load, &memory, err))
         return COMMAND_UNAVAILABLE;

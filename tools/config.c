@@ -53,6 +53,17 @@ static struct slice line_of(struct slice text, int line)
     return found;
 }
 
+// The line as it may be shown: a byte that a terminal would obey becomes a question mark.
+static void append_line(struct err *err, const char *line, int bytes)
+{
+    char text[256];
+    CHECK(bytes < (int)sizeof(text));
+    for (int i = 0; i < bytes; i++)
+        text[i] = (char)((unsigned char)line[i] < ' ' && line[i] != '\t' ? '?' : line[i]);
+    if (bytes)
+        err_append(err, -EINVAL, "  %.*s", bytes, text);
+}
+
 // "file:line:column: problem", the line itself, a caret under the place, the hint.
 static int refuse(struct walk *walk, struct place place, const struct config_complaint *complaint)
 {
@@ -64,8 +75,8 @@ static int refuse(struct walk *walk, struct place place, const struct config_com
         int shown = line.len > 200 ? 200 : (int)line.len;
         err_set(walk->err, -EINVAL, "%s:%d:%d: %s", file, place.line, place.column,
                 complaint->problem);
-        err_append(walk->err, -EINVAL, "  %.*s", shown, line.ptr);
-        if (place.column - 1 <= shown)
+        append_line(walk->err, line.ptr, shown);
+        if (shown && place.column - 1 <= shown)
             err_append(walk->err, -EINVAL, "  %*s^", place.column - 1, "");
     }
     if (complaint->hint[0])
@@ -183,6 +194,12 @@ static int read_value(struct walk *walk, int index, struct fy_node *value, struc
 
 static int read_mapping(struct walk *walk, const char *section, struct fy_node *mapping);
 
+static bool is_tagged(struct fy_node *node)
+{
+    size_t bytes = 0;
+    return node && fy_node_get_tag(node, &bytes) && bytes > 0;
+}
+
 static int read_pair(struct walk *walk, const char *section, struct fy_node_pair *pair)
 {
     struct fy_node *key_node = fy_node_pair_key(pair);
@@ -193,6 +210,9 @@ static int read_pair(struct walk *walk, const char *section, struct fy_node_pair
         key_node && fy_node_is_scalar(key_node) ? fy_node_get_scalar(key_node, &bytes) : NULL;
     if (!raw)
         return refuse_with(walk, place, "", "a key must be a word");
+    if (is_tagged(key_node) || is_tagged(value))
+        return refuse_with(walk, place, "leave out the word that begins with !",
+                           "a YAML tag has no use here");
     const char *name = pool_strndup(&walk->config->pool, raw, bytes);
     if (!section && is_section(name)) {
         if (!value || !fy_node_is_mapping(value))
@@ -250,16 +270,26 @@ static int fill_defaults(struct walk *walk)
     return 0;
 }
 
+static int refuse_shape(struct walk *walk, int line, const char *problem)
+{
+    return refuse_with(walk, (struct place){line, line > 0}, "write  job: NAME  and  sql: FILE.sql",
+                       problem);
+}
+
 // What the YAML parser itself refused, in its words and at its place.
 static int refuse_yaml(struct walk *walk, struct fy_diag *diag)
 {
     void *position = NULL;
     struct fy_diag_error *error = diag ? fy_diag_errors_iterate(diag, &position) : NULL;
     if (!error || !error->msg)
-        return refuse_with(walk, (struct place){0, 0}, "", "this is not YAML");
+        return refuse_shape(walk, 0, "the config is empty");
     char problem[256];
     snprintf(problem, sizeof(problem), "this is not YAML: %s", error->msg);
-    return refuse_with(walk, (struct place){error->line, error->column}, "", problem);
+    const char *hint = strstr(error->msg, "duplicate") ? "say each key once"
+                       : strstr(error->msg, "tab ")
+                           ? "indent with spaces"
+                           : "keys of one level begin in the same column:  key: value";
+    return refuse_with(walk, (struct place){error->line, error->column}, hint, problem);
 }
 
 static struct fy_diag *make_diag(void)
@@ -274,25 +304,43 @@ static struct fy_diag *make_diag(void)
     return diag;
 }
 
-static int read_document(struct walk *walk)
+static int read_root(struct walk *walk, struct fy_document *document)
+{
+    struct fy_node *root = fy_document_root(document);
+    if (!root || is_tagged(root) || !fy_node_is_mapping(root))
+        return refuse_shape(walk, 1, "the config must be a mapping of keys to values");
+    return read_mapping(walk, NULL, root);
+}
+
+// One document; what follows it would be ignored.
+static int read_documents(struct walk *walk, struct fy_parser *parser, struct fy_diag *diag)
+{
+    struct fy_document *document = fy_parse_load_document(parser);
+    if (!document)
+        return refuse_yaml(walk, diag);
+    int code = read_root(walk, document);
+    fy_parse_document_destroy(parser, document);
+    if (code)
+        return code;
+    document = fy_parse_load_document(parser);
+    if (document) {
+        fy_parse_document_destroy(parser, document);
+        return refuse_shape(walk, 0, "the file holds several YAML documents (---); one is a job");
+    }
+    void *position = NULL;
+    return diag && fy_diag_errors_iterate(diag, &position) ? refuse_yaml(walk, diag) : 0;
+}
+
+static int read_text(struct walk *walk)
 {
     struct fy_diag *diag = make_diag();
     struct fy_parse_cfg settings = {.flags = FYPCF_QUIET | FYPCF_JSON_NONE, .diag = diag};
-    int code;
-    struct fy_document *document =
-        fy_document_build_from_string(&settings, walk->text.ptr, (size_t)walk->text.len);
-    if (!document) {
-        code = refuse_yaml(walk, diag);
-        goto err_after_diag;
-    }
-    struct fy_node *root = fy_document_root(document);
-    if (!root || !fy_node_is_mapping(root))
-        code = refuse_with(walk, (struct place){1, 1}, "write  job: NAME  and  sql: FILE.sql",
-                           "the config must be a mapping of keys to values");
-    else
-        code = read_mapping(walk, NULL, root);
-    fy_document_destroy(document);
-err_after_diag:
+    struct fy_parser *parser = fy_parser_create(&settings);
+    CHECK(parser);
+    int code = fy_parser_set_string(parser, walk->text.ptr, (size_t)walk->text.len)
+                   ? refuse_shape(walk, 0, "the config is empty")
+                   : read_documents(walk, parser, diag);
+    fy_parser_destroy(parser);
     if (diag)
         fy_diag_destroy(diag);
     return code;
@@ -304,7 +352,7 @@ static int check_text(struct walk *walk)
 {
     int line = 1, column = 1, depth = 0;
     if (!utf8_valid(walk->text.ptr, walk->text.len))
-        return refuse_with(walk, (struct place){0, 0}, "", "is not UTF-8");
+        return refuse_with(walk, (struct place){0, 0}, "is this a binary file?", "is not UTF-8");
     if (walk->text.len > CONFIG_FILE_BYTES_MAX)
         return refuse_with(walk, (struct place){0, 0}, "",
                            "a config of more than 1MiB is a mistake");
@@ -336,7 +384,7 @@ int config_parse(const char *file_name, struct slice text, struct config **out, 
     walk.given = pool_zalloc(&config->pool, (size_t)config_key_count() * sizeof(bool));
     int code = check_text(&walk);
     if (!code)
-        code = read_document(&walk);
+        code = read_text(&walk);
     if (!code)
         code = fill_defaults(&walk);
     if (code)

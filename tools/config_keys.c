@@ -62,6 +62,7 @@ const struct config_key config_keys[] = {
         .meaning = "size of one channel's ring; a power of two",
         .low = 64LL << 10,
         .high = 1LL << 30,
+        .power_of_two = true,
     },
     {
         .section = "checkpoint",

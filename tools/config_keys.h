@@ -29,6 +29,7 @@ struct config_key {
     const char *meaning;
     const char *choices[CONFIG_CHOICES_MAX]; // CONFIG_KIND_CHOICE: NULL-terminated
     int64_t low, high;                       // bounds of numbers, both allowed
+    bool power_of_two;                       // CONFIG_KIND_SIZE: no other size will do
 };
 
 extern const struct config_key config_keys[];

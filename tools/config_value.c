@@ -152,7 +152,12 @@ static int set_size(int64_t *slot, const struct config_key *key, struct config_s
         return 0;
     }
     int code = parse_measure(scalar.text, size_units, slot, complaint);
-    return code ? code : check_bounds(key, *slot, size_units, complaint);
+    if (!code)
+        code = check_bounds(key, *slot, size_units, complaint);
+    if (!code && key->power_of_two && (*slot & (*slot - 1)))
+        code = complain(complaint, "as in 512KiB, 1MiB or 2MiB", "%s must be a power of two",
+                        key->name);
+    return code;
 }
 
 static int set_share(struct config_share *slot, const struct config_key *key,

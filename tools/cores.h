@@ -8,4 +8,8 @@
 // list (the kernel decides). The caller frees it.
 int *cores_assign(const struct config_cores *cores, int task_count);
 
+// May this process run on every core of the list? -EINVAL with a text that names the first it may
+// not.
+int cores_check(const struct config_cores *cores, struct err *err);
+
 #endif

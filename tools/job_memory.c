@@ -41,19 +41,25 @@ static const char *bad_rows_of(const struct config *config)
     }
 }
 
+struct job_options job_memory_options(const struct job_load *load)
+{
+    const struct config *config = load->config;
+    return (struct job_options){.job_name = config->job,
+                                .sql_file = config->sql,
+                                .sql = buf_slice(&load->sql),
+                                .cores = load->cores,
+                                .ring_bytes = (uint64_t)config->memory.ring_bytes,
+                                .dead_letter_dir = config->recovery.dead_letter,
+                                .bad_rows = bad_rows_of(config),
+                                .waiting = waiting_of(config)};
+}
+
 int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err)
 {
     const struct config *config = load->config;
     const struct config_share *reserve = &config->memory.reserve;
     *out = (struct job_memory){
-        .options = {.job_name = config->job,
-                    .sql_file = config->sql,
-                    .sql = buf_slice(&load->sql),
-                    .cores = load->cores,
-                    .ring_bytes = (uint64_t)config->memory.ring_bytes,
-                    .dead_letter_dir = config->recovery.dead_letter,
-                    .bad_rows = bad_rows_of(config),
-                    .waiting = waiting_of(config)},
+        .options = job_memory_options(load),
         .request = {.memory_dir = config->memory.dir,
                     .job = config->job,
                     .reserve_bytes = reserve->is_percent ? 0 : (uint64_t)reserve->amount,

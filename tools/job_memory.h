@@ -12,6 +12,9 @@ struct job_memory {
     struct budget budget; // what the host can give
 };
 
+// What the config says about the job; the sizes of its memory are still 0.
+struct job_options job_memory_options(const struct job_load *load);
+
 // Size the job: `state: auto` takes a quarter of what is available, shared by the tasks, between
 // 64 MiB and 4 GiB each. -errno with a text when the host cannot be measured.
 int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err);

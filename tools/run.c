@@ -116,7 +116,8 @@ static int run_loaded(struct run *run, struct err *err)
 {
     struct err ignored;
     const struct config *config = run->load->config;
-    if (job_check(run->load->plan, err))
+    struct job_options options = job_memory_options(run->load);
+    if (cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
         return COMMAND_CONFIG;
     if (jobdir_open(config->memory.dir, config->job, &run->dir, err))
         return COMMAND_UNAVAILABLE;

@@ -124,6 +124,54 @@ static bool parse_fixed(const char *name, int64_t *offset)
     return true;
 }
 
+// The names in tzdata.zi: "Z name ..." for a zone, "L target name" for another name of one. Cuts
+// `text` into strings; returns how many there are.
+static int list_names(char *text, const char **names, int capacity)
+{
+    int count = 0;
+    for (char *line = text; line && *line && count < capacity;) {
+        char *end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        char *name = line[0] == 'Z' && line[1] == ' ' ? line + 2 : NULL;
+        if (line[0] == 'L' && line[1] == ' ') {
+            name = strchr(line + 2, ' ');
+            name = name ? name + 1 : NULL;
+        }
+        if (name) {
+            name[strcspn(name, " ")] = '\0';
+            names[count++] = name;
+        }
+        line = end;
+    }
+    return count;
+}
+
+static int refuse_name(const char *name, struct err *err)
+{
+    enum { NAMES_MAX = 1024 };
+    err_set(err, -EINVAL,
+            "there is no time zone '%s'; write an IANA name such as 'Europe/Berlin' (the "
+            "package tzdata has them), 'UTC', or an offset such as '+08:00'",
+            name);
+    struct env *env = env_system();
+    int fd = env->open(env, "/usr/share/zoneinfo/tzdata.zi", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -EINVAL;
+    char *text = malloc(FILE_LIMIT + 1);
+    const char **names = malloc(NAMES_MAX * sizeof(char *));
+    CHECK(text && names);
+    ssize_t len = env->pread(env, fd, text, FILE_LIMIT, 0);
+    text[len > 0 ? len : 0] = '\0';
+    const char *meant = err_suggest(name, names, list_names(text, names, NAMES_MAX));
+    if (meant)
+        err_append(err, -EINVAL, "did you mean '%s'?", meant);
+    free(names);
+    free(text);
+    env->close(env, fd);
+    return -EINVAL;
+}
+
 int zone_open(const char *name, struct zone **out, struct err *err)
 {
     struct zone *zone = calloc(1, sizeof(*zone));
@@ -142,11 +190,7 @@ int zone_open(const char *name, struct zone **out, struct err *err)
     }
     if (code) {
         zone_close(zone);
-        return err_set(
-            err, -EINVAL,
-            "there is no time zone '%s'; write an IANA name such as 'Europe/Berlin' (the "
-            "package tzdata has them), 'UTC', or an offset such as '+08:00'",
-            name);
+        return refuse_name(name, err);
     }
     memcpy(zone->name, name, strlen(name));
     *out = zone;

@@ -1,5 +1,6 @@
 // duration.c: Flink's spelling of durations ("60s", "1 min", "500 ms"), as TimeUtils.parseDuration
-// reads it: a whole number, optional spaces, a unit in any case; no unit means milliseconds.
+// reads it: a whole number, optional spaces, a unit in any case; no unit means milliseconds. Sizes
+// ("128MB") as MemorySize.parse reads them: all units are powers of 1024.
 #include <errno.h>
 #include <limits.h>
 #include <strings.h>
@@ -95,4 +96,31 @@ int plan_duration_ms(const char *text, int64_t *out, struct err *err)
         return err_set(err, -EINVAL, "'%s' is too long a duration", text);
     *out = (int64_t)ms;
     return 0;
+}
+
+int plan_size_bytes(const char *text, int64_t *out)
+{
+    static const struct {
+        const char *label;
+        int shift;
+    } units[] = {{"", 0},     {"b", 0},    {"bytes", 0}, {"k", 10},   {"kb", 10},
+                 {"kib", 10}, {"m", 20},   {"mb", 20},   {"mib", 20}, {"g", 30},
+                 {"gb", 30},  {"gib", 30}, {"t", 40},    {"tb", 40},  {"tib", 40}};
+    const char *p = skip_spaces(text);
+    const char *digits = p;
+    int64_t number = 0;
+    for (; *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *p - '0', &number))
+            return -EINVAL;
+    if (p == digits || number == 0)
+        return -EINVAL;
+    p = skip_spaces(p);
+    size_t len = trimmed_bytes(p);
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (strlen(units[i].label) != len || strncasecmp(units[i].label, p, len) != 0)
+            continue;
+        return __builtin_mul_overflow(number, INT64_C(1) << units[i].shift, out) ? -EINVAL : 0;
+    }
+    return -EINVAL;
 }

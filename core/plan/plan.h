@@ -19,7 +19,9 @@ struct plan_table { // a source or sink as CREATE TABLE declared it
     const char *connector; // "filesystem", "datagen", "print", "blackhole"
     const struct plan_option *options;
     int option_count;
-    struct schema physical; // physical columns in declared order (without computed ones)
+    const char *place;          // "uv.sql:3:1" of its options, for messages; NULL: nowhere
+    const char **option_places; // one an option; NULL: nowhere
+    struct schema physical;     // physical columns in declared order (without computed ones)
     const bool *needed; // source: physical columns the query reads, physical.field_count of them
 };
 
@@ -148,6 +150,9 @@ const char *plan_setting(const struct plan *plan, const char *key, const char *f
 // "60s", "1 min", "500ms", "200 ms", "1 d": Flink's durations, to milliseconds. -EINVAL with a
 // text.
 int plan_duration_ms(const char *text, int64_t *out, struct err *err);
+
+// "128MB", "1 kb", "4096": Flink's sizes (powers of 1024, at least 1), to bytes. 0 or -EINVAL.
+int plan_size_bytes(const char *text, int64_t *out);
 
 // The stage and subtask of a global task index.
 static inline const struct stage *plan_stage_of(const struct plan *plan, int task, int *subtask)

@@ -1,6 +1,8 @@
 // bind.c: the statements of a script, in order: each sees the tables, views and settings before it.
 #include "core/sql/bind.h"
 
+#include <strings.h>
+
 #include "core/base/check.h"
 #include "core/sql/bind_internal.h"
 
@@ -21,6 +23,7 @@ void *bind_grow(struct binder *b, void *items, int count, int *capacity, size_t 
 // The settings that change a plan or a run. A key that looks like one of them but is none is a
 // typing error; any other key is kept and shown by explain, as Flink does.
 static const char *const known_settings[] = {
+    "bad-rows",
     "parallelism.default",
     "pipeline.auto-watermark-interval",
     "pipeline.name",
@@ -32,6 +35,7 @@ static const char *const known_settings[] = {
     "table.exec.mini-batch.allow-latency",
     "table.exec.mini-batch.enabled",
     "table.exec.mini-batch.size",
+    "table.exec.sink.not-null-enforcer",
     "table.exec.source.idle-timeout",
     "table.exec.state.ttl",
     "table.local-time-zone",
@@ -55,8 +59,13 @@ static int bind_set(struct binder *b, const struct sql_option *option)
     if (!option->key)
         return 0; // SET alone lists the settings: explain does that
     int rc = check_setting_key(b, option);
+    if (rc == 0)
+        rc = bind_check_setting(b, option);
     if (rc)
         return rc;
+    const char *value = option->value;
+    if (strcmp(option->key, "table.local-time-zone") == 0 && strcasecmp(value, "default") == 0)
+        value = "UTC"; // a job must not depend on the zone of the host it runs on
     struct bind_setting *setting = NULL;
     for (int i = 0; i < b->setting_count; i++)
         if (strcmp(b->settings[i].key, option->key) == 0)
@@ -66,7 +75,7 @@ static int bind_set(struct binder *b, const struct sql_option *option)
             bind_grow(b, b->settings, b->setting_count, &b->setting_capacity, sizeof(*b->settings));
         setting = &b->settings[b->setting_count++];
     }
-    *setting = (struct bind_setting){option->key, option->value, option->value_pos};
+    *setting = (struct bind_setting){option->key, value, option->value_pos};
     return 0;
 }
 

@@ -171,15 +171,22 @@ static const char *table_option(const struct plan_table *table, const char *key)
     return NULL;
 }
 
-static void put_option(struct plan_option *options, int *count, const struct sql_option *from)
+static const char *place_text(struct binder *b, struct source_pos pos)
 {
-    for (int i = 0; i < *count; i++) {
-        if (strcmp(options[i].key, from->key) == 0) {
-            options[i].value = from->value;
-            return;
-        }
-    }
-    options[(*count)++] = (struct plan_option){from->key, from->value};
+    return pool_printf(b->pool, "%s:%u:%u", b->source->file_name, pos.line, pos.column);
+}
+
+// A later one of the same name wins.
+static void put_option(struct binder *b, struct plan_table *table, struct plan_option *options,
+                       const struct sql_option *from)
+{
+    int at = 0;
+    while (at < table->option_count && strcmp(options[at].key, from->key) != 0)
+        at++;
+    options[at] = (struct plan_option){from->key, from->value};
+    table->option_places[at] = place_text(b, from->key_pos);
+    if (at == table->option_count)
+        table->option_count++;
 }
 
 static int check_connector(struct binder *b, const struct bind_entry *entry,
@@ -269,19 +276,25 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
     const struct sql_create_table *create = entry->table;
     struct plan_table *table = pool_zalloc(b->pool, sizeof(*table));
     int hint_count = hints ? hints->count : 0;
-    struct plan_option *options =
-        pool_alloc(b->pool, sizeof(*options) * (size_t)(create->options.count + hint_count + 1));
+    size_t capacity = (size_t)(create->options.count + hint_count + 1);
+    struct plan_option *options = pool_alloc(b->pool, sizeof(*options) * capacity);
     table->name = entry->name;
+    table->place = place_text(b, create->options.count ? create->options_pos : create->name.pos);
+    table->option_places = pool_alloc(b->pool, sizeof(char *) * capacity);
     for (int i = 0; i < create->options.count; i++)
-        put_option(options, &table->option_count, &create->options.items[i]);
+        put_option(b, table, options, &create->options.items[i]);
     for (int i = 0; i < hint_count; i++)
-        put_option(options, &table->option_count, &hints->items[i]);
+        put_option(b, table, options, &hints->items[i]);
     table->options = options;
     int rc = bind_physical(b, create, &table->physical);
     if (rc)
         return rc;
     *out = table;
     rc = check_connector(b, entry, table);
+    if (rc == 0)
+        rc = bind_check_options(b, table->connector, &create->options);
+    if (rc == 0)
+        rc = bind_check_options(b, table->connector, hints);
     if (rc == 0 && strcmp(table->connector, "filesystem") == 0)
         rc = check_filesystem(b, create, table);
     return rc;

@@ -102,6 +102,12 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
 int bind_scan(struct binder *b, const struct bind_entry *entry, const struct sql_options *hints,
               struct relation *out);
 
+// bind_options.c
+// Are these names of options of the connector, and what they may be? -EINVAL with a place.
+int bind_check_options(struct binder *b, const char *connector, const struct sql_options *options);
+// May the setting, whose key is known, have this value?
+int bind_check_setting(struct binder *b, const struct sql_option *option);
+
 // bind_expr.c
 int bind_expr(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
               struct expr **out);

@@ -63,24 +63,6 @@ static uint64_t ring_bytes(const struct job_options *options)
     return options->ring_bytes ? options->ring_bytes : RING_DEFAULT_BYTES;
 }
 
-int job_check(const struct plan *plan, struct err *err)
-{
-    for (int s = 0; s < plan->stage_count; s++) {
-        const struct stage *stage = &plan->stages[s];
-        if (stage->input_exchange >= 0)
-            continue;
-        const struct plan_table *table = stage->ops[0]->table;
-        const struct source_class *class = chain_source_class(table);
-        if (!class)
-            return err_set(err, -EINVAL, "table %s: connector '%s' cannot be read from",
-                           table->name, table->connector);
-        int rc = class->check ? class->check(table, err) : 0;
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 static uint64_t channel_count(const struct plan *plan)
 {
     uint64_t count = 0;

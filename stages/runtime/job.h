@@ -21,8 +21,9 @@ struct job_options {
     enum waiter_policy waiting;
 };
 
-// Are the options of every source right, and is what they name there? -errno with a text.
-int job_check(const struct plan *plan, struct err *err);
+// Are the options of every source and sink right, is what the sources name there, can the sinks and
+// the dead letters be written? Changes nothing. -errno with a text.
+int job_check(const struct plan *plan, const struct job_options *options, struct err *err);
 
 // Memory that the job promises to hold: all segments, at their largest.
 uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options);

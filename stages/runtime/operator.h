@@ -35,6 +35,9 @@ struct op_context {
 // runtime aborts and retries with fewer rows.
 struct operator_class {
     const char *name;
+    // Before the start: are the options right, could it write where it shall? Changes nothing. A
+    // text for the user if not. NULL: there is nothing to check.
+    int (*check)(const struct op *op, struct err *err);
     int (*open)(const struct op_context *context, struct operator** out, struct err *err);
     // Handle all rows. The batch may be changed in place. Rows precede any later watermark.
     int (*push)(struct operator* op, struct batch *batch);

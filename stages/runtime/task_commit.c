@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "stages/runtime/folder.h"
 #include "stages/runtime/task_internal.h"
 
 static struct channel_state *channel_states(struct task *task, bool touch, uint64_t *bytes)
@@ -126,12 +127,12 @@ static int open_dead_letter(struct task *task)
     const char *folder = task->job.options.dead_letter_dir;
     if (task->dead_letter_open)
         return 0;
-    if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-        return err_set(&task->err, -errno, "cannot make the dead-letter folder %s: %s", folder,
-                       strerror(errno));
+    int rc = folder_make(folder, &task->err);
+    if (rc < 0)
+        return err_prefix(&task->err, rc, "dead letters");
     const struct txfile_place place = {task->env, task->arena, task->dead_letter_at,
                                        task->dead_letter_path};
-    int rc = txfile_open(&task->dead_letter, &place, &task->err);
+    rc = txfile_open(&task->dead_letter, &place, &task->err);
     task->dead_letter_open = rc == 0;
     return rc;
 }

@@ -16,6 +16,7 @@
 
 #include "core/base/check.h"
 #include "core/format/writer.h"
+#include "stages/runtime/folder.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
 #include "stages/runtime/txfile.h"
@@ -65,34 +66,13 @@ static void part_paths(const struct file_sink *sink, uint64_t part, char *hidden
 
 // --- options ---
 
-// "128MB", "1 kb", "4096": bytes.
-static int parse_bytes(const char *text, uint64_t *out)
-{
-    static const struct {
-        const char *unit;
-        unsigned shift;
-    } units[] = {{"", 0},   {"b", 0},   {"k", 10},   {"kb", 10},  {"m", 20},  {"mb", 20},
-                 {"g", 30}, {"gb", 30}, {"kib", 10}, {"mib", 20}, {"gib", 30}};
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || end == text || *text == '-' || number == 0)
-        return -EINVAL;
-    while (*end == ' ')
-        end++;
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-        if (strcasecmp(end, units[i].unit) != 0)
-            continue;
-        *out = (uint64_t)number << units[i].shift;
-        return *out >> units[i].shift == number ? 0 : -EINVAL;
-    }
-    return -EINVAL;
-}
-
-static int parse_options(struct file_sink *sink, const struct plan_table *table, struct err *err)
+// What the options of a table say: folder, size of a part, and the writer for rows of `schema`.
+static int parse_options(const struct plan_table *table, const struct schema *schema,
+                         struct file_sink *sink, struct err *err)
 {
     const char *keys[64], *values[64];
     struct format_options format;
+    int64_t roll_bytes = ROLL_DEFAULT_BYTES;
     const char *roll = table_option(table, "sink.rolling-policy.file-size", NULL);
     if (table->option_count > (int)ARRAY_SIZE(keys))
         return err_set(err, -EINVAL, "more than %zu options", ARRAY_SIZE(keys));
@@ -105,35 +85,32 @@ static int parse_options(struct file_sink *sink, const struct plan_table *table,
         return err_set(err, -EINVAL, "the filesystem connector needs 'path': a folder");
     if (strncmp(sink->folder, "file://", strlen("file://")) == 0)
         sink->folder += strlen("file://");
-    sink->roll_bytes = ROLL_DEFAULT_BYTES;
-    if (roll && parse_bytes(roll, &sink->roll_bytes) < 0)
+    if (roll && plan_size_bytes(roll, &roll_bytes) < 0)
         return err_set(
             err, -EINVAL,
             "option 'sink.rolling-policy.file-size' = '%s' is not a size such as '128MB'", roll);
+    sink->roll_bytes = (uint64_t)roll_bytes;
     int rc = format_options_parse(keys, values, table->option_count, &format, err);
     if (rc < 0)
         return rc;
-    return writer_create(&format, &sink->base.context.op->output, &sink->writer, err);
+    return writer_create(&format, schema, &sink->writer, err);
+}
+
+static int file_sink_check(const struct op *op, struct err *err)
+{
+    struct file_sink probe = {.writer = NULL};
+    const struct plan_table *table = op->table;
+    int rc = parse_options(table, &op->output, &probe, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "table %s", table->name);
+    writer_free(probe.writer);
+    rc = folder_check(probe.folder, err);
+    return rc < 0 ? err_prefix(err, rc, "table %s: rows cannot go to 'path' = '%s'", table->name,
+                               probe.folder)
+                  : 0;
 }
 
 // --- parts ---
-
-static int make_folders(const char *folder, struct err *err)
-{
-    char path[PART_PATH_BYTES];
-    size_t len = strlen(folder);
-    if (len + 64 > sizeof path)
-        return err_set(err, -ENAMETOOLONG, "'path' is longer than %zu bytes", sizeof path - 64);
-    for (size_t i = 1; i <= len; i++) {
-        if (folder[i] != '/' && folder[i] != '\0')
-            continue;
-        memcpy(path, folder, i);
-        path[i] = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return err_set(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
-    }
-    return 0;
-}
 
 // The first part number that no earlier run has used: finished parts are never written over.
 static int first_free_part(const struct file_sink *sink, uint64_t *out, struct err *err)
@@ -247,9 +224,9 @@ static int file_sink_open(const struct op_context *context, struct operator** ou
     CHECK(sink && !context->next);
     sink->base = (struct operator){.class = &file_sink_class, .context = *context};
     sink->task = context->stage->first_task + context->subtask;
-    int rc = parse_options(sink, context->op->table, err);
+    int rc = parse_options(context->op->table, &context->op->output, sink, err);
     if (rc == 0)
-        rc = make_folders(sink->folder, err);
+        rc = folder_make(sink->folder, err);
     if (rc == 0)
         rc = open_state(sink, err);
     if (rc < 0) {
@@ -331,6 +308,7 @@ static void file_sink_reset(struct operator* op)
 
 const struct operator_class file_sink_class = {
     .name = "filesystem",
+    .check = file_sink_check,
     .open = file_sink_open,
     .push = file_sink_push,
     .watermark = file_sink_watermark,

@@ -205,7 +205,7 @@ static void test_config_what_is_not_yaml_has_a_place(void **state)
         assert_int_equal(strncmp(err.text, "uv.yaml:", 8), 0);
     }
     assert_refused("job: u\x01v\n", "uv.yaml:1:7: a control character cannot stand here\n"
-                                    "  job: u\x01v\n        ^\nis this a binary file?");
+                                    "  job: u?v\n        ^\nis this a binary file?");
 }
 
 static void test_config_empty_input_is_refused(void **state)
@@ -216,6 +216,20 @@ static void test_config_empty_input_is_refused(void **state)
     assert_int_equal(config_parse("e", slice_of(""), &config, &err), -EINVAL);
     assert_int_equal(config_parse("e", slice_of("# only a comment\n"), &config, &err), -EINVAL);
     assert_int_equal(config_parse("e", slice_of("..."), &config, &err), -EINVAL);
+}
+
+static void test_config_what_would_be_ignored_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("job: a\nsql: b\n---\njob: c\n",
+                   "uv.yaml: the file holds several YAML documents (---); one is a job\n"
+                   "write  job: NAME  and  sql: FILE.sql");
+    assert_refused("job: a\nsql: !!str b\n",
+                   "uv.yaml:2:1: a YAML tag has no use here\n  sql: !!str b\n  ^\n"
+                   "leave out the word that begins with !");
+    assert_refused("job: a\nsql: b\nmemory: {ring: 3MiB}\n",
+                   "uv.yaml:3:16: ring must be a power of two\n  memory: {ring: 3MiB}\n"
+                   "                 ^\nas in 512KiB, 1MiB or 2MiB");
 }
 
 static void test_config_load_says_which_file(void **state)
@@ -258,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_config_missing_keys_are_named),
         cmocka_unit_test(test_config_what_is_not_yaml_has_a_place),
         cmocka_unit_test(test_config_empty_input_is_refused),
+        cmocka_unit_test(test_config_what_would_be_ignored_is_refused),
         cmocka_unit_test(test_config_load_says_which_file),
         cmocka_unit_test(test_config_load_reads_a_file),
     };

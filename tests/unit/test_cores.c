@@ -1,9 +1,11 @@
 // test_cores.c: a list of cores dealt to tasks.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -43,12 +45,23 @@ static void test_cores_counts_its_list(void **state)
     config_free(config);
 }
 
+static void test_cores_that_are_not_there_are_refused(void **state)
+{
+    (void)state;
+    struct err err = {.text = ""};
+    struct config_cores any = {.count = CONFIG_AUTO}, far = {.count = 1, .list = "4095"};
+    assert_int_equal(cores_check(&any, &err), 0);
+    assert_int_equal(cores_check(&far, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "core 4095 is not one that this process may use"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cores_are_dealt_in_turn),
         cmocka_unit_test(test_cores_without_a_list_pin_nothing),
         cmocka_unit_test(test_cores_counts_its_list),
+        cmocka_unit_test(test_cores_that_are_not_there_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // Flink's spellings of durations.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,11 +56,42 @@ static void test_plan_duration_refuses_with_a_way_out(void **state)
     }
 }
 
+static void test_plan_size_reads_what_flink_reads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes; // 0: refused
+    } cases[] = {
+        {"4096", 4096},
+        {"1 kb", 1024},
+        {"128MB", INT64_C(128) << 20},
+        {" 2 GiB ", 1LL << 31},
+        {"3t", 3LL << 40},
+        {"7 bytes", 7},
+        {"0", 0},
+        {"", 0},
+        {"MB", 0},
+        {"-1", 0},
+        {"1.5MB", 0},
+        {"1 parsec", 0},
+        {"9999999999999 TB", 0},
+        {"99999999999999999999", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t bytes = 0;
+        int code = plan_size_bytes(cases[i].text, &bytes);
+        if (cases[i].bytes ? code != 0 || bytes != cases[i].bytes : code != -EINVAL)
+            fail_msg("'%s': %d, %lld", cases[i].text, code, (long long)bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_duration_reads_every_unit),
         cmocka_unit_test(test_plan_duration_refuses_with_a_way_out),
+        cmocka_unit_test(test_plan_size_reads_what_flink_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

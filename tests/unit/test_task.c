@@ -61,7 +61,11 @@ static void plan_windows(struct plan *plan, struct plan_table *sink)
     struct expr *expr = pool_zalloc(pool, sizeof *expr);
     const struct schema events = {event_fields, 2}, counts = {count_fields, 5};
     *expr = (struct expr){.kind = EXPR_COLUMN, .type = event_fields[0].type, .column = 0};
-    *source = (struct plan_table){"events", "datagen", options, 7, events, NULL};
+    *source = (struct plan_table){.name = "events",
+                                  .connector = "datagen",
+                                  .options = options,
+                                  .option_count = 7,
+                                  .physical = events};
     ops[0] = (struct op){.kind = OP_SOURCE, .id = 0, .output = events, .table = source};
     ops[1] = (struct op){.kind = OP_WATERMARK, .id = 1, .output = events};
     ops[1].watermark = (struct op_watermark){.rowtime_column = 0, .expr = expr};
@@ -105,8 +109,16 @@ int plan_make(const struct plan_settings *settings, struct plan **out, struct er
     struct op *ops = pool_zalloc(pool, 2 * sizeof *ops);
     struct op **lists = pool_zalloc(pool, 2 * sizeof(struct op *));
     sink_options[1].value = shape.out;
-    tables[0] = (struct plan_table){"numbers", "datagen", source_options, 8, {fields, 2}, NULL};
-    tables[1] = (struct plan_table){"out", "filesystem", sink_options, 4, {fields, 2}, NULL};
+    tables[0] = (struct plan_table){.name = "numbers",
+                                    .connector = "datagen",
+                                    .options = source_options,
+                                    .option_count = 8,
+                                    .physical = {fields, 2}};
+    tables[1] = (struct plan_table){.name = "out",
+                                    .connector = "filesystem",
+                                    .options = sink_options,
+                                    .option_count = 4,
+                                    .physical = {fields, 2}};
     ops[0] = (struct op){.kind = OP_SOURCE, .id = 0, .output = {fields, 2}, .table = &tables[0]};
     ops[1] = (struct op){.kind = OP_SINK, .id = 1, .output = {fields, 2}, .table = &tables[1]};
     lists[0] = &ops[0];
