@@ -149,8 +149,8 @@ static void take_less(struct task *task)
 int task_loop(struct task *task)
 {
     bool ended = false;
+    control_set_state(task->control, CONTROL_RUNNING); // what a predecessor left may take long
     int rc = task_drain_work(task);
-    control_set_state(task->control, CONTROL_RUNNING);
     while (!task->state.has_ended) {
         if (rc == 0 && task_must_stop(task))
             return -ECANCELED;
