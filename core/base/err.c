@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,9 +61,16 @@ static int min3(int a, int b, int c)
     return low < c ? low : c;
 }
 
-// Levenshtein distance over two rows of the matrix; words longer than the bound never match.
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+// Edit distance over three rows of the matrix, where two letters swapped are one mistake (FORM for
+// FROM); words longer than the bound never match.
 static int edit_distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {
+    int before[SUGGEST_MAX_BYTES + 1] = {0};
     int previous[SUGGEST_MAX_BYTES + 1];
     int current[SUGGEST_MAX_BYTES + 1];
     if (a_bytes > SUGGEST_MAX_BYTES || b_bytes > SUGGEST_MAX_BYTES)
@@ -72,9 +80,14 @@ static int edit_distance(const char *a, size_t a_bytes, const char *b, size_t b_
     for (size_t i = 1; i <= a_bytes; i++) {
         current[0] = (int)i;
         for (size_t j = 1; j <= b_bytes; j++) {
-            int differs = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
+            int differs = !same_letter(a[i - 1], b[j - 1]);
             current[j] = min3(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + differs);
+            bool swapped = i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                           same_letter(a[i - 2], b[j - 1]);
+            if (swapped && before[j - 2] + 1 < current[j])
+                current[j] = before[j - 2] + 1;
         }
+        memcpy(before, previous, (b_bytes + 1) * sizeof(previous[0]));
         memcpy(previous, current, (b_bytes + 1) * sizeof(previous[0]));
     }
     return previous[b_bytes];

@@ -1,5 +1,6 @@
 // build.c: making expression trees, walking them, and the type that two types have in common.
 #include <errno.h>
+#include <limits.h>
 
 #include "core/base/utf8.h"
 #include "core/expr/internal.h"
@@ -202,4 +203,16 @@ int expr_common_type(const struct type *a, const struct type *b, struct type *ou
     type.rowtime = false;
     *out = type;
     return 0;
+}
+
+int expr_node_count(struct expr *expr)
+{
+    if (expr->node_count)
+        return expr->node_count;
+    int count = 1;
+    for (int i = 0; i < expr->arg_count; i++)
+        if (__builtin_add_overflow(count, expr_node_count(expr->args[i]), &count))
+            count = INT_MAX;
+    expr->node_count = count;
+    return count;
 }

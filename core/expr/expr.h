@@ -37,6 +37,7 @@ struct expr {
     const struct expr_function *function; // EXPR_CALL
     struct expr **args;
     int arg_count;
+    int node_count; // of expr_node_count; 0: not counted yet
 };
 
 // --- building (everything lives in `pool`) ---
@@ -85,6 +86,10 @@ void expr_format(const struct expr *expr, const struct schema *input, struct buf
 
 // Mark used[c] for every column that the expression reads.
 void expr_columns(const struct expr *expr, bool *used);
+
+// How many nodes the expression has, shared ones counted wherever they stand; INT_MAX: or more.
+// Counted once: for trees that are complete.
+int expr_node_count(struct expr *expr);
 
 // Rewrite column indexes: column c becomes map[c] (map[c] >= 0 for every column that is read). In
 // place.

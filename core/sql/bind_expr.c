@@ -63,7 +63,7 @@ int bind_column(struct binder *b, const struct relation *from, const struct sql_
     const char *column = parts->items[parts->count - 1].text;
     if (parts->count > 2)
         return diag_error(b->err, b->source, name->pos,
-                          "write a column as name or table.name; nested fields are not supported");
+                          "fields of rows are not supported yet; a column is name or table.name");
     if (parts->count == 2 && (!from->alias || strcmp(from->alias, parts->items[0].text) != 0)) {
         diag_error(b->err, b->source, parts->items[0].pos, "there is no table '%s' in this query",
                    parts->items[0].text);
@@ -188,6 +188,23 @@ static int call_function(struct binder *b, struct source_pos pos, const char *na
     return 0;
 }
 
+// a BETWEEN SYMMETRIC x AND y: between them in either order.
+static int bind_symmetric(struct binder *b, struct source_pos pos, bool negated,
+                          struct call_args args, struct expr **out)
+{
+    struct expr *swapped[3] = {args.items[0], args.items[2], args.items[1]}, *either[2];
+    int rc = call_function(b, pos, "BETWEEN", args, &either[0]);
+    if (rc == 0)
+        rc = call_function(b, pos, "BETWEEN", (struct call_args){swapped, 3}, &either[1]);
+    if (rc == 0)
+        rc = call_function(b, pos, "OR", (struct call_args){either, 2}, out);
+    if (rc == 0 && negated) {
+        either[0] = *out;
+        rc = call_function(b, pos, "NOT", (struct call_args){either, 1}, out);
+    }
+    return rc;
+}
+
 static int check_call(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e)
 {
     const struct sql_call *call = e->call;
@@ -207,7 +224,10 @@ static int check_call(struct binder *b, const struct bind_scope *scope, const st
         return diag_hint(b->err, "in the SELECT list write TUMBLE_START, TUMBLE_END or "
                                  "TUMBLE_ROWTIME (HOP_ likewise)");
     }
-    if (call->qualified || call->star || call->distinct || call->filter || call->within_group.count)
+    int rc = bind_refuse_call(b, e);
+    if (rc)
+        return rc;
+    if (call->star || call->distinct || call->filter || call->within_group.count)
         return diag_error(b->err, b->source, e->pos, "%s is no aggregate function that there is",
                           call->name);
     return 0;
@@ -227,11 +247,8 @@ static int bind_call(struct binder *b, const struct bind_scope *scope, const str
     if (rc)
         return rc;
     struct source_pos pos = call->name_pos.line ? call->name_pos : e->pos;
-    if (strcmp(call->name, "NOT SIMILAR TO") == 0) {
-        struct expr *similar = NULL;
-        rc = call_function(b, pos, "SIMILAR TO", args, &similar);
-        return rc ? rc : call_function(b, pos, "NOT", (struct call_args){&similar, 1}, out);
-    }
+    if (strstr(call->name, "BETWEEN SYMMETRIC"))
+        return bind_symmetric(b, pos, strncmp(call->name, "NOT ", 4) == 0, args, out);
     return call_function(b, pos, call->name, args, out);
 }
 
@@ -241,15 +258,19 @@ static int bind_case(struct binder *b, const struct bind_scope *scope, const str
     const struct sql_case *case_ = e->case_;
     struct call_args args = {.count = case_->when.count * 2 + 1};
     args.items = pool_alloc(b->pool, sizeof(struct expr *) * (size_t)args.count);
+    struct expr *equal[2] = {NULL, NULL}; // the operand, bound once; the value behind WHEN
+    if (case_->operand) {
+        int rc = bind_expr(b, scope, case_->operand, &equal[0]);
+        if (rc)
+            return rc;
+    }
     for (int i = 0; i < case_->when.count; i++) {
-        struct expr **when = &args.items[2 * i], *equal[2];
+        struct expr **when = &args.items[2 * i];
         int rc = bind_expr(b, scope, case_->when.items[i], when);
-        if (rc == 0 && case_->operand) {
+        if (rc == 0 && equal[0]) {
             equal[1] = *when;
-            rc = bind_expr(b, scope, case_->operand, &equal[0]);
-            if (rc == 0)
-                rc = call_function(b, case_->when.items[i]->pos, "=", (struct call_args){equal, 2},
-                                   when);
+            rc = call_function(b, case_->when.items[i]->pos, "=", (struct call_args){equal, 2},
+                               when);
         }
         if (rc == 0)
             rc = bind_expr(b, scope, case_->then.items[i], &args.items[2 * i + 1]);
@@ -304,8 +325,8 @@ static int bind_unknown(struct binder *b, const struct sql_expr *e, struct expr 
     return 0;
 }
 
-int bind_expr(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
-              struct expr **out)
+static int bind_any(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
+                    struct expr **out)
 {
     if (scope->grouping) {
         *out = NULL;
@@ -330,6 +351,20 @@ int bind_expr(struct binder *b, const struct bind_scope *scope, const struct sql
     default:
         return refuse_expr(b, e);
     }
+}
+
+// NULLIF, BETWEEN and CASE use an argument twice, so that some lines of text can nest to a tree too
+// large for any machine: what is too large is refused while it is still being built.
+int bind_expr(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
+              struct expr **out)
+{
+    int rc = bind_any(b, scope, e, out);
+    if (rc || expr_node_count(*out) <= BIND_NODES_MAX)
+        return rc;
+    diag_error(b->err, b->source, e->pos, "this expression is too large: more than %d parts",
+               BIND_NODES_MAX);
+    return diag_hint(b->err, "CASE, BETWEEN, NULLIF and their like count what they compare once "
+                             "for each comparison");
 }
 
 int bind_condition(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,

@@ -396,7 +396,10 @@ int bind_grouped(struct binder *b, const struct bind_scope *scope, const struct 
     *out = NULL;
     if (bind_is_aggregate(e))
         return bind_aggregate(b, g, e, out);
-    if (e->kind == SQL_EXPR_CALL && !e->call->is_operator) {
+    if (e->kind == SQL_EXPR_CALL && !e->call->is_operator && !e->call->over) {
+        int rc = bind_refuse_call(b, e); // before the arguments: TUMBLE_PROCTIME(ts, ...)
+        if (rc)
+            return rc;
         enum window_role role = auxiliary_role(e->call->name);
         if (role != ROLE_NONE)
             return bind_auxiliary(b, g, e, role, out);

@@ -5,7 +5,10 @@
 
 #include "core/sql/bind.h"
 
-enum { BIND_DEPTH_MAX = 64 }; // views, derived tables and WITH inside one another
+enum {
+    BIND_DEPTH_MAX = 64,    // views, derived tables and WITH inside one another
+    BIND_NODES_MAX = 20000, // of one expression, written out as a tree
+};
 
 // A name that FROM can say: a table, a view, or a query of a WITH clause.
 struct bind_entry {
@@ -119,6 +122,10 @@ int bind_column(struct binder *b, const struct relation *from, const struct sql_
 // Message of core/expr in front of which a position goes.
 int bind_expr_error(struct binder *b, struct source_pos pos, const struct err *cause);
 bool bind_same_expr(const struct expr *a, const struct expr *b);
+
+// bind_refuse.c: is the call an operator or function of Flink's that there is not yet? -EINVAL if
+// so.
+int bind_refuse_call(struct binder *b, const struct sql_expr *e);
 
 // bind_group.c
 bool bind_is_aggregate(const struct sql_expr *e);

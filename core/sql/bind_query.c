@@ -68,12 +68,29 @@ static int bind_named(struct binder *b, const struct sql_table_ref *ref, struct 
     return bind_view(b, index, ref->name.pos, out);
 }
 
+// Joins by what makes them special: what they join, or when.
+static int refuse_join(struct binder *b, const struct sql_join *join)
+{
+    const struct sql_table_ref *right = join->right;
+    if (right->kind == SQL_FROM_UNNEST)
+        return diag_error(b->err, b->source, right->pos, "UNNEST is not supported yet");
+    if (right->kind == SQL_FROM_FUNCTION && right->lateral)
+        return diag_error(b->err, b->source, right->pos,
+                          "table functions of one's own are not supported yet");
+    if (right->lateral)
+        return diag_error(b->err, b->source, right->pos, "LATERAL queries are not supported yet");
+    if (right->system_time) {
+        diag_error(b->err, b->source, join->pos, "temporal and lookup joins are not supported yet");
+        return -EINVAL;
+    }
+    diag_error(b->err, b->source, join->pos, "joins are not supported yet");
+    return diag_hint(b->err, "one table, view or derived table may stand in FROM");
+}
+
 static int refuse_from(struct binder *b, const struct sql_table_ref *ref)
 {
-    if (ref->kind == SQL_FROM_JOIN) {
-        diag_error(b->err, b->source, ref->join->pos, "joins are not supported yet");
-        return diag_hint(b->err, "one table, view or derived table may stand in FROM");
-    }
+    if (ref->kind == SQL_FROM_JOIN)
+        return refuse_join(b, ref->join);
     return diag_error(b->err, b->source, ref->pos, "UNNEST is not supported yet");
 }
 
@@ -82,6 +99,8 @@ int bind_from(struct binder *b, const struct sql_table_ref *ref, struct relation
     if (ref->system_time)
         return diag_error(b->err, b->source, ref->system_time->pos,
                           "FOR SYSTEM_TIME AS OF is not supported yet");
+    if (ref->lateral && ref->kind == SQL_FROM_QUERY)
+        return diag_error(b->err, b->source, ref->pos, "LATERAL queries are not supported yet");
     int rc = deeper(b, ref->pos);
     if (rc)
         return rc;

@@ -240,8 +240,11 @@ static const struct window_function *find_window_function(struct binder *b,
     for (size_t i = 0; i < ARRAY_SIZE(window_functions); i++)
         if (strcmp(window_functions[i].name, e->call->name) == 0)
             return &window_functions[i];
-    diag_error(b->err, b->source, e->pos, "there is no table function %s%s", e->call->name,
-               strcmp(e->call->name, "SESSION") == 0 ? " yet" : "");
+    if (strcmp(e->call->name, "SESSION") == 0)
+        diag_error(b->err, b->source, e->call->name_pos, "SESSION windows are not supported yet");
+    else
+        diag_error(b->err, b->source, e->call->name_pos, "there is no table function %s",
+                   e->call->name);
     diag_hint(b->err, "there are TUMBLE, HOP and CUMULATE");
     return NULL;
 }

@@ -99,7 +99,8 @@ static void sql_yyerror(const struct source_pos *pos, struct sql_parser *parser,
 %token <token> SIMILAR "SIMILAR" ESCAPE "ESCAPE" SYMMETRIC "SYMMETRIC" ASYMMETRIC "ASYMMETRIC"
 %token <token> TRUE "TRUE" FALSE "FALSE" UNKNOWN "UNKNOWN" CASE "CASE" CAST "CAST"
 %token <token> TRY_CAST "TRY_CAST" INTERVAL "INTERVAL" DATE "DATE" TIME "TIME"
-%token <token> TIMESTAMP "TIMESTAMP" NILADIC "CURRENT_TIMESTAMP" EXTRACT "EXTRACT" FLOOR "FLOOR"
+%token <ident> NILADIC "CURRENT_TIMESTAMP" TYPE_BEGIN "a type"
+%token <token> TIMESTAMP "TIMESTAMP" EXTRACT "EXTRACT" FLOOR "FLOOR"
 %token <token> CEIL "CEIL" TRIM "TRIM" BOTH "BOTH" LEADING "LEADING" TRAILING "TRAILING"
 %token <token> SUBSTRING "SUBSTRING" POSITION "POSITION" OVERLAY "OVERLAY" ANY "ANY" ROW "ROW"
 %token <token> ARRAY "ARRAY" MAP "MAP" MULTISET "MULTISET" OVER "OVER" FILTER "FILTER"
@@ -108,7 +109,7 @@ static void sql_yyerror(const struct source_pos *pos, struct sql_parser *parser,
 %token <token> CUBE "CUBE" NULLS "NULLS" PRIMARY "PRIMARY" UNIQUE "UNIQUE"
 %token <token> CONSTRAINT "CONSTRAINT" WATERMARK "WATERMARK" PARTITIONED "PARTITIONED"
 %token <token> COMMENT "COMMENT" LOCAL "LOCAL" WITHOUT "WITHOUT" SYSTEM_TIME "SYSTEM_TIME" OF "OF"
-%token <token> ONLY "ONLY" TYPE_BEGIN "a type" RAW_KEY "a key" RAW_VALUE "a value"
+%token <token> ONLY "ONLY" RAW_KEY "a key" RAW_VALUE "a value"
 %token <token> DECIMAL "a decimal number" DOUBLE "a floating-point number" BINARY "a binary string"
 %token <token> HINT_BEGIN "a hint" HINT_END "'*/'" UNSUPPORTED "unsupported"
 %token NOT_EQUAL "'<>'" LESS_EQUAL "'<='" GREATER_EQUAL "'>='" CONCAT "'||'" ARROW "'=>'"
@@ -151,8 +152,8 @@ static void sql_yyerror(const struct source_pos *pos, struct sql_parser *parser,
 %type <type> type column_type row_field
 %type <types> row_fields
 %type <expr> expr arith primary postfix literal call special_call case_expr interval call_arg
-%type <expr> in_list row_count opt_where opt_having opt_filter unit case_operand opt_escape
-%type <expr> opt_system_time limit_count
+%type <expr> in_list row_count opt_row_count opt_where opt_having opt_filter unit case_operand opt_escape
+%type <expr> opt_system_time limit_count when
 %type <exprs> exprs exprs_more call_arg_list opt_partition_by table_partition opt_exprs map_items
 %type <cases> when_list case_else
 %type <call> call_args
@@ -260,9 +261,9 @@ create_table_head:
 ;
 create_table_rest:
   %empty
-| LIKE qname { sql_refuse(P, @$, "CREATE TABLE ... LIKE", "repeat the columns and options"); }
-| AS query   { sql_refuse(P, @1, "CREATE TABLE ... AS SELECT",
-                          "declare the table, then INSERT INTO it"); }
+| LIKE { sql_refuse(P, @1, "CREATE TABLE ... LIKE", "repeat the columns and options"); }
+| AS   { sql_refuse(P, @1, "CREATE TABLE ... AS SELECT",
+                    "declare the table, then INSERT INTO it"); }
 ;
 opt_elements:
   %empty
@@ -493,7 +494,7 @@ simple_query:
 ;
 opt_select_hint:
   %empty
-| HINT_BEGIN { sql_refuse(P, @1, "a query hint", "remove it"); } qname HINT_END
+| HINT_BEGIN qname { sql_refuse(P, @2, "a query hint", "remove it"); }
 ;
 opt_quantifier:
   %empty   { $$ = false; }
@@ -573,9 +574,11 @@ opt_with_ordinality:
 ;
 opt_hint:
   %empty                                         { $$ = (struct sql_options){0}; }
-| HINT_BEGIN IDENT '(' options ')' HINT_END      { $$ = $4;
-        if (strcasecmp($2.text, "OPTIONS") != 0)
-            sql_refuse(P, @2, "this hint", "the only one is OPTIONS('key' = 'value')"); }
+| HINT_BEGIN hint_name '(' options ')' HINT_END  { $$ = $4; }
+;
+hint_name:
+  IDENT { if (strcasecmp($1.text, "OPTIONS") != 0)
+              sql_refuse(P, @1, "this hint", "the only one is OPTIONS('key' = 'value')"); }
 ;
 opt_system_time:
   %empty                      { $$ = NULL; }
@@ -704,8 +707,8 @@ limit:
 | OFFSET row_count opt_rows LIMIT limit_count
                                         { $$ = NEW(struct sql_query_tail, .limit = $5, .offset = $2,
                                                    .limit_pos = @$); }
-| fetch row_count rows_only             { $$ = NEW(struct sql_query_tail, .limit = $2, .limit_pos = @$); }
-| OFFSET row_count opt_rows fetch row_count rows_only
+| fetch opt_row_count rows_only            { $$ = NEW(struct sql_query_tail, .limit = $2, .limit_pos = @$); }
+| OFFSET row_count opt_rows fetch opt_row_count rows_only
                                         { $$ = NEW(struct sql_query_tail, .limit = $5, .offset = $2,
                                                    .limit_pos = @$); }
 ;
@@ -715,6 +718,10 @@ limit_count:
 ;
 row_count:
   INTEGER { $$ = sql_number(P, TOK_INTEGER, $1, @1); }
+;
+opt_row_count:
+  %empty { $$ = sql_number(P, TOK_INTEGER, TEXT("1"), P->previous.pos); }
+| row_count
 ;
 opt_rows: %empty | ROW | ROWS ;
 fetch: FETCH FIRST | FETCH NEXT ;
@@ -824,7 +831,7 @@ primary:
 | interval
 | qname                      { $$ = sql_column_ref(P, $1); }
 | query_parens %prec UNARY   { $$ = sql_subquery(P, $1); }
-| NILADIC                    { $$ = sql_niladic(P, $1, @1); }
+| NILADIC                    { $$ = sql_niladic(P, slice_of($1.text), @1); }
 | postfix
 ;
 postfix:
@@ -893,9 +900,13 @@ case_operand:
 | expr
 ;
 when_list:
-  WHEN expr THEN expr           { $$ = NEW(struct sql_case, .when = ARGS1($2), .then = ARGS1($4)); }
-| when_list WHEN expr THEN expr { $$ = $1; SQL_APPEND(P, &$$->when, $3);
-                                  SQL_APPEND(P, &$$->then, $5); }
+  when expr           { $$ = NEW(struct sql_case, .when = ARGS1($1), .then = ARGS1($2)); }
+| when_list when expr { $$ = $1; SQL_APPEND(P, &$$->when, $2); SQL_APPEND(P, &$$->then, $3); }
+;
+when:
+  WHEN expr THEN { $$ = $2; }
+| WHEN expr ','  { $$ = $2; sql_refuse(P, @3, "several values behind one WHEN",
+                                       "write a WHEN ... THEN ... for each"); }
 ;
 case_else:
   %empty    { $$ = NEW(struct sql_case, .otherwise = NULL); }
@@ -1005,7 +1016,7 @@ type:
 | NULL                  { $$ = sql_named_type(P, sql_word(P, "NULL", @1), sql_no_length, 0, @$); }
 | TYPE_BEGIN PRECISION  { $$ = sql_named_type(P, sql_word(P, "DOUBLE", @1), sql_no_length, 0, @$); }
 | TYPE_BEGIN VARYING opt_varying_length
-      { bool binary = ($1.ptr[0] | 0x20) == 'b';
+      { bool binary = ($1.text[0] | 0x20) == 'b';
         $$ = sql_named_type(P, sql_word(P, binary ? "VARBINARY" : "VARCHAR", @1), $3, 0, @$); }
 | IDENT '(' STRING ',' STRING ')' { $$ = sql_named_type(P, $1, sql_no_length, 0, @$); }
 | INTERVAL interval_unit { $$ = sql_interval_type(P, $2.from, $2.to, @$); }

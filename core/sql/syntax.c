@@ -13,19 +13,26 @@ struct word_hint {
     const char *word, *hint;
 };
 
+// `word` may be followed by a space and more words that only the message has.
+
 // Statements of Flink that weir does not have, and what to do instead.
 static const struct word_hint other_statements[] = {
     {"ADD", "weir has no jars"},
     {"ALTER", "change the CREATE TABLE statement"},
     {"ANALYZE", NULL},
     {"CALL", NULL},
+    {"CLEAR", "it belongs to an interactive client"},
     {"COMPILE", "weir explain prints the plan"},
     {"DELETE", NULL},
     {"DESC", "weir explain prints schemas"},
     {"DESCRIBE", "weir explain prints schemas"},
+    {"EXIT", "a script ends where its text does"},
+    {"HELP", "see docs/sql-reference.md"},
     {"LOAD", "weir has no modules"},
     {"MERGE", NULL},
+    {"QUIT", "a script ends where its text does"},
     {"REMOVE", "weir has no jars"},
+    {"REPLACE", "declare the table, then INSERT INTO it"},
     {"SHOW", "weir explain prints tables and plan"},
     {"STOP", "weir ps lists jobs; stop one with SIGINT"},
     {"TRUNCATE", NULL},
@@ -40,10 +47,10 @@ static const struct word_hint other_objects[] = {
     {"CONNECTION", NULL},
     {"DATABASE", "weir has one database"},
     {"FUNCTION", "functions are built in"},
-    {"MATERIALIZED", "INSERT INTO a table"},
+    {"MATERIALIZED TABLE", "INSERT INTO a table"},
     {"MODEL", NULL},
-    {"OR", "drop it first, or give it another name"},
-    {"SYSTEM", "functions are built in"},
+    {"OR REPLACE", "drop it first, or give it another name"},
+    {"SYSTEM FUNCTION", "functions are built in"},
 };
 
 // Clauses that may begin anywhere in a query.
@@ -51,10 +58,24 @@ static const struct word_hint other_clauses[] = {
     {"DISTRIBUTED", NULL},
     {"IGNORE", NULL},
     {"MATCH_RECOGNIZE", NULL},
-    {"PIVOT", NULL},
+    {"MINUS", "EXCEPT is its name in the standard, and not supported yet either"},
+    {"PIVOT", "aggregate with FILTER: SUM(x) FILTER (WHERE k = 'a')"},
     {"QUALIFY", "put the window function into a derived table and filter it in WHERE"},
     {"RESPECT", NULL},
     {"TABLESAMPLE", NULL},
+    {"UNPIVOT", NULL},
+};
+
+// What may be asked of a value behind IS.
+static const struct word_hint is_tests[] = {{"A SET", NULL}, {"EMPTY", NULL}, {"JSON", NULL}};
+
+// Words that are read as a name until what follows them cannot be.
+static const struct word_hint misread_names[] = {
+    {"AT TIME ZONE", "FROM_UNIXTIME, DATE_FORMAT and CAST use the setting table.local-time-zone"},
+    {"OVERLAPS", "compare begins and ends: a < d AND c < b"},
+    {"RECURSIVE", NULL},
+    {"RLIKE", "REGEXP(text, pattern)"},
+    {"UESCAPE", "the escape is \\: U&'\\00e9'"},
 };
 
 static const char *const statement_words[] = {"CREATE", "DROP",  "EXECUTE", "EXPLAIN",
@@ -69,7 +90,7 @@ static const struct word_hint *find_word(const struct word_hint *table, size_t c
                                          struct slice word)
 {
     for (size_t i = 0; i < count; i++)
-        if (strlen(table[i].word) == word.len &&
+        if (strcspn(table[i].word, " ") == word.len &&
             strncasecmp(table[i].word, word.ptr, word.len) == 0)
             return &table[i];
     return NULL;
@@ -80,32 +101,75 @@ static bool is_word(const struct sql_token *token)
     return !token->quoted && (token->kind == TOK_IDENT || token->keyword);
 }
 
-static bool refuse_word(struct sql_parser *parser, const struct word_hint *entry,
-                        const char *before)
+static bool refuse_word(struct sql_parser *parser, const struct sql_token *token,
+                        const struct word_hint *entry, const char *before)
 {
     if (!entry)
         return false;
     const char *what = pool_printf(parser->pool, "%s%s", before, entry->word);
-    sql_refuse(parser, parser->last.pos, what, entry->hint);
+    sql_refuse(parser, token->pos, what, entry->hint);
     return true;
+}
+
+// Is the token in front of the unexpected one a word of Flink's that was taken for a name?
+static bool refuse_misread(struct sql_parser *parser)
+{
+    const struct sql_token *last = &parser->last, *previous = &parser->previous;
+    if (previous->quoted || parser->statement_tokens == 1)
+        return false;
+    if (previous->kind == TOK_IDENT && last->kind == TOK_STRING && previous->text.ptr[0] == '_') {
+        sql_refuse(parser, source_span(previous->pos, last->pos), "a string with a character set",
+                   "scripts are UTF-8: write the string alone");
+        return true;
+    }
+    if (previous->kind == TOK_IDENT && last->kind == TOK_WITH && previous->text.len == 9 &&
+        strncasecmp(previous->text.ptr, "TIMESTAMP", 9) == 0) {
+        sql_refuse(parser, source_span(previous->pos, last->pos),
+                   "a literal of TIMESTAMP WITH LOCAL TIME ZONE",
+                   "CAST(TIMESTAMP '2024-12-31 23:59:59' AS TIMESTAMP_LTZ(3))");
+        return true;
+    }
+    return is_word(previous) &&
+           refuse_word(parser, previous,
+                       find_word(misread_names, ARRAY_SIZE(misread_names), previous->text), "");
+}
+
+// Is the unexpected word one that begins something else of Flink's?
+static bool refuse_beginning(struct sql_parser *parser, struct slice word)
+{
+    struct sql_token *last = &parser->last;
+    if (parser->first.kind == TOK_EXECUTE && last->kind == TOK_PLAN) {
+        sql_refuse(parser, last->pos, "EXECUTE PLAN", "run the script that it was made from");
+        return true;
+    }
+    bool creates = parser->first.kind == TOK_CREATE;
+    if ((!creates && parser->first.kind != TOK_DROP) || parser->statement_tokens > 3)
+        return false;
+    return refuse_word(parser, last, find_word(other_objects, ARRAY_SIZE(other_objects), word),
+                       creates ? "CREATE " : "DROP ");
 }
 
 // Is the unexpected word something that Flink has and weir has not?
 static bool refuse_known(struct sql_parser *parser)
 {
     struct sql_token *last = &parser->last;
+    struct slice word = last->text;
     if (last->quoted || !(is_word(last) || last->kind == TOK_UNSUPPORTED))
         return false;
-    struct slice word = last->text;
     if (parser->statement_tokens == 1)
-        return refuse_word(parser, find_word(other_statements, ARRAY_SIZE(other_statements), word),
-                           "");
-    bool creates = parser->first.kind == TOK_CREATE || parser->first.kind == TOK_DROP;
-    if (creates && parser->statement_tokens <= 3 &&
-        refuse_word(parser, find_word(other_objects, ARRAY_SIZE(other_objects), word),
-                    parser->first.kind == TOK_CREATE ? "CREATE " : "DROP "))
+        return refuse_word(parser, last,
+                           find_word(other_statements, ARRAY_SIZE(other_statements), word), "");
+    if (refuse_beginning(parser, word))
         return true;
-    return refuse_word(parser, find_word(other_clauses, ARRAY_SIZE(other_clauses), word), "");
+    if (parser->previous.kind == TOK_IS &&
+        refuse_word(parser, last, find_word(is_tests, ARRAY_SIZE(is_tests), word), "IS "))
+        return true;
+    if (refuse_word(parser, last, find_word(other_clauses, ARRAY_SIZE(other_clauses), word), ""))
+        return true;
+    if (last->kind != TOK_UNSUPPORTED)
+        return false;
+    sql_refuse(parser, last->pos, last->keyword->text, NULL); // a function with a syntax of its own
+    return true;
 }
 
 // --- what was expected ---
@@ -259,9 +323,17 @@ static bool hint_reserved_word(struct sql_parser *parser, const char *const *exp
     return true;
 }
 
+static bool is_number(const struct sql_token *token)
+{
+    return token->kind == TOK_INTEGER || token->kind == TOK_DECIMAL;
+}
+
 static void add_hint(struct sql_parser *parser, const char *const *expected, int count)
 {
-    if (parser->previous.kind == ',' && (parser->last.kind == TOK_FROM || parser->last.kind == ')'))
+    if (parser->previous.kind == TOK_INTERVAL && is_number(&parser->last))
+        sql_hint(parser, "the number of an interval goes into quotes: INTERVAL '5' DAY");
+    else if (parser->previous.kind == ',' &&
+             (parser->last.kind == TOK_FROM || parser->last.kind == ')'))
         sql_hint(parser, "remove the ',' in front of it");
     else if (parser->statement_tokens == 1)
         hint_misspelled(parser, &parser->last, statement_words, ARRAY_SIZE(statement_words));
@@ -273,7 +345,7 @@ static void add_hint(struct sql_parser *parser, const char *const *expected, int
 void sql_syntax_error(struct sql_parser *parser, const char *const *expected, int count)
 {
     char phrase[PHRASE_BYTES];
-    if (parser->failed || refuse_known(parser))
+    if (parser->failed || refuse_known(parser) || refuse_misread(parser))
         return;
     const char *found = sql_token_text(parser, &parser->last);
     if (parser->statement_tokens == 1)

@@ -65,6 +65,10 @@ static void fail_unknown(struct sql_parser *parser, struct sql_ident name)
     const char *names[ARRAY_SIZE(type_names)];
     if (parser->failed)
         return;
+    if (strcasecmp(name.text, "VARIANT") == 0 || strcasecmp(name.text, "BITMAP") == 0) {
+        sql_refuse(parser, name.pos, pool_printf(parser->pool, "type %s", name.text), NULL);
+        return;
+    }
     sql_fail(parser, name.pos, "there is no type '%s'", name.text);
     for (size_t i = 0; i < ARRAY_SIZE(foreign_names); i++) {
         if (strcasecmp(name.text, foreign_names[i][0]) == 0) {

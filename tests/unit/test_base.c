@@ -30,6 +30,8 @@ static void test_err_suggests_only_what_is_close(void **state)
     static const char *const names[] = {"connector", "path", "format"};
     assert_string_equal(err_suggest("conector", names, 3), "connector");
     assert_string_equal(err_suggest("FORMAT", names, 3), "format");
+    const char *const from[] = {"FROM"};
+    assert_string_equal(err_suggest("FORM", from, 1), "FROM"); // two letters swapped: one mistake
     assert_null(err_suggest("zzzz", names, 3));
 }
 
