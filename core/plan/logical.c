@@ -84,7 +84,7 @@ static struct type partial_type(const struct agg_call *call)
 
 void rel_window_partials(struct pool *pool, struct op_window *window, const struct schema *input)
 {
-    int count = window->key_count + 2;
+    int count = window->key_count + 3;
     for (int a = 0; a < window->agg_count; a++)
         count += partial_columns(&window->aggs[a]);
     struct field *fields = pool_zalloc(pool, sizeof(*fields) * (size_t)count);
@@ -96,6 +96,9 @@ void rel_window_partials(struct pool *pool, struct op_window *window, const stru
         fields[at].type = type_of(TYPE_TIMESTAMP);
         fields[at].type.not_null = true;
     }
+    fields[at].name = "rows";
+    fields[at].type = type_of(TYPE_BIGINT);
+    fields[at++].type.not_null = true;
     struct agg_call *aggs =
         pool_alloc(pool, sizeof(*aggs) * (size_t)(window->agg_count ? window->agg_count : 1));
     for (int a = 0; a < window->agg_count; a++) {

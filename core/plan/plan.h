@@ -60,8 +60,10 @@ struct agg_call {
 // The input of SINGLE and PARTIAL is [time, keys..., args and filters...]; of FINAL it is the
 // partial row. The result row is [keys..., window_start, window_end, window_time, aggs...]; times
 // are TIMESTAMP ms, for an LTZ time attribute epoch ms; window_time = window_end - 1. The partial
-// row is [keys..., pane_start, slice_end, then for each agg: COUNT*: BIGINT count; SUM: the sum
-// (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value].
+// row is [keys..., pane_start, slice_end, rows, then for each agg: COUNT*: BIGINT count; SUM: the
+// sum (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value]. It stands
+// for `rows` raw rows since the group's last partial row; slice_end is the point that they count
+// from, of TUMBLE and HOP the window's end.
 struct op_window {
     enum window_kind kind;
     enum window_phase phase;

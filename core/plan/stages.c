@@ -194,6 +194,9 @@ static struct decision decide(struct cutter *cut, const struct op_window *window
     if (cut->sources == 1 && cut->aggregators == 1)
         return (struct decision){SPREAD_FORWARD, -1,
                                  "two cores: one task reads and parses, the other aggregates"};
+    if (window->early_delay_ms == 0 || window->late_delay_ms == 0)
+        return by_keys(window, "the window fires for every row, so rows, not sums of rows, must "
+                               "reach the task that fires");
     if (column == -2)
         return by_keys(window, "several different DISTINCT arguments: no single one can shard "
                                "the rows, so the group key does");

@@ -9,16 +9,14 @@
 // point counts nothing too early, and a row that waits costs its bytes, not a second set of
 // accumulators.
 //
-// This phase makes whole results (WINDOW_SINGLE), each once, when the watermark passes. The partial
-// and final phases and early and late firing are refused at open, in words.
+// A SINGLE or FINAL puts results out at a point, a PARTIAL the groups that have counted something
+// since they were last sent; all else is the same in the three phases.
 #include "stages/operator/window_state.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "core/row/row.h"
-#include "core/time/window.h"
 
 enum { WORK_ROWS = 1024, DROP_BUDGET = 64 };
 
@@ -32,115 +30,15 @@ static void set_root(struct window *w, uint64_t field, uint64_t value)
     arena_store8_once(w->base.context.arena, field, value);
 }
 
-// --- rows in ---
-
-// Changelog: a delay arms a timer; without one each row fires.
-static int after_rows(struct window *w, uint64_t pane, uint32_t count)
-{
-    const struct op_window *plan = w->plan;
-    if ((pane_at(w, pane)->fired ? plan->late_delay_ms : plan->early_delay_ms) != 0)
-        return window_arm(w, pane, w->records, count);
-    CHECK(count == 1); // window_push gives rows one by one then
-    window_begin_output(w);
-    int status = window_emit_change(w, pane_at(w, pane), w->records[0]);
-    return status < 0 ? status : window_push_output(w);
-}
-
-static int add_to_pane(struct window *w, int64_t start_ms, const struct window_rows *rows)
-{
-    static _Thread_local uint16_t now[BATCH_ROWS], ahead[BATCH_ROWS];
-    static _Thread_local int64_t slice_ends[BATCH_ROWS];
-    const struct op_window *plan = w->plan;
-    uint64_t pane;
-    int status = window_pane(w, start_ms, &pane);
-    if (status < 0)
-        return status;
-    if (plan->kind != WINDOW_CUMULATE) {
-        status = window_accumulate(w, pane, rows);
-        return status < 0 || !w->emit_offset ? status : after_rows(w, pane, rows->count);
-    }
-    const int64_t *times = rows->batch->columns[plan->time_column].i64;
-    int64_t next_end = pane_at(w, pane)->next_end;
-    uint32_t now_count = 0, ahead_count = 0;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        int64_t time = times[rows->rows[i]];
-        if (time < next_end) {
-            now[now_count++] = rows->rows[i];
-        } else {
-            slice_ends[ahead_count] = time - (time - start_ms) % plan->step_ms + plan->step_ms;
-            ahead[ahead_count++] = rows->rows[i];
-        }
-    }
-    struct window_rows counted = {rows->batch, now, now_count};
-    struct window_rows waiting = {rows->batch, ahead, ahead_count};
-    if (now_count)
-        status = window_accumulate(w, pane, &counted);
-    return status < 0 ? status : window_wait(w, pane, &waiting, slice_ends);
-}
-
-// Rows by pane: all rows of the first row's window, then all of the next one's that is left ...
-static int add_by_start(struct window *w, const struct batch *batch, int64_t *starts,
-                        uint16_t *rows, uint32_t count)
-{
-    static _Thread_local uint16_t taken[BATCH_ROWS];
-    while (count) {
-        int64_t start = starts[rows[0]];
-        uint32_t taken_count = 0, left = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            if (starts[rows[i]] == start)
-                taken[taken_count++] = rows[i];
-            else
-                rows[left++] = rows[i];
-        }
-        count = left;
-        struct window_rows same = {batch, taken, taken_count};
-        int status = add_to_pane(w, start, &same);
-        if (status < 0)
-            return status;
-    }
-    return 0;
-}
-
-// HOP puts a row into each window that holds it, the newest first: the slide need not divide the
-// size, and a slide longer than the size leaves gaps. TUMBLE and CUMULATE put it into one.
-static int push_rows(struct window *w, const struct batch *batch)
-{
-    const struct op_window *plan = w->plan;
-    const struct window_root *root = window_root(w);
-    static _Thread_local int64_t starts[BATCH_ROWS];
-    static _Thread_local uint16_t rows[BATCH_ROWS];
-    const struct column *time = &batch->columns[plan->time_column];
-    int64_t stride = plan->kind == WINDOW_HOP ? plan->step_ms : plan->size_ms;
-    int64_t windows = (plan->size_ms + stride - 1) / stride;
-    for (int64_t nth = 0; nth < windows; nth++) {
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < batch->count; i++) {
-            starts[i] = window_start(time->i64[i], plan->offset_ms, stride) - nth * stride;
-            bool holds = time->i64[i] - starts[i] < plan->size_ms;
-            bool late = root->has_watermark &&
-                        starts[i] + plan->size_ms - 1 + plan->lateness_ms <= root->watermark;
-            bool has_time = time->state[i] == VALUE_PRESENT;
-            if (nth == 0 && holds && (late || !has_time)) // the newest has gone: none takes it
-                ++*w->base.context.late_rows;
-            rows[count] = (uint16_t)i;
-            count += has_time && holds && !late;
-        }
-        int status = add_by_start(w, batch, starts, rows, count);
-        if (status < 0)
-            return status;
-    }
-    return 0;
-}
-
 static int window_push(struct operator* op, struct batch *batch)
 {
     struct window *w = (struct window *)op;
-    if (!w->emit_offset || (w->plan->early_delay_ms != 0 && w->plan->late_delay_ms != 0))
-        return push_rows(w, batch);
+    if (!w->emit_offset || (w->early_ms != 0 && w->late_ms != 0))
+        return window_push_rows(w, batch);
     int status = 0;
     for (uint32_t i = 0; i < batch->count && status == 0; i++) {
         struct batch one = batch_view(batch, i, i + 1, w->one_row);
-        status = push_rows(w, &one);
+        status = window_push_rows(w, &one);
     }
     return status;
 }
@@ -163,7 +61,7 @@ static int compare_groups(const void *left, const void *right)
 static void sort_groups(struct window *w, uint64_t pane)
 {
     uint64_t count = table_count(w->base.context.arena, pane + offsetof(struct pane, groups));
-    if (w->order_pane == pane && w->order_end == pane_at(w, pane)->next_end &&
+    if (w->order_pane == pane && w->order_start == pane_at(w, pane)->start &&
         w->order_count == count)
         return;
     if (w->order_capacity < count) {
@@ -174,7 +72,7 @@ static void sort_groups(struct window *w, uint64_t pane)
     for (uint64_t i = 0; i < count; i++)
         w->order[i] = i;
     w->order_pane = pane;
-    w->order_end = pane_at(w, pane)->next_end;
+    w->order_start = pane_at(w, pane)->start;
     w->order_count = count;
     if (count == 0)
         return; // no group, no array: qsort may not be given a null pointer
@@ -187,20 +85,27 @@ void window_emit_group(struct window *w, const struct pane *pane, uint64_t recor
     struct batch *out = &w->output;
     uint32_t row = out->count++;
     int keys = w->plan->key_count;
-    window_key(w, table_key(w->base.context.arena, record), out, row);
+    struct slice key = table_key(w->base.context.arena, record);
+    window_key(w, key, out, row);
+    w->output_bytes += key.len;
     const int64_t times[] = {pane->start, pane->next_end, pane->next_end - 1};
     for (int i = 0; i < 3; i++) {
         out->columns[keys + i].i64[row] = times[i];
         out->columns[keys + i].state[row] = VALUE_PRESENT;
     }
     uint64_t value = table_value(w->base.context.arena, record);
-    for (int agg = 0; agg < w->plan->agg_count; agg++)
-        window_result(w, agg, value, &out->columns[keys + 3 + agg], row);
+    for (int agg = 0; agg < w->plan->agg_count; agg++) {
+        struct column *column = &out->columns[keys + 3 + agg];
+        window_result(w, agg, value, column, row);
+        if (column->kind == TYPE_STRING && column->state[row] == VALUE_PRESENT)
+            w->output_bytes += column->str[row].len;
+    }
 }
 
 void window_begin_output(struct window *w)
 {
     w->output.count = 0;
+    w->output_bytes = 0;
     w->output.has_kinds = false;
     pool_reset(&w->scratch);
 }
@@ -212,24 +117,34 @@ int window_push_output(struct window *w)
     return operator_push(w->base.context.next, &w->output);
 }
 
+static int emit_group(struct window *w, uint64_t pane, uint64_t record)
+{
+    if (w->emit_offset)
+        window_disarm(w, record);
+    if (w->is_partial)
+        window_send_group(w, pane, record);
+    else if (w->emit_offset)
+        return window_emit_change(w, pane_at(w, pane), record);
+    else
+        window_emit_group(w, pane_at(w, pane), record);
+    return 0;
+}
+
 static int emit_step(struct window *w, uint64_t pane, bool *done)
 {
     struct arena *a = w->base.context.arena;
     uint64_t groups = pane + offsetof(struct pane, groups);
     uint64_t cursor = window_root(w)->cursor, count = table_count(a, groups);
     uint64_t stop = cursor + WORK_ROWS / 2 < count ? cursor + WORK_ROWS / 2 : count;
-    if (!w->base.context.ordered_input)
+    bool ordered = w->base.context.ordered_input || w->is_partial; // nobody sees a PARTIAL's order
+    if (w->is_partial && !pane_at(w, pane)->unsent)
+        cursor = stop = count;
+    if (!ordered)
         sort_groups(w, pane);
     window_begin_output(w);
-    for (; cursor < stop; cursor++) {
-        uint64_t index = w->base.context.ordered_input ? cursor : w->order[cursor];
-        uint64_t record = table_at(a, groups, index);
-        if (!w->emit_offset) {
-            window_emit_group(w, pane_at(w, pane), record);
-            continue;
-        }
-        window_disarm(w, record);
-        int status = window_emit_change(w, pane_at(w, pane), record);
+    for (; cursor < stop && !window_output_is_full(w); cursor++) {
+        uint64_t record = table_at(a, groups, ordered ? cursor : w->order[cursor]);
+        int status = emit_group(w, pane, record);
         if (status < 0)
             return status;
     }
@@ -448,17 +363,38 @@ static void window_close(struct operator* op)
     pool_fini(&w->scratch);
     free(w->one_row);
     free(w->slots);
+    free(w->final_keys);
     free(w->order);
     free(w);
 }
 
-static int refuse_what_is_not_built(const struct op_window *plan, struct err *err)
+// What the phase decides. A PARTIAL of an early or late firing window sends ten times in each
+// delay, so a result is at most that much older than a SINGLE's would be.
+static void set_phase(struct window *w)
 {
-    if (plan->phase != WINDOW_SINGLE)
-        return err_set(err, -ENOTSUP,
-                       "two-phase window aggregation does not run yet: set 'parallelism.default' "
-                       "to '1'");
-    return 0;
+    enum { SENDS = 10, SEND_MIN_MS = 10, SEND_MAX_MS = 1000 };
+    const struct op_window *plan = w->plan;
+    w->is_partial = plan->phase == WINDOW_PARTIAL;
+    w->is_final = plan->phase == WINDOW_FINAL;
+    int64_t *delays[] = {&w->early_ms, &w->late_ms};
+    w->early_ms = plan->early_delay_ms;
+    w->late_ms = plan->late_delay_ms;
+    for (int i = 0; i < 2 && w->is_partial; i++) {
+        int64_t ms = *delays[i] / SENDS;
+        if (*delays[i] >= 0)
+            *delays[i] = ms < SEND_MIN_MS ? SEND_MIN_MS : ms > SEND_MAX_MS ? SEND_MAX_MS : ms;
+    }
+    // A FINAL's columns begin with the keys. Its rows come from many tasks through few channels, so
+    // their order says nothing.
+    w->key_columns = plan->keys;
+    if (!w->is_final)
+        return;
+    w->base.context.ordered_input = false;
+    int *keys = calloc((size_t)plan->key_count + 1, sizeof(*keys));
+    CHECK(keys);
+    for (int k = 0; k < plan->key_count; k++)
+        keys[k] = k;
+    w->key_columns = w->final_keys = keys;
 }
 
 // What comes in: the output of the operator before, or of the stage before.
@@ -477,19 +413,17 @@ static const struct schema *input_of(const struct op_context *context)
 static int window_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     const struct op_window *plan = &context->op->window;
-    int status = refuse_what_is_not_built(plan, err);
-    if (status < 0)
-        return status;
     struct window *w = calloc(1, sizeof(*w));
     CHECK(w);
     w->base = (struct operator){.class = &window_class, .context = *context};
     w->plan = plan;
+    set_phase(w);
     batch_init(&w->output, &context->op->output);
     batch_init(&w->replay, input_of(context));
     w->one_row = calloc((size_t)w->replay.column_count + 1, sizeof(*w->one_row));
     CHECK(w->one_row);
-    status = window_layout(w, err);
-    if (!status)
+    int status = window_layout(w, err);
+    if (status == 0)
         status = arena_root(context->arena, (uint32_t)context->op->id, sizeof(struct window_root),
                             &w->root);
     if (status < 0) {

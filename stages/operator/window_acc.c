@@ -1,11 +1,13 @@
 // window_acc.c: the aggregate functions: a column of arguments into many groups' accumulators.
 //
 //   COUNT           u64 count
-//   COUNT DISTINCT  struct bitmap_head
+//   COUNT DISTINCT  struct bitmap_head; of a PARTIAL, then u64 what of it was sent; of a FINAL as
+//                   COUNT
 //   SUM, AVG        u64 count of values, then i64 or f64 sum
 //   MIN, MAX        u64 1 when there is a value, then the value; of a string: offset, then length
 //
-// Rows whose FILTER is not TRUE, and NULL arguments, are left out, as SQL says.
+// Rows whose FILTER is not TRUE, and NULL arguments, are left out, as SQL says. A FINAL adds up the
+// columns of partial rows in the same accumulators; the filters were applied before.
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,14 +22,16 @@ struct work {
     uint64_t accs[BATCH_ROWS];
 };
 
-static uint32_t acc_bytes(const struct agg_call *agg)
+static uint32_t acc_bytes(const struct window *w, const struct agg_call *agg)
 {
     switch (agg->kind) {
     case AGG_COUNT_STAR:
     case AGG_COUNT:
         return 8;
     case AGG_COUNT_DISTINCT:
-        return sizeof(struct bitmap_head);
+        if (w->is_final)
+            return 8;
+        return sizeof(struct bitmap_head) + (w->is_partial ? 8 : 0);
     case AGG_SUM:
     case AGG_AVG:
         return 16;
@@ -53,14 +57,14 @@ int window_layout(struct window *w, struct err *err)
     CHECK(w->slots);
     w->value_bytes = 8; // the first word counts the group's rows
     for (int i = 0; i < plan->agg_count; i++) {
-        bool distinct = plan->aggs[i].kind == AGG_COUNT_DISTINCT;
+        bool distinct = plan->aggs[i].kind == AGG_COUNT_DISTINCT && !w->is_final;
         w->slots[i].offset = w->value_bytes;
         w->slots[i].dict = distinct ? dict_of(w, i) : -1;
-        w->value_bytes += acc_bytes(&plan->aggs[i]);
+        w->value_bytes += acc_bytes(w, &plan->aggs[i]);
     }
     if (plan->changelog) {
         w->emit_offset = w->value_bytes;
-        w->value_bytes += 16 + 16 * (uint32_t)plan->agg_count;
+        w->value_bytes += w->is_partial ? 8 : 16 + 16 * (uint32_t)plan->agg_count;
     }
     if (w->dict_count > WINDOW_MAX_DICTS)
         return err_set(err, -ENOTSUP,
@@ -70,12 +74,25 @@ int window_layout(struct window *w, struct err *err)
     return 0;
 }
 
+// The columns of the input that the call reads; NULL: none.
+static const struct column *argument(const struct window *w, int agg, const struct batch *batch)
+{
+    const struct agg_call *call = &w->plan->aggs[agg];
+    int column = w->is_final ? call->partial : call->arg;
+    return column >= 0 ? &batch->columns[column] : NULL;
+}
+
+static const struct column *filter_of(const struct window *w, int agg, const struct batch *batch)
+{
+    int column = w->is_final ? -1 : w->plan->aggs[agg].filter;
+    return column >= 0 ? &batch->columns[column] : NULL;
+}
+
 static void select_rows(const struct window *w, int agg, const struct window_rows *from,
                         const uint64_t *values, struct work *work)
 {
-    const struct agg_call *call = &w->plan->aggs[agg];
-    const struct column *filter = call->filter >= 0 ? &from->batch->columns[call->filter] : NULL;
-    const struct column *arg = call->arg >= 0 ? &from->batch->columns[call->arg] : NULL;
+    const struct column *filter = filter_of(w, agg, from->batch);
+    const struct column *arg = argument(w, agg, from->batch);
     uint32_t n = 0;
     for (uint32_t i = 0; i < from->count; i++) {
         uint16_t row = from->rows[i];
@@ -104,11 +121,22 @@ static int add_distinct(struct window *w, int agg, uint64_t pane, const struct c
     return status < 0 ? status : bitmap_add_batch(a, work->count, work->accs, ids, NULL);
 }
 
-static void add_sum(struct arena *a, const struct column *arg, const struct work *work)
+// `counts`: how many rows each row stands for; NULL: one.
+static void add_count(struct arena *a, const struct column *counts, const struct work *work)
+{
+    for (uint32_t i = 0; i < work->count; i++) {
+        uint64_t rows = counts ? (uint64_t)counts->i64[work->rows[i]] : 1;
+        arena_store8_once(a, work->accs[i], arena_word(a, work->accs[i]) + rows);
+    }
+}
+
+static void add_sum(struct arena *a, const struct column *arg, const struct column *counts,
+                    const struct work *work)
 {
     for (uint32_t i = 0; i < work->count; i++) {
         uint64_t acc = work->accs[i];
-        arena_store8_once(a, acc, arena_word(a, acc) + 1);
+        uint64_t rows = counts ? (uint64_t)counts->i64[work->rows[i]] : 1;
+        arena_store8_once(a, acc, arena_word(a, acc) + rows);
         if (arg->kind == TYPE_DOUBLE) {
             double sum;
             memcpy(&sum, arena_at(a, acc + 8), 8);
@@ -181,18 +209,20 @@ static int add_one(struct window *w, int agg, uint64_t pane, const struct batch 
 {
     struct arena *a = w->base.context.arena;
     const struct agg_call *call = &w->plan->aggs[agg];
-    const struct column *arg = call->arg >= 0 ? &batch->columns[call->arg] : NULL;
+    const struct column *arg = argument(w, agg, batch);
     switch (call->kind) {
+    case AGG_COUNT_DISTINCT:
+        if (!w->is_final)
+            return add_distinct(w, agg, pane, arg, work);
+        // A FINAL adds the counts of disjoint shards.
+        // fall through
     case AGG_COUNT_STAR:
     case AGG_COUNT:
-        for (uint32_t i = 0; i < work->count; i++)
-            arena_store8_once(a, work->accs[i], arena_word(a, work->accs[i]) + 1);
+        add_count(a, w->is_final ? arg : NULL, work);
         return 0;
-    case AGG_COUNT_DISTINCT:
-        return add_distinct(w, agg, pane, arg, work);
     case AGG_SUM:
-    case AGG_AVG:
-        add_sum(a, arg, work);
+    case AGG_AVG: // of a partial row the count is beside the sum
+        add_sum(a, arg, w->is_final && call->kind == AGG_AVG ? arg + 1 : NULL, work);
         return 0;
     default:
         return add_extreme(a, call->kind == AGG_MAX, arg, work);
@@ -216,6 +246,10 @@ int window_accumulate(struct window *w, uint64_t pane, const struct window_rows 
         w->records[i] = values[i];
         values[i] = table_value(a, values[i]);
         arena_store8_once(a, values[i], arena_word(a, values[i]) + 1);
+    }
+    if (w->is_partial) {
+        uint64_t unsent = pane + offsetof(struct pane, unsent);
+        arena_store8_once(a, unsent, arena_word(a, unsent) + rows->count);
     }
     for (int agg = 0; agg < w->plan->agg_count; agg++) {
         select_rows(w, agg, rows, values, &work);
@@ -271,7 +305,7 @@ int window_drop_values(struct window *w, uint64_t value, uint32_t *budget)
     for (int i = 0; i < w->plan->agg_count; i++) {
         const struct agg_call *call = &w->plan->aggs[i];
         uint64_t acc = value + w->slots[i].offset;
-        if (call->kind == AGG_COUNT_DISTINCT) {
+        if (w->slots[i].dict >= 0) {
             if (!bitmap_drop_step(a, acc, *budget))
                 return 0;
             *budget -= *budget > 1;
@@ -281,7 +315,8 @@ int window_drop_values(struct window *w, uint64_t value, uint32_t *budget)
             arena_store8(a, acc + 8, 0);
         }
         uint64_t last = value + w->emit_offset + 16 + (uint64_t)i * 16;
-        if (w->emit_offset && call->type.kind == TYPE_STRING && arena_word(a, last + 8)) {
+        if (w->emit_offset && !w->is_partial && call->type.kind == TYPE_STRING &&
+            arena_word(a, last + 8)) {
             arena_free(a, arena_word(a, last + 8), arena_word(a, last) >> 8);
             arena_store8(a, last + 8, 0);
         }

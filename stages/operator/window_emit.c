@@ -12,6 +12,12 @@
 
 enum { STATE_NULL = 1, STATE_PRESENT = 2, STATE_LENGTH_SHIFT = 8 };
 
+bool window_output_is_full(const struct window *w)
+{
+    enum { OUTPUT_BYTES = 128 << 10 };
+    return w->output.count + 2 > BATCH_ROWS || w->output_bytes > OUTPUT_BYTES;
+}
+
 static uint64_t due_at(const struct window *w, uint64_t value)
 {
     return value + w->emit_offset;
@@ -125,7 +131,7 @@ int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_
 {
     struct arena *a = w->base.context.arena;
     bool late = pane_at(w, pane)->fired;
-    int64_t delay = late ? w->plan->late_delay_ms : w->plan->early_delay_ms;
+    int64_t delay = late ? w->late_ms : w->early_ms;
     if (delay <= 0)
         return 0;
     int64_t due = w->base.context.env->realtime_ms(w->base.context.env) + delay;
@@ -150,24 +156,34 @@ void window_disarm(struct window *w, uint64_t record)
         arena_store8(a, word, 0);
 }
 
-// Fire the pane's groups that are due; each is armed again, one delay on, also without new rows.
+// The group's time has come: send it (it is armed again by its next row), or fire it and arm it
+// again, one delay on, also without new rows.
+static int fire_group(struct window *w, uint64_t pane, uint64_t record, int64_t next_ms)
+{
+    struct arena *a = w->base.context.arena;
+    if (w->is_partial) {
+        window_disarm(w, record);
+        window_send_group(w, pane, record);
+        return 0;
+    }
+    arena_store8(a, due_at(w, table_value(a, record)), (uint64_t)next_ms);
+    int status =
+        timers_add(a, pane + offsetof(struct pane, timers), next_ms, table_index(a, record));
+    return status < 0 ? status : window_emit_change(w, pane_at(w, pane), record);
+}
+
+// Fire the pane's groups that are due.
 static int fire_due(struct window *w, uint64_t pane, int64_t now_ms)
 {
     struct arena *a = w->base.context.arena;
     uint64_t heap = pane + offsetof(struct pane, timers), index;
     bool late = pane_at(w, pane)->fired;
-    int64_t delay = late ? w->plan->late_delay_ms : w->plan->early_delay_ms, due;
-    while (w->output.count + 2 <= BATCH_ROWS &&
-           timers_pop_due(a, heap, now_ms, &due, &index) == 1) {
+    int64_t delay = late ? w->late_ms : w->early_ms, due;
+    while (!window_output_is_full(w) && timers_pop_due(a, heap, now_ms, &due, &index) == 1) {
         uint64_t record = table_at(a, pane + offsetof(struct pane, groups), index);
-        uint64_t word = due_at(w, table_value(a, record));
-        if (arena_word(a, word) != (uint64_t)due || delay <= 0)
+        if (arena_word(a, due_at(w, table_value(a, record))) != (uint64_t)due || delay <= 0)
             continue; // armed anew since, or disarmed by the on-time firing
-        due += ((now_ms - due) / delay + 1) * delay;
-        arena_store8(a, word, (uint64_t)due);
-        int status = timers_add(a, heap, due, index);
-        if (status == 0)
-            status = window_emit_change(w, pane_at(w, pane), record);
+        int status = fire_group(w, pane, record, due + ((now_ms - due) / delay + 1) * delay);
         if (status < 0)
             return status;
     }

@@ -31,7 +31,7 @@ void window_encode_keys(struct window *w, const struct window_rows *rows, struct
     for (uint32_t i = 0; i < rows->count; i++) {
         begin[i] = w->keys.len;
         for (int k = 0; k < w->plan->key_count; k++)
-            encode_value(&rows->batch->columns[w->plan->keys[k]], rows->rows[i], &w->keys);
+            encode_value(&rows->batch->columns[w->key_columns[k]], rows->rows[i], &w->keys);
     }
     begin[rows->count] = w->keys.len;
     for (uint32_t i = 0; i < rows->count; i++)

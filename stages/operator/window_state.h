@@ -5,6 +5,11 @@
 // Groups are a table from the encoded key to the accumulators; distinct values get numbers from the
 // pane's dictionaries and live in one bitmap a group. Everything of a pane is freed with it, in
 // steps.
+//
+// The three phases share all of it. A PARTIAL keeps in a group's first word the rows that it has
+// counted since the group was last sent, and behind each bitmap the cardinality that it sent last:
+// what travels is always the difference. A FINAL's accumulators are those of a SINGLE, but for a
+// distinct count, which is a plain number there because the shards are disjoint.
 #ifndef WEIR_STAGES_OPERATOR_WINDOW_STATE_H
 #define WEIR_STAGES_OPERATOR_WINDOW_STATE_H
 
@@ -35,6 +40,7 @@ struct pane {
     struct table_head groups; // encoded key -> accumulators
     struct table_head ahead; // CUMULATE: 8 bytes of slice end -> struct list_head of rows that wait
     uint64_t fired;          // changelog: the on-time firing is behind us
+    uint64_t unsent;         // PARTIAL: rows counted that no partial row stands for yet
     struct timers_head timers; // changelog: (processing time, group index), early or late firings
     struct dict_head dicts[WINDOW_MAX_DICTS];
 };
@@ -42,7 +48,7 @@ struct pane {
 // One aggregate's place in a group's value.
 struct acc_slot {
     uint32_t offset; // bytes into the value
-    int dict;        // index into pane.dicts; -1: not distinct
+    int dict;        // index into pane.dicts; -1: no bitmap
 };
 
 // Some rows of a batch.
@@ -55,12 +61,17 @@ struct window_rows {
 struct window {
     struct operator base;
     const struct op_window *plan;
-    uint64_t root; // offset of struct window_root
+    bool is_partial, is_final; // the phase
+    const int *key_columns;    // of the input
+    int *final_keys;           // owned: those of a FINAL
+    int64_t early_ms, late_ms; // delays of firing or, of a PARTIAL, of sending; -1: off
+    uint64_t root;             // offset of struct window_root
     struct acc_slot *slots;
     uint32_t value_bytes;
-    uint32_t emit_offset; // into a group's value: what was last emitted; 0: insert-only
+    uint32_t emit_offset; // into a group's value: its timer, and what was last emitted; 0: none
     int dict_count;
     struct batch output;
+    uint64_t output_bytes;        // about: keys and strings in it
     struct batch replay;          // rows that waited, on their way back in
     uint64_t records[BATCH_ROWS]; // of the last window_accumulate, one a row
     struct column *one_row;       // headers for views of one row
@@ -69,8 +80,8 @@ struct window {
     uint64_t
         *order; // group indexes in key order, for inputs without an order; NULL: insertion order
     uint64_t order_count, order_capacity;
-    uint64_t order_pane; // pane + point that `order` was made for
-    int64_t order_end;
+    uint64_t order_pane; // what `order` was made for: the pane, and its start, for an offset may
+    int64_t order_start; // be given to another pane later
 };
 
 static inline const struct window_root *window_root(const struct window *w)
@@ -86,6 +97,9 @@ static inline const struct pane *pane_at(const struct window *w, uint64_t pane)
 // Lay out the accumulators and the dictionaries of the plan. -ENOTSUP with a text.
 int window_layout(struct window *w, struct err *err);
 
+// Rows of a batch into their panes; of a changelog without a delay one row a call.
+int window_push_rows(struct window *w, const struct batch *batch);
+
 // Count the rows into the pane's groups.
 int window_accumulate(struct window *w, uint64_t pane, const struct window_rows *rows);
 
@@ -99,6 +113,13 @@ void window_emit_group(struct window *w, const struct pane *pane, uint64_t recor
 // An empty output / give it to the next operator.
 void window_begin_output(struct window *w);
 int window_push_output(struct window *w);
+
+// Has the output as many rows, or bytes of strings, as one transaction should carry?
+bool window_output_is_full(const struct window *w);
+
+// PARTIAL: put what the group has counted since it was last sent into the output (0 or 1 row), and
+// mark it as sent.
+void window_send_group(struct window *w, uint64_t pane, uint64_t record);
 
 // Changelog: put what has changed of the group since it was last emitted into the output (0 to 2
 // rows).

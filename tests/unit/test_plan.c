@@ -142,9 +142,9 @@ static void test_plan_cumulate_uv_shards_by_the_distinct_key(void **state)
     assert_int_equal(shards->watermark_step_ms, 60000);
     assert_int_equal(merge->hash_column_count, 1);
     assert_int_equal(merge->hash_columns[0], 0);
-    // the partial row: dimension, pane_start, slice_end, count
-    assert_int_equal(partial->output.field_count, 4);
-    assert_int_equal(partial->window.aggs[0].partial, 3);
+    // the partial row: dimension, pane_start, slice_end, rows, count
+    assert_int_equal(partial->output.field_count, 5);
+    assert_int_equal(partial->window.aggs[0].partial, 4);
     assert_string_equal(final->output.fields[0].name, "dimension");
     plan_free(plan);
 }
@@ -189,8 +189,8 @@ static void test_plan_other_aggregates_go_in_two_phases(void **state)
     const struct op *partial = source->ops[source->op_count - 1];
     assert_int_equal(partial->window.phase, WINDOW_PARTIAL);
     // dimension, pane_start, slice_end, count, sum, avg sum, avg count, max
-    assert_int_equal(partial->output.field_count, 8);
-    assert_int_equal(partial->window.aggs[3].partial, 7);
+    assert_int_equal(partial->output.field_count, 9);
+    assert_int_equal(partial->window.aggs[3].partial, 8);
     assert_true(partial->window.aggs[3].filter > 0);
     assert_int_equal(partial->window.aggs[0].filter, -1);
     assert_int_equal(plan->exchanges[0].watermark_step_ms, 10000);

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -401,20 +400,6 @@ static void test_window_survives_deaths_in_any_step(void **state)
     check_against_naive(WINDOW_CUMULATE, 20 * STEP, STEP, 2000, 3);
 }
 
-static void test_window_refuses_what_is_not_built(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct err err;
-    struct operator* out;
-    setup(&f, WINDOW_TUMBLE, STEP, STEP);
-    struct op_context context = f.window->context;
-    f.op.window.phase = WINDOW_PARTIAL;
-    assert_int_equal(window_class.open(&context, &out, &err), -ENOTSUP);
-    assert_non_null(strstr(err.text, "parallelism.default"));
-    teardown(&f);
-}
-
 // --- changelogs ---
 
 static void one_row(struct fixture *f, int64_t ts, const char *dimension, const char *id)
@@ -559,7 +544,6 @@ int main(void)
         cmocka_unit_test(test_window_without_delay_fires_for_each_row),
         cmocka_unit_test(test_window_late_rows_fire_until_lateness_is_over),
         cmocka_unit_test(test_window_last_late_update_is_not_lost),
-        cmocka_unit_test(test_window_refuses_what_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
