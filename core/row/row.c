@@ -77,16 +77,19 @@ int row_decode(const void *bytes, uint64_t available, struct batch *batch)
     uint8_t kind = (uint8_t)(header >> 32);
     if (size < fixed || size > available || kind > ROW_DELETE || batch->count >= BATCH_ROWS)
         return -EBADMSG;
-    const uint64_t *nulls = (const uint64_t *)(row + ROW_HEADER_BYTES);
-    const uint64_t *slots = nulls + ((uint32_t)batch->column_count + 63) / 64;
+    const char *nulls = row + ROW_HEADER_BYTES; // of a row in a list at any address
+    const char *slots = row + fixed - (uint32_t)batch->column_count * 8;
     uint32_t at = batch->count;
     for (int c = 0; c < batch->column_count; c++) {
         struct column *column = &batch->columns[c];
-        bool is_null = nulls[c / 64] >> (c % 64) & 1;
+        uint64_t null_word, slot;
+        memcpy(&null_word, nulls + c / 64 * 8, 8);
+        memcpy(&slot, slots + c * 8, 8);
+        bool is_null = null_word >> (c % 64) & 1;
         column->state[at] = is_null ? VALUE_NULL : VALUE_PRESENT;
         if (column->kind != TYPE_STRING)
-            column->i64[at] = (int64_t)slots[c];
-        else if (decode_string(row, size, slots[c], &column->str[at]) < 0)
+            column->i64[at] = (int64_t)slot;
+        else if (decode_string(row, size, slot, &column->str[at]) < 0)
             return -EBADMSG;
     }
     batch->kinds[at] = kind;
