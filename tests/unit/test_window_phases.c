@@ -521,7 +521,7 @@ static void naive(const struct fixture *f, struct buf *out)
 {
     const struct op_window *plan = &f->single.window;
     int64_t stride = plan->kind == WINDOW_HOP ? plan->step_ms : plan->size_ms;
-    for (int64_t start = -30000 / stride * stride - 2 * plan->size_ms; start < ROWS * 10;
+    for (int64_t start = -(30000 + 2 * plan->size_ms) / stride * stride; start < ROWS * 10;
          start += stride)
         for (int64_t end = start + (plan->kind == WINDOW_CUMULATE ? plan->step_ms : plan->size_ms);
              end <= start + plan->size_ms; end += plan->step_ms)
