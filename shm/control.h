@@ -45,8 +45,9 @@ enum control_counter {
 };
 
 enum control_request {
-    CONTROL_STOP,  // end between batches, leaving input unread
-    CONTROL_DRAIN, // sources end as if their input had; the rest follows
+    CONTROL_STOP,   // a source ends between batches; a reader when its channels are empty
+    CONTROL_DRAIN,  // sources end as if their input had; the rest follows
+    CONTROL_CANCEL, // end between batches or while waiting for room, leaving input unread
     CONTROL_REQUEST_COUNT,
 };
 

@@ -23,7 +23,7 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000001)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000002)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -48,7 +48,6 @@ struct control_task_page {
 struct control_box_page {
     uint32_t requests[CONTROL_REQUEST_COUNT];
     int32_t cpu;
-    uint32_t reserved;
     uint64_t restarts;
     char name[CONTROL_NAME_BYTES];
 };
@@ -68,7 +67,7 @@ _Static_assert(offsetof(struct control_task_page, counters) == 64, "layout");
 _Static_assert(offsetof(struct control_task_page, error) == 320, "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
-_Static_assert(offsetof(struct control_box_page, cpu) == 8, "layout");
+_Static_assert(offsetof(struct control_box_page, cpu) == 12, "layout");
 _Static_assert(offsetof(struct control_box_page, restarts) == 16, "layout");
 _Static_assert(offsetof(struct control_box_page, name) == 24, "layout");
 _Static_assert((int)CONTROL_COUNTER_COUNT <= (int)CONTROL_COUNTER_SLOTS, "counters fit");

@@ -60,6 +60,39 @@ static const char **task_names(const struct plan *plan)
     return names;
 }
 
+// How far each task is from the sources: one int a task, the caller's to free.
+static int *task_levels(const struct plan *plan)
+{
+    int *stages = calloc((size_t)plan->stage_count, sizeof *stages);
+    int *tasks = calloc((size_t)plan->task_count, sizeof *tasks);
+    CHECK(stages && tasks);
+    for (int pass = 0; pass < plan->stage_count; pass++) // no way is longer than that
+        for (int e = 0; e < plan->exchange_count; e++) {
+            int above = stages[plan->exchanges[e].from_stage] + 1;
+            int *level = &stages[plan->exchanges[e].to_stage];
+            *level = *level > above ? *level : above;
+        }
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].parallelism; i++)
+            tasks[plan->stages[s].first_task + i] = stages[s];
+    free(stages);
+    return tasks;
+}
+
+static enum supervisor_restart restart_of(const struct config *config)
+{
+    switch (config->recovery.restart) {
+    case CONFIG_FIXED_DELAY:
+        return SUPERVISOR_RESTART_FIXED_DELAY;
+    case CONFIG_FAILURE_RATE:
+        return SUPERVISOR_RESTART_FAILURE_RATE;
+    case CONFIG_NONE:
+        return SUPERVISOR_RESTART_NONE;
+    default:
+        return SUPERVISOR_RESTART_EXPONENTIAL_DELAY;
+    }
+}
+
 static void read_totals(struct run *run)
 {
     struct control *control = NULL;
@@ -74,12 +107,15 @@ static int supervise(struct run *run, struct err *err)
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
     int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
+    int *levels = task_levels(plan);
     struct supervisor_options options = {
         .dir = &run->dir,
         .job_fingerprint = plan->fingerprint,
         .task_count = plan->task_count,
         .names = names,
         .cpus = cpus,
+        .levels = levels,
+        .restart = restart_of(run->load->config),
         .tick_ms = TICK_MS,
         .on_tick = progress_tick,
         .on_event = progress_event,
@@ -90,6 +126,7 @@ static int supervise(struct run *run, struct err *err)
     read_totals(run);
     if (!code || code == -ECANCELED)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
+    free(levels);
     free(cpus);
     free(names);
     return code;

@@ -122,6 +122,11 @@ bool task_must_stop(const struct task *task)
     return control_requested(task->control, CONTROL_STOP);
 }
 
+bool task_is_cancelled(const struct task *task)
+{
+    return control_requested(task->control, CONTROL_CANCEL);
+}
+
 static int open_dead_letter(struct task *task)
 {
     const char *folder = task->job.options.dead_letter_dir;

@@ -76,8 +76,9 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
 // Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
 // transaction.
 int task_find_dead_letter(struct task *task, bool is_first);
-// Has somebody asked to stop between batches?
+// Has somebody asked to end where we are? Or at once, whatever is unread?
 bool task_must_stop(const struct task *task);
+bool task_is_cancelled(const struct task *task);
 
 // task_head.c
 int head_open(struct task *task, const struct op_context *context);

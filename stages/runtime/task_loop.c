@@ -21,7 +21,7 @@ int task_drain_work(struct task *task)
             rc = task_commit(task);
         if (rc < 0 || !more)
             return rc;
-        if (task_must_stop(task))
+        if (task_is_cancelled(task))
             return -ECANCELED;
     }
 }
@@ -146,14 +146,23 @@ static void take_less(struct task *task)
     task->max_rows = task->max_rows > 1 ? task->max_rows / 2 : 1;
 }
 
+// A stop comes level by level: when it is asked of a reader, nobody writes to its channels any
+// more, and what is in them was committed by somebody.
+static bool must_end(struct task *task)
+{
+    if (task_is_cancelled(task))
+        return true;
+    return task_must_stop(task) && (task->head.source || !exchange_reader_ready(&task->reader));
+}
+
 int task_loop(struct task *task)
 {
     bool ended = false;
     control_set_state(task->control, CONTROL_RUNNING); // what a predecessor left may take long
     int rc = task_drain_work(task);
     while (!task->state.has_ended) {
-        if (rc == 0 && task_must_stop(task))
-            return -ECANCELED;
+        if (rc == 0 && must_end(task))
+            break; // the sinks finish what was committed
         if (rc == 0)
             rc = ended ? end_input(task) : step(task, &ended);
         if (rc == 0) {
@@ -161,6 +170,8 @@ int task_loop(struct task *task)
             continue;
         }
         task_abort(task);
+        if (rc == -ECANCELED && task_is_cancelled(task))
+            break;
         if (task->must_fail)
             return -EBADMSG;
         if (rc != -EAGAIN)

@@ -128,7 +128,7 @@ struct room {
 static bool has_room(void *context)
 {
     struct room *room = context;
-    return ring_reserve(&room->channel->ring, room->bytes) || task_must_stop(room->task);
+    return ring_reserve(&room->channel->ring, room->bytes) || task_is_cancelled(room->task);
 }
 
 static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
@@ -136,7 +136,7 @@ static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
     enum { SLICE_NS = 50 * 1000 * 1000 };
     struct task *task = context;
     struct room room = {channel, task, bytes};
-    if (task_must_stop(task))
+    if (task_is_cancelled(task)) // merely stopped: the reader goes on until we have ended
         return -ECANCELED;
     control_set_state(task->control, CONTROL_WAITING_OUTPUT);
     waiter_wait(task->waiter, task->job.options.waiting, has_room, &room, SLICE_NS);
@@ -311,7 +311,7 @@ int task_main(const char *job_dir, int task_index)
     bool ran = rc == 0;
     if (rc == 0)
         rc = task_loop(task);
-    if (rc < 0 && !(rc == -ECANCELED && task->control && task_must_stop(task))) {
+    if (rc < 0) {
         if (rc == -ENOSPC)
             err_set(&task->err, rc, "the task's memory is full; set memory.state higher");
         else if (!task->err.text[0])

@@ -2,19 +2,7 @@
 #include "stages/supervisor/slot.h"
 
 #include "core/base/check.h"
-
-#define SECOND_NS    INT64_C(1000000000)
-#define MAX_DELAY_NS (60 * SECOND_NS)
-
-int64_t slot_delay_ns(int quick_deaths)
-{
-    if (quick_deaths <= SLOT_QUICK_DEATHS_FREE)
-        return 0;
-    int64_t delay = SECOND_NS;
-    for (int i = SLOT_QUICK_DEATHS_FREE + 1; i < quick_deaths && delay < MAX_DELAY_NS; i++)
-        delay += delay / 2;
-    return delay < MAX_DELAY_NS ? delay : MAX_DELAY_NS;
-}
+#include "stages/supervisor/restart.h"
 
 // --- actions: return the next state, or -errno ---
 
@@ -46,14 +34,29 @@ static int first_start(struct slot *slot, const struct cause *cause)
     return SLOT_UP;
 }
 
+// It died, or could not be started: when to try again, if ever.
+static int put_off(struct slot *slot, bool progressed, const struct cause *cause)
+{
+    slot->quick_deaths = progressed ? 0 : slot->quick_deaths + 1;
+    int64_t delay = cause->ops->delay_ns(slot, progressed, cause->now_ns, cause->ops->context);
+    if (delay == RESTART_NEVER) {
+        cause->ops->report(slot, SUPERVISOR_FAILED, cause->ops->context);
+        return SLOT_DONE;
+    }
+    slot->delay_ns = delay;
+    slot->start_at_ns = cause->now_ns + delay;
+    return SLOT_DOWN;
+}
+
 // A start that fails here (no memory, no pid) may work later: it counts as a quick death.
 static int restart(struct slot *slot, const struct cause *cause)
 {
+    static const int64_t PAUSE_NS = 10000000;
     if (cause->ops->start(slot, cause->ops->context)) {
-        slot->quick_deaths++;
-        int64_t delay = slot_delay_ns(slot->quick_deaths);
-        slot->start_at_ns = cause->now_ns + (delay ? delay : SECOND_NS / 100);
-        return SLOT_DOWN;
+        int next = put_off(slot, false, cause);
+        if (slot->delay_ns == 0)
+            slot->start_at_ns += PAUSE_NS;
+        return next;
     }
     slot->restarts++;
     return SLOT_HURT;
@@ -83,13 +86,13 @@ static int gave_up(struct slot *slot, const struct cause *cause)
 static int schedule(struct slot *slot, const struct cause *cause)
 {
     bool progressed = cause->ops->progressed(slot, cause->ops->context);
-    slot->quick_deaths = progressed ? 0 : slot->quick_deaths + 1;
     // A replacement that dies before it runs makes the gap longer, it does not begin a new one.
     if (slot->state != SLOT_HURT)
         slot->died_ns = cause->now_ns;
-    slot->start_at_ns = cause->now_ns + slot_delay_ns(slot->quick_deaths);
-    cause->ops->report(slot, SUPERVISOR_DIED, cause->ops->context);
-    return SLOT_DOWN;
+    int next = put_off(slot, progressed, cause);
+    if (next == SLOT_DOWN)
+        cause->ops->report(slot, SUPERVISOR_DIED, cause->ops->context);
+    return next;
 }
 
 static int ask_stop(struct slot *slot, const struct cause *cause)
@@ -105,11 +108,28 @@ static int give_back(struct slot *slot, const struct cause *cause)
     return SLOT_DONE;
 }
 
+// It has a file to finish, or neighbours that wait for it: a replacement does that. Not for ever.
+static int stop_again(struct slot *slot, const struct cause *cause)
+{
+    bool progressed = cause->ops->progressed(slot, cause->ops->context);
+    slot->quick_deaths = progressed ? 0 : slot->quick_deaths + 1;
+    if (slot->quick_deaths > RESTART_QUICK_FREE || cause->ops->start(slot, cause->ops->context))
+        return SLOT_DONE;
+    slot->restarts++;
+    return SLOT_STOPPING;
+}
+
+static int stop_anew(struct slot *slot, const struct cause *cause)
+{
+    cause->ops->ask_stop(slot, cause->ops->context);
+    return stop_again(slot, cause);
+}
+
 static int kill_late(struct slot *slot, const struct cause *cause)
 {
     cause->ops->kill(slot, cause->ops->context);
     cause->ops->report(slot, SUPERVISOR_KILLED, cause->ops->context);
-    return SLOT_STOPPING;
+    return SLOT_KILLED;
 }
 
 // clang-format off
@@ -119,8 +139,9 @@ static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
     [SLOT_IDLE]     = {first_start, never,     never,     never,   never,     give_back, give_back},
     [SLOT_UP]       = {ignore,      ignore,    finished,  gave_up, schedule,  ask_stop,  kill_late},
     [SLOT_HURT]     = {ignore,      recovered, finished,  gave_up, schedule,  ask_stop,  kill_late},
-    [SLOT_DOWN]     = {restart,     never,     never,     never,   never,     give_back, give_back},
-    [SLOT_STOPPING] = {ignore,      ignore,    finished,  gave_up, give_back, ignore,    kill_late},
+    [SLOT_DOWN]     = {restart,     never,     never,     never,   never,     stop_anew, give_back},
+    [SLOT_STOPPING] = {ignore,      ignore,    finished,  gave_up, stop_again, ignore,  kill_late},
+    [SLOT_KILLED]   = {ignore,      ignore,    finished,  gave_up, give_back, ignore,    ignore},
     [SLOT_DONE]     = {ignore,      never,     never,     never,   never,     ignore,    ignore},
 };
 // clang-format on

@@ -16,7 +16,8 @@ enum slot_state {
     SLOT_UP,       // its process runs
     SLOT_HURT,     // its replacement was started and does not run batches yet
     SLOT_DOWN,     // dead; to be started again at start_at_ns
-    SLOT_STOPPING, // its process was asked to stop
+    SLOT_STOPPING, // it was asked to stop; who dies meanwhile is replaced, to stop well
+    SLOT_KILLED,   // its time to stop was over
     SLOT_DONE,     // no process, and there will be none
     SLOT_STATE_COUNT,
 };
@@ -41,6 +42,7 @@ struct slot {
     int64_t died_ns;            // when it died last
     int64_t start_at_ns;        // DOWN: when to start it again
     int64_t gap_ns;             // of the last restart
+    int64_t delay_ns;           // of the last death
     int quick_deaths;           // deaths in a row without any progress
     uint64_t restarts;          // starts after the first
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
@@ -52,17 +54,12 @@ struct slot_ops {
     int (*start)(struct slot *slot,
                  void *context); // sets pid, pidfd, progress_at_start; 0 or -errno
     bool (*progressed)(const struct slot *slot, void *context); // since progress_at_start
+    // A death: how long to put the restart off, or RESTART_NEVER (restart.h).
+    int64_t (*delay_ns)(const struct slot *slot, bool progressed, int64_t now_ns, void *context);
     void (*ask_stop)(struct slot *slot, void *context);
     void (*kill)(struct slot *slot, void *context);
     void (*report)(const struct slot *slot, enum supervisor_event_kind kind, void *context);
 };
-
-// Deaths in a row without progress that are answered at once; later ones wait.
-enum { SLOT_QUICK_DEATHS_FREE = 8 };
-
-// How long the restart after the n-th quick death is put off: 0, then 1 s, growing by half each
-// time, at most 1 min (Flink's exponential-delay).
-int64_t slot_delay_ns(int quick_deaths);
 
 // The table. 0, or -errno when the very first start failed.
 int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,

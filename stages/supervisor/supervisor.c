@@ -6,7 +6,9 @@
 #include "stages/supervisor/supervisor.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +20,7 @@
 
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
 #include "stages/supervisor/spawn.h"
 
@@ -39,6 +42,7 @@ struct supervisor {
     struct control *control;
     struct slot *slots;
     struct slot_ops ops;
+    struct restart_policy policy;
     struct supervisor_result *result;
     struct err *err;
     int epoll_fd, signal_fd, timer_fd;
@@ -103,9 +107,23 @@ static bool op_progressed(const struct slot *slot, void *context)
     return view.progress > slot->progress_at_start;
 }
 
+static struct restart_death death_of(const struct slot *slot, bool progressed)
+{
+    return (struct restart_death){progressed, slot->signal == SIGKILL, slot->quick_deaths};
+}
+
+static int64_t op_delay(const struct slot *slot, bool progressed, int64_t now, void *context)
+{
+    struct supervisor *s = context;
+    struct restart_death death = death_of(slot, progressed);
+    return restart_delay_ns(&s->policy, &death, now);
+}
+
 static void op_ask_stop(struct slot *slot, void *context)
 {
     struct supervisor *s = context;
+    if (s->result->end == SUPERVISOR_END_FAILED)
+        control_post(s->control, slot->index, CONTROL_CANCEL);
     control_post(s->control, slot->index, CONTROL_STOP);
 }
 
@@ -122,10 +140,28 @@ static void report(const struct supervisor *s, const struct supervisor_event *ev
         s->options->on_event(event, s->options->context);
 }
 
+// Why a task is not started again, where it has no words of its own.
+static void explain_death(const struct supervisor *s, const struct slot *slot, char *out,
+                          size_t out_bytes)
+{
+    struct buf why = {0};
+    struct restart_death death = death_of(slot, slot->quick_deaths == 0);
+    if (slot->signal)
+        buf_printf(&why, "was killed by signal %d (%s) ", slot->signal, strsignal(slot->signal));
+    else
+        buf_printf(&why, "ended with status %d ", slot->exit_status);
+    restart_explain(&s->policy, &death, &why);
+    snprintf(out, out_bytes, "task %d (%s) %s", slot->index,
+             s->options->names ? s->options->names[slot->index] : "?", buf_str(&why));
+    buf_fini(&why);
+}
+
 static void task_failed(struct supervisor *s, const struct slot *slot,
                         struct supervisor_event *event, struct control_view *view)
 {
     control_view(s->control, slot->index, view);
+    if (slot_classify(view, slot->pid, slot->signal, slot->exit_status) != SLOT_GAVE_UP)
+        explain_death(s, slot, view->error, sizeof(view->error));
     event->text = view->error;
     event->exit_status = slot->exit_status;
     if (s->result->end == SUPERVISOR_END_FAILED)
@@ -144,7 +180,7 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
     if (kind == SUPERVISOR_DIED) {
         event.signal = slot->signal;
         event.exit_status = slot->exit_status;
-        event.delay_ms = (double)slot_delay_ns(slot->quick_deaths) / MS_NS;
+        event.delay_ms = (double)slot->delay_ns / MS_NS;
         s->result->restarts++;
         control_note_restart(s->control, slot->index);
     } else if (kind == SUPERVISOR_RESTARTED) {
@@ -167,7 +203,21 @@ static int handle_all(struct supervisor *s, enum slot_event event)
     return status;
 }
 
-// Ask every task to stop; those that have not by the timeout are killed.
+// Ask the lowest level that still runs to stop: its readers go on until it has ended, and so get
+// what it has committed. A failed job has no such order: nobody waits for anybody.
+static void stop_next_level(struct supervisor *s)
+{
+    const int *levels = s->result->end == SUPERVISOR_END_FAILED ? NULL : s->options->levels;
+    int lowest = INT_MAX;
+    for (int i = 0; levels && i < s->options->task_count; i++)
+        if (s->slots[i].state != SLOT_DONE && levels[i] < lowest)
+            lowest = levels[i];
+    for (int i = 0; i < s->options->task_count; i++)
+        if (!levels || levels[i] == lowest)
+            slot_handle(&s->slots[i], SLOT_STOP, now_ns(), &s->ops);
+}
+
+// The job shall end; what has not stopped by the timeout is killed.
 static void begin_end(struct supervisor *s)
 {
     if (s->ending)
@@ -175,7 +225,8 @@ static void begin_end(struct supervisor *s)
     s->ending = true;
     int timeout = s->options->stop_timeout_ms ? s->options->stop_timeout_ms : STOP_TIMEOUT_MS;
     s->kill_at_ns = now_ns() + timeout * MS_NS;
-    handle_all(s, SLOT_STOP);
+    for (int i = 0; i < s->options->task_count; i++) // no time left to put anything off
+        s->slots[i].start_at_ns = 0;
 }
 
 static void on_signal(struct supervisor *s)
@@ -208,8 +259,6 @@ static void on_task_end(struct supervisor *s, struct slot *slot)
     control_view(s->control, slot->index, &view);
     enum slot_event event = slot_classify(&view, slot->pid, slot->signal, slot->exit_status);
     slot_handle(slot, event, now_ns(), &s->ops);
-    if (event == SLOT_GAVE_UP)
-        begin_end(s);
 }
 
 // Does the process of this slot run batches? The page may still be the dead one's: look at the pid.
@@ -303,6 +352,10 @@ static int wait_loop(struct supervisor *s)
                 on_task_end(s, &s->slots[tag]);
         }
         on_time(s);
+        if (s->result->end == SUPERVISOR_END_FAILED)
+            begin_end(s);
+        if (s->ending)
+            stop_next_level(s);
     }
     return 0;
 }
@@ -315,11 +368,15 @@ static int open_fds(struct supervisor *s)
     sigemptyset(&taken);
     sigaddset(&taken, SIGINT);
     sigaddset(&taken, SIGTERM);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) // not under nohup
+        sigaddset(&taken, SIGHUP);
     sigprocmask(SIG_BLOCK, &taken, &s->old_mask);
     // Ctrl-C and a service manager's SIGTERM reach the whole process group; tasks leave them to us.
     s->task_mask = s->old_mask;
     sigaddset(&s->task_mask, SIGINT);
     sigaddset(&s->task_mask, SIGTERM);
+    sigaddset(&s->task_mask, SIGHUP);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
     s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -382,7 +439,14 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .timer_fd = -1,
                            .tick_at_ns = INT64_MAX,
                            .kill_at_ns = INT64_MAX};
-    s.ops = (struct slot_ops){&s, op_start, op_progressed, op_ask_stop, op_kill, op_report};
+    s.ops = (struct slot_ops){.context = &s,
+                              .start = op_start,
+                              .progressed = op_progressed,
+                              .delay_ns = op_delay,
+                              .ask_stop = op_ask_stop,
+                              .kill = op_kill,
+                              .report = op_report};
+    s.policy.strategy = options->restart;
     int status =
         control_attach_supervisor(options->dir->fd, options->job_fingerprint, &s.control, err);
     if (status)

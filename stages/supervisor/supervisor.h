@@ -41,15 +41,25 @@ struct supervisor_event {
     const char *text; // FAILED: the reason
 };
 
+// What happens when a task dies; named as in Flink, with Flink's defaults.
+enum supervisor_restart {
+    SUPERVISOR_RESTART_EXPONENTIAL_DELAY,
+    SUPERVISOR_RESTART_FIXED_DELAY,
+    SUPERVISOR_RESTART_FAILURE_RATE,
+    SUPERVISOR_RESTART_NONE,
+};
+
 struct supervisor_options {
     const struct jobdir *dir;
     uint64_t job_fingerprint;
     int task_count;
     const char *const *names; // of tasks, for messages
     const int *cpus;          // cpu of each, or -1; NULL: anywhere
-    const char *program;      // NULL: /proc/self/exe (tests give their own)
-    int tick_ms;              // how often on_tick is called; 0: never
-    int stop_timeout_ms;      // SIGKILL for what has not stopped by then; 0: 10 s
+    const int *levels;        // of each: sources 0, a reader above what it reads; NULL: all 0
+    enum supervisor_restart restart;
+    const char *program; // NULL: /proc/self/exe (tests give their own)
+    int tick_ms;         // how often on_tick is called; 0: never
+    int stop_timeout_ms; // SIGKILL for what has not stopped by then; 0: 10 s
     void (*on_tick)(const struct control *control, void *context);         // may be NULL
     void (*on_event)(const struct supervisor_event *event, void *context); // may be NULL
     void *context;
@@ -69,8 +79,9 @@ struct supervisor_result {
     double worst_gap_ms; // longest from a death to the replacement's first progress
 };
 
-// Run the job to its end. SIGINT, SIGTERM and SIGCHLD are taken (and given back) here. 0, also for
-// a STOPPED job; -ECANCELED with the task's text when FAILED; another -errno when it could not be
+// Run the job to its end. SIGINT, SIGTERM and SIGHUP are taken (and given back) here: they stop the
+// tasks level by level, so that what a task has committed arrives where it was going. 0, also for a
+// STOPPED job; -ECANCELED with the task's text when FAILED; another -errno when it could not be
 // run. No task lives when it returns. The folder and its segments are left to the caller.
 int supervisor_run(const struct supervisor_options *options, struct supervisor_result *out,
                    struct err *err);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "core/base/check.h"
+#include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
 
 enum { FINGERPRINT = 99, TASKS = 3 };
@@ -26,6 +27,7 @@ struct trace {
     char calls[64]; // s start, a ask_stop, k kill, and the first letter of what is reported
     int start_status;
     bool progressed;
+    int64_t delay_ns;
 };
 
 static void trace_add(struct trace *trace, char c)
@@ -50,6 +52,15 @@ static bool trace_progressed(const struct slot *slot, void *context)
     return trace->progressed;
 }
 
+static int64_t trace_delay(const struct slot *slot, bool progressed, int64_t now_ns, void *context)
+{
+    struct trace *trace = context;
+    (void)slot;
+    (void)now_ns;
+    assert_int_equal(progressed, trace->progressed && !trace->start_status);
+    return trace->delay_ns;
+}
+
 static void trace_ask_stop(struct slot *slot, void *context)
 {
     (void)slot;
@@ -71,8 +82,13 @@ static void trace_report(const struct slot *slot, enum supervisor_event_kind kin
 
 static struct slot_ops trace_ops(struct trace *trace)
 {
-    return (struct slot_ops){trace,          trace_start, trace_progressed,
-                             trace_ask_stop, trace_kill,  trace_report};
+    return (struct slot_ops){.context = trace,
+                             .start = trace_start,
+                             .progressed = trace_progressed,
+                             .delay_ns = trace_delay,
+                             .ask_stop = trace_ask_stop,
+                             .kill = trace_kill,
+                             .report = trace_report};
 }
 
 struct cell {
@@ -92,24 +108,31 @@ static const struct cell cells[] = {
     {SLOT_UP, SLOT_GAVE_UP, SLOT_DONE, "X"},
     {SLOT_UP, SLOT_CRASHED, SLOT_DOWN, "D"},
     {SLOT_UP, SLOT_STOP, SLOT_STOPPING, "a"},
-    {SLOT_UP, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_UP, SLOT_KILL, SLOT_KILLED, "kK"},
     {SLOT_HURT, SLOT_START, SLOT_HURT, ""},
     {SLOT_HURT, SLOT_READY, SLOT_UP, "R"},
     {SLOT_HURT, SLOT_ENDED_WELL, SLOT_DONE, "RF"},
     {SLOT_HURT, SLOT_GAVE_UP, SLOT_DONE, "X"},
     {SLOT_HURT, SLOT_CRASHED, SLOT_DOWN, "D"},
     {SLOT_HURT, SLOT_STOP, SLOT_STOPPING, "a"},
-    {SLOT_HURT, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_HURT, SLOT_KILL, SLOT_KILLED, "kK"},
     {SLOT_DOWN, SLOT_START, SLOT_HURT, "s"},
-    {SLOT_DOWN, SLOT_STOP, SLOT_DONE, ""},
+    {SLOT_DOWN, SLOT_STOP, SLOT_STOPPING, "as"},
     {SLOT_DOWN, SLOT_KILL, SLOT_DONE, ""},
     {SLOT_STOPPING, SLOT_START, SLOT_STOPPING, ""},
     {SLOT_STOPPING, SLOT_READY, SLOT_STOPPING, ""},
     {SLOT_STOPPING, SLOT_ENDED_WELL, SLOT_DONE, "F"},
     {SLOT_STOPPING, SLOT_GAVE_UP, SLOT_DONE, "X"},
-    {SLOT_STOPPING, SLOT_CRASHED, SLOT_DONE, ""},
+    {SLOT_STOPPING, SLOT_CRASHED, SLOT_STOPPING, "s"},
     {SLOT_STOPPING, SLOT_STOP, SLOT_STOPPING, ""},
-    {SLOT_STOPPING, SLOT_KILL, SLOT_STOPPING, "kK"},
+    {SLOT_STOPPING, SLOT_KILL, SLOT_KILLED, "kK"},
+    {SLOT_KILLED, SLOT_START, SLOT_KILLED, ""},
+    {SLOT_KILLED, SLOT_READY, SLOT_KILLED, ""},
+    {SLOT_KILLED, SLOT_ENDED_WELL, SLOT_DONE, "F"},
+    {SLOT_KILLED, SLOT_GAVE_UP, SLOT_DONE, "X"},
+    {SLOT_KILLED, SLOT_CRASHED, SLOT_DONE, ""},
+    {SLOT_KILLED, SLOT_STOP, SLOT_KILLED, ""},
+    {SLOT_KILLED, SLOT_KILL, SLOT_KILLED, ""},
     {SLOT_DONE, SLOT_START, SLOT_DONE, ""},
     {SLOT_DONE, SLOT_STOP, SLOT_DONE, ""},
     {SLOT_DONE, SLOT_KILL, SLOT_DONE, ""},
@@ -166,29 +189,49 @@ static void test_slot_aborts_on_impossible_events(void **state)
     assert_int_equal(impossible, SLOT_STATE_COUNT * SLOT_EVENT_COUNT - (int)ARRAY_SIZE(cells));
 }
 
-static void test_slot_puts_off_only_repeated_quick_deaths(void **state)
+static void test_slot_counts_deaths_without_progress(void **state)
+{
+    (void)state;
+    struct trace trace = {.delay_ns = 70};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_UP, .pidfd = -1};
+    for (int i = 1; i <= 3; i++) {
+        slot_handle(&slot, SLOT_CRASHED, 5000, &ops);
+        assert_int_equal(slot.quick_deaths, i);
+        assert_int_equal(slot.start_at_ns, 5070);
+        slot_handle(&slot, SLOT_START, 5070, &ops);
+        assert_int_equal(slot.restarts, i);
+    }
+    assert_int_equal(slot.died_ns, 5000);
+    trace.progressed = true; // this one did something: forgiven
+    slot_handle(&slot, SLOT_CRASHED, 5100, &ops);
+    assert_int_equal(slot.quick_deaths, 0);
+}
+
+static void test_slot_fails_when_the_strategy_gives_up(void **state)
+{
+    (void)state;
+    struct trace trace = {.delay_ns = RESTART_NEVER};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_UP, .pidfd = -1};
+    slot_handle(&slot, SLOT_CRASHED, 5000, &ops);
+    assert_int_equal(slot.state, SLOT_DONE);
+    assert_string_equal(trace.calls, "X");
+}
+
+// Asked to stop, a task that dies is replaced, or its file would stay unfinished; but not for ever.
+static void test_slot_replaces_what_dies_while_it_stops(void **state)
 {
     (void)state;
     struct trace trace = {0};
     struct slot_ops ops = trace_ops(&trace);
-    struct slot slot = {.state = SLOT_UP, .pidfd = -1};
-    int64_t now = 5000;
-    for (int i = 1; i <= SLOT_QUICK_DEATHS_FREE; i++) {
-        memset(trace.calls, 0, sizeof(trace.calls));
-        slot_handle(&slot, SLOT_CRASHED, now, &ops);
-        assert_int_equal(slot.start_at_ns, now);
-        slot_handle(&slot, SLOT_START, now, &ops);
-        assert_int_equal(slot.restarts, i);
+    struct slot slot = {.state = SLOT_STOPPING, .pidfd = -1};
+    for (int i = 0; i < RESTART_QUICK_FREE; i++) {
+        slot_handle(&slot, SLOT_CRASHED, 5000, &ops);
+        assert_int_equal(slot.state, SLOT_STOPPING);
     }
-    assert_int_equal(slot.died_ns, 5000);
-    slot_handle(&slot, SLOT_CRASHED, now, &ops);
-    assert_int_equal(slot.start_at_ns, now + 1000000000);
-    slot_handle(&slot, SLOT_START, now, &ops);
-    trace.progressed = true; // this one did something: forgiven
-    slot_handle(&slot, SLOT_CRASHED, now, &ops);
-    assert_int_equal(slot.start_at_ns, now);
-    assert_int_equal(slot_delay_ns(SLOT_QUICK_DEATHS_FREE + 2), 1500000000);
-    assert_int_equal(slot_delay_ns(1000000), INT64_C(60000000000));
+    slot_handle(&slot, SLOT_CRASHED, 5000, &ops);
+    assert_int_equal(slot.state, SLOT_DONE);
 }
 
 static void test_slot_survives_starts_that_fail(void **state)
@@ -281,6 +324,14 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
         if (attempt <= 4)
             kill(getpid(), SIGKILL);
         return finish(control);
+    case 'p': // commits something and crashes, four times
+        control_progress(control, 1);
+        if (attempt <= 4)
+            abort();
+        return finish(control);
+    case 's': // is killed once when asked to stop; then stops well
+        wait_for_stop(control, index);
+        return attempt == 1 ? kill(getpid(), SIGKILL) : 0;
     case '0': // ends as if all were well, without having said so
         return attempt == 1 ? 0 : finish(control);
     case 'w': // runs until it is asked to stop
@@ -320,8 +371,8 @@ struct events {
     int count[SUPERVISOR_KILLED + 1];
     int ticks;
     int raise_at_tick; // SIGTERM to ourselves then; 0: never
-    char text[128];
-    int died_signal;
+    char text[512];
+    int died_signal, finished[TASKS], finished_count;
     double gap_ms;
 };
 
@@ -333,6 +384,8 @@ static void on_event(const struct supervisor_event *event, void *context)
         events->died_signal = event->signal;
     if (event->kind == SUPERVISOR_RESTARTED)
         events->gap_ms = event->gap_ms;
+    if (event->kind == SUPERVISOR_FINISHED)
+        events->finished[events->finished_count++] = event->task_index;
     if (event->kind == SUPERVISOR_FAILED)
         snprintf(events->text, sizeof(events->text), "%s", event->text);
 }
@@ -344,6 +397,9 @@ static void on_tick(const struct control *control, void *context)
     if (++events->ticks == events->raise_at_tick)
         kill(getpid(), SIGTERM);
 }
+
+static enum supervisor_restart strategy; // of run_fakes
+static const int *levels;
 
 static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
 {
@@ -361,6 +417,8 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
                                          .names = names,
                                          .tick_ms = 20,
                                          .stop_timeout_ms = 300,
+                                         .restart = strategy,
+                                         .levels = levels,
                                          .on_tick = on_tick,
                                          .on_event = on_event,
                                          .context = events};
@@ -458,6 +516,63 @@ static void test_supervisor_kills_what_does_not_stop(void **state)
     assert_int_equal(result.restarts, 0);
 }
 
+static void test_supervisor_stops_level_by_level(void **state)
+{
+    (void)state;
+    static const int upside_down[TASKS] = {2, 1, 0};
+    struct events events = {.raise_at_tick = 2};
+    struct supervisor_result result;
+    levels = upside_down;
+    assert_int_equal(run_fakes("www", &events, &result), 0);
+    levels = NULL;
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(events.finished_count, TASKS);
+    for (int i = 0; i < TASKS; i++)
+        assert_int_equal(events.finished[i], TASKS - 1 - i);
+}
+
+static void test_supervisor_replaces_what_dies_while_it_stops(void **state)
+{
+    (void)state;
+    struct events events = {.raise_at_tick = 2};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("wsw", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(events.count[SUPERVISOR_FINISHED], TASKS);
+    assert_int_equal(events.count[SUPERVISOR_KILLED], 0);
+}
+
+static void test_supervisor_ends_a_crash_loop(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    strategy = SUPERVISOR_RESTART_FIXED_DELAY;
+    assert_int_equal(run_fakes("wpw", &events, &result), -ECANCELED);
+    assert_int_equal(result.end, SUPERVISOR_END_FAILED);
+    assert_int_equal(events.count[SUPERVISOR_DIED], 1);
+    assert_non_null(strstr(events.text, "task 1 (b) was killed by signal 6 (Aborted) and"));
+    assert_non_null(strstr(events.text, "fixed-delay allows 1 restart"));
+    assert_string_equal(events.text, err.text);
+    strategy = SUPERVISOR_RESTART_NONE;
+    events = (struct events){0};
+    assert_int_equal(run_fakes("kww", &events, &result), -ECANCELED);
+    assert_non_null(strstr(err.text, "task 0 (a) was killed by signal 9 (Killed) and"));
+    assert_non_null(strstr(err.text, "recovery.restart is none"));
+    strategy = SUPERVISOR_RESTART_EXPONENTIAL_DELAY;
+}
+
+// It makes progress and crashes each time: three times it is replaced at once, then put off.
+static void test_supervisor_puts_off_what_keeps_crashing(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("fpf", &events, &result), 0);
+    assert_int_equal(result.restarts, 4);
+    assert_true(result.worst_gap_ms >= 1000);
+}
+
 static void test_supervisor_says_when_the_program_is_not_there(void **state)
 {
     (void)state;
@@ -490,7 +605,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slot_does_what_each_cell_says),
         cmocka_unit_test(test_slot_aborts_on_impossible_events),
-        cmocka_unit_test(test_slot_puts_off_only_repeated_quick_deaths),
+        cmocka_unit_test(test_slot_counts_deaths_without_progress),
+        cmocka_unit_test(test_slot_fails_when_the_strategy_gives_up),
+        cmocka_unit_test(test_slot_replaces_what_dies_while_it_stops),
         cmocka_unit_test(test_slot_survives_starts_that_fail),
         cmocka_unit_test(test_slot_measures_the_whole_gap),
         cmocka_unit_test(test_slot_classify_trusts_only_the_page_of_this_process),
@@ -500,6 +617,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),
         cmocka_unit_test(test_supervisor_stops_on_a_signal),
         cmocka_unit_test(test_supervisor_kills_what_does_not_stop),
+        cmocka_unit_test(test_supervisor_stops_level_by_level),
+        cmocka_unit_test(test_supervisor_replaces_what_dies_while_it_stops),
+        cmocka_unit_test(test_supervisor_ends_a_crash_loop),
+        cmocka_unit_test(test_supervisor_puts_off_what_keeps_crashing),
         cmocka_unit_test(test_supervisor_says_when_the_program_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,207 @@
+#!/bin/sh
+# kill_ends.sh: the ends of a run that are not the end of its input: what a signal leaves behind.
+#
+# A stopped job has put every row that it committed into finished files, each once and none after a gap;
+# a killed supervisor leaves no task alive and memory that the next run takes over; a job that may not
+# restart ends with the cause in words. /dev/shm is clean after each. [SEED=1] [ROUNDS=6] kill_ends.sh
+set -eu
+[ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
+dir=$(mktemp -d)
+memory=/dev/shm/weir-$(id -u)
+seed=${SEED:-1} rounds=${ROUNDS:-6}
+weir_pid='' passed=0 failed=0
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+    [ -z "$weir_pid" ] || kill -KILL "$weir_pid" 2>/dev/null || :
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+echo "SEED=$seed"
+
+# A number below $1, drawn from the seed.
+draw() {
+    seed=$(((seed * 1103515245 + 12345) % 2147483648))
+    drawn=$((seed / 65536 % $1))
+}
+
+good() { passed=$((passed + 1)); }
+bad() {
+    failed=$((failed + 1))
+    echo "FAIL $*"
+    cat "$dir/err"
+}
+
+# job NAME CORES EXTRA: counts in windows of a second; row n of the source has time n/1000 s.
+job() {
+    name=ends-$$-$1
+    rm -rf "$dir/out"
+    cat >"$dir/job.sql" <<SQL
+CREATE TABLE n (i BIGINT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'datagen',
+  'rows-per-second' = '300000', 'fields.i.kind' = 'sequence', 'fields.i.start' = '0',
+  'fields.i.end' = '900000000', 'fields.t.start' = '2024-01-01 00:00:00',
+  'fields.t.rows-per-second' = '1000');
+CREATE TABLE points (t TIMESTAMP(3), n BIGINT, lo BIGINT, hi BIGINT) WITH ('connector' = 'filesystem',
+  'path' = '$dir/out', 'format' = 'csv', 'sink.rolling-policy.file-size' = '4kb');
+INSERT INTO points SELECT window_start, COUNT(*), MIN(i), MAX(i)
+FROM TABLE(TUMBLE(TABLE n, DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY window_start, window_end;
+SQL
+    printf 'job: %s\nsql: job.sql\nmemory: {state: 16MiB, reserve: 0%%}\nplacement: {cores: %s}\n%s\n' \
+        "$name" "$2" "${3:-}" >"$dir/job.yaml"
+}
+
+tasks() { cat "/proc/$weir_pid/task/$weir_pid/children" 2>/dev/null || :; }
+
+# Start the job and wait until it has written something.
+start() {
+    setsid "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null &
+    weir_pid=$!
+    tries=0
+    while [ -z "$(find "$dir/out" -name 'part-*' 2>/dev/null)" ] && [ $tries -lt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+}
+
+# Wait for the end; the status is in $status.
+finish() {
+    status=0
+    wait "$weir_pid" || status=$?
+    weir_pid=''
+}
+
+# Windows 0, 1, 2 ... without a gap, each with its thousand rows, all in finished files, memory gone.
+judge() { # WORDS
+    if [ -n "$(find "$dir/out" -name '.part*')" ]; then
+        bad "$*: unfinished parts are left"
+    elif [ -e "$memory/$name" ]; then
+        bad "$*: memory is left: $(ls "$memory/$name")"
+    elif ! find "$dir/out" -name 'part-*' | sort -t- -k3,3n | xargs cat |
+        awk -F, '{ w = NR - 1; if ($2 != 1000 || $3 != w * 1000 || $4 != w * 1000 + 999) exit 1 }
+                 END { if (NR < 100) exit 1 }'; then
+        bad "$*: windows are missing or wrong"
+    else
+        good
+    fi
+}
+
+# A stop by signal, also with a task killed in the same instant.
+stops() {
+    for cores in 1 2; do
+        for how in TERM INT HUP; do
+            job stop "$cores"
+            start
+            kill -$how "$weir_pid"
+            finish
+            [ "$status" = 0 ] || bad "SIG$how, $cores cores: status $status"
+            grep -q 'stopped: ' "$dir/err" || bad "SIG$how: no word of the stop"
+            judge "SIG$how, $cores cores"
+        done
+        job group "$cores"
+        start
+        kill -s INT -- "-$weir_pid" # Ctrl-C reaches the whole group
+        finish
+        judge "Ctrl-C, $cores cores, status $status"
+        round=0
+        while [ $round -lt "$rounds" ]; do
+            job crash "$cores"
+            start
+            victims=$(tasks)
+            draw 3
+            # shellcheck disable=SC2086 # pids are words
+            if [ "$drawn" = 0 ]; then
+                kill -KILL $victims
+                kill -TERM "$weir_pid"
+            elif [ "$drawn" = 1 ]; then
+                kill -TERM "$weir_pid"
+                kill -KILL $victims 2>/dev/null || :
+            else
+                kill -KILL "${victims%% *}"
+                kill -TERM "$weir_pid"
+            fi
+            finish
+            judge "kill and SIGTERM ($drawn), $cores cores, status $status, round $round"
+            round=$((round + 1))
+        done
+    done
+}
+
+# A task that stands still does not stop: a second signal ends the patience. Nobody may be left.
+impatience() {
+    job still 2
+    start
+    victims=$(tasks)
+    # shellcheck disable=SC2086
+    kill -STOP $victims
+    kill -TERM "$weir_pid"
+    sleep 0.3
+    kill -TERM "$weir_pid"
+    finish
+    if [ "$status" = 0 ] && ! alive "$victims" && [ ! -e "$memory/$name" ]; then
+        good
+    else
+        bad "two SIGTERMs: status $status, tasks $victims"
+    fi
+}
+
+alive() { # PIDS
+    for pid in $1; do
+        [ ! -d "/proc/$pid" ] || grep -q 'State:.[ZX]' "/proc/$pid/status" 2>/dev/null || return 0
+    done
+    return 1
+}
+
+# The supervisor dies by SIGKILL: its tasks end too; the job can be run again at once.
+orphans() {
+    job orphan 2
+    start
+    victims=$(tasks)
+    draw 2
+    # shellcheck disable=SC2086
+    [ "$drawn" = 0 ] || kill -STOP $victims
+    kill -KILL "$weir_pid"
+    finish
+    rm -rf "$dir/out"
+    start
+    if grep -q 'an earlier run of' "$dir/err" && ! alive "$victims"; then
+        good
+    else
+        bad "after SIGKILL of the supervisor: tasks $victims"
+    fi
+    kill -TERM "$weir_pid"
+    finish
+    judge "the run after a SIGKILL of the supervisor"
+}
+
+# A death that the strategy does not forgive ends the job, with the cause.
+strategies() {
+    job none 2 'recovery: {restart: none}'
+    start
+    victims=$(tasks)
+    kill -SEGV "${victims%% *}"
+    finish
+    if [ "$status" = 1 ] && grep -q 'signal 11 .*recovery.restart is none' "$dir/err"; then
+        judge "restart: none"
+    else
+        bad "restart: none: status $status"
+    fi
+    job fixed 1 'recovery: {restart: fixed-delay}'
+    start
+    kill -KILL "$(tasks | tr -d ' ')"
+    sleep 1.5
+    kill -KILL "$(tasks | tr -d ' ')"
+    finish
+    if [ "$status" = 1 ] && grep -q 'signal 9 .*fixed-delay allows 1 restart' "$dir/err" &&
+        [ ! -e "$memory/$name" ]; then
+        good
+    else
+        bad "restart: fixed-delay: status $status"
+    fi
+}
+
+stops
+impatience
+orphans
+orphans
+strategies
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
