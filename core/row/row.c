@@ -75,7 +75,8 @@ int row_decode(const void *bytes, uint64_t available, struct batch *batch)
     memcpy(&header, row, 8);
     uint32_t size = (uint32_t)header;
     uint8_t kind = (uint8_t)(header >> 32);
-    if (size < fixed || size > available || kind > ROW_DELETE || batch->count >= BATCH_ROWS)
+    if (size < fixed || size % 8 || size > available || kind > ROW_DELETE ||
+        batch->count >= BATCH_ROWS)
         return -EBADMSG;
     const char *nulls = row + ROW_HEADER_BYTES; // of a row in a list at any address
     const char *slots = row + fixed - (uint32_t)batch->column_count * 8;
