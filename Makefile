@@ -129,7 +129,7 @@ check-asan:
 # ThreadSanitizer cannot map its shadow under some kernels' address randomisation: switch that off.
 check-tsan:
 	$(Q)sh scripts/setup.sh build test
-	$(Q)$(MAKE) CONFIG=tsan RUNNER="setarch -R" unit
+	$(Q)$(MAKE) CONFIG=tsan RUNNER="TSAN_OPTIONS=suppressions=tests/tsan.supp setarch -R" unit
 lint:
 	$(Q)sh scripts/setup.sh build test lint
 	$(Q)$(MAKE) all
