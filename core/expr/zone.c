@@ -248,3 +248,18 @@ int64_t zone_from_local(const struct zone *zone, int64_t local_ms)
         return local_ms - after;
     return local_ms - before; // in a gap
 }
+
+int64_t zone_timer(const struct zone *zone, int64_t local_ms)
+{
+    const int64_t hour = 3600000;
+    int64_t at = zone_from_local(zone, local_ms);
+    int64_t next = zone_from_local(zone, local_ms + hour);
+    if (next == at) // in a gap
+        return at - at % hour;
+    return next - at > hour ? at + hour : at;
+}
+
+bool zone_is_utc(const struct zone *zone)
+{
+    return zone->count == 0 && zone->offset[0] == 0;
+}

@@ -2,6 +2,7 @@
 #ifndef WEIR_CORE_EXPR_ZONE_H
 #define WEIR_CORE_EXPR_ZONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -23,6 +24,13 @@ int64_t zone_offset_ms(const struct zone *zone, int64_t utc_ms);
 // The instant of a local time; in a gap as far after it as the text is, in an overlap the earlier
 // one.
 int64_t zone_from_local(const struct zone *zone, int64_t local_ms);
+
+// When a timer for a local time goes off: in an overlap at the later instant, in a gap when the gap
+// begins or at its next full hour (Flink: TimeWindowUtil.toEpochMillsForTimer).
+int64_t zone_timer(const struct zone *zone, int64_t local_ms);
+
+// Is it UTC, whatever its name?
+bool zone_is_utc(const struct zone *zone);
 
 static inline int64_t zone_to_local(const struct zone *zone, int64_t utc_ms)
 {

@@ -36,6 +36,7 @@ static void put_window(struct buf *out, const struct op_window *window)
     put(out, window->size_ms);
     put(out, window->step_ms);
     put(out, window->offset_ms);
+    put_text(out, window->zone ? window->zone : "");
     put(out, window->lateness_ms);
     put(out, window->time_column);
     put(out, window->key_count);

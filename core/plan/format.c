@@ -101,6 +101,8 @@ static void format_window_shape(const struct op_window *window, const struct sch
         format_ms(window->offset_ms, out);
         buf_append_char(out, ']');
     }
+    if (window->zone)
+        buf_printf(out, ", zone=[%s]", window->zone);
     buf_append_char(out, ')');
 }
 

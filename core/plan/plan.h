@@ -59,16 +59,18 @@ struct agg_call {
 
 // The input of SINGLE and PARTIAL is [time, keys..., args and filters...]; of FINAL it is the
 // partial row. The result row is [keys..., window_start, window_end, window_time, aggs...]; times
-// are TIMESTAMP ms, for an LTZ time attribute epoch ms; window_time = window_end - 1. The partial
-// row is [keys..., pane_start, slice_end, rows, then for each agg: COUNT*: BIGINT count; SUM: the
-// sum (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value]. It stands
-// for `rows` raw rows since the group's last partial row; slice_end is the point that they count
-// from, of TUMBLE and HOP the window's end.
+// are TIMESTAMP ms; window_time = window_end - 1. Over an LTZ time attribute windows are cut from
+// the local time of `zone`: window_start and window_end are local, window_time is an instant. The
+// partial row is [keys..., pane_start, slice_end, rows, then for each agg: COUNT*: BIGINT count;
+// SUM: the sum (BIGINT or DOUBLE, NULL when empty); AVG: sum, BIGINT count; MIN, MAX: the value].
+// It stands for `rows` raw rows since the group's last partial row; slice_end is the point that
+// they count from, of TUMBLE and HOP the window's end. Both are local times too.
 struct op_window {
     enum window_kind kind;
     enum window_phase phase;
     bool changelog; // legacy group window: emits by emit options; else a window TVF: insert-only
     int64_t size_ms, step_ms, offset_ms; // step: slide of HOP, step of CUMULATE, = size for TUMBLE
+    const char *zone;                    // of windows in local time; NULL: UTC
     int time_column;                     // of raw rows
     int key_count;
     const int *keys; // input columns of raw rows; a FINAL reads columns 0..key_count-1
@@ -145,6 +147,13 @@ void plan_free(struct plan *plan);
 
 // The steps of the compilation for people, or one JSON object. Appends to `out`.
 void plan_explain(const struct plan *plan, bool json, struct buf *out);
+
+// The grid of instants on which the window's points lie, also with the lateness added: a watermark
+// between two of its lines changes nothing. *offset_ms is one of its lines.
+int64_t plan_window_grid(const struct op_window *window, int64_t *offset_ms);
+
+// Does the operator ask for CURRENT_WATERMARK, so that every watermark matters to it?
+bool plan_calc_reads_watermark(const struct op *op);
 
 // Value of a setting (exact key), or `fallback`.
 const char *plan_setting(const struct plan *plan, const char *key, const char *fallback);

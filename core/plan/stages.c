@@ -103,10 +103,14 @@ static struct op *add_op(struct cutter *cut, struct stage *stage, const struct o
 
 // --- watermarks that producers may leave out ---
 
-static int64_t window_grid_ms(const struct op_window *window)
+int64_t plan_window_grid(const struct op_window *window, int64_t *offset_ms)
 {
+    const int64_t zone_grid = 15 * 60000; // every zone's offset since 1972 is a multiple of this
     int64_t step = window_gcd(window->size_ms, window->step_ms);
-    return window->lateness_ms > 0 ? window_gcd(step, window->lateness_ms) : step;
+    *offset_ms = window->offset_ms;
+    if (window->lateness_ms > 0)
+        step = window_gcd(step, window->lateness_ms);
+    return window->zone ? window_gcd(step, zone_grid) : step;
 }
 
 static bool names_watermark(const struct expr *expr)
@@ -118,7 +122,7 @@ static bool names_watermark(const struct expr *expr)
     return found; // a string literal that says so costs speed, not an answer
 }
 
-static bool calc_reads_watermark(const struct op *op)
+bool plan_calc_reads_watermark(const struct op *op)
 {
     if (op->kind != OP_CALC)
         return false;
@@ -135,14 +139,16 @@ static void thin_watermarks(struct exchange *exchange, struct op *const *rest, i
 {
     int64_t step = 0, offset = 0;
     for (int i = 0; i < count; i++) {
-        const struct op_window *window = &rest[i]->window;
-        if (calc_reads_watermark(rest[i]) ||
-            (rest[i]->kind == OP_WINDOW && step && window->offset_ms != offset))
+        int64_t window_offset = offset;
+        if (plan_calc_reads_watermark(rest[i]))
             return; // the steps of an exchange begin as 0
         if (rest[i]->kind != OP_WINDOW)
             continue;
-        offset = window->offset_ms;
-        step = window_gcd(step, window_grid_ms(window));
+        int64_t window_step = plan_window_grid(&rest[i]->window, &window_offset);
+        if (step && window_offset != offset)
+            return;
+        offset = window_offset;
+        step = window_gcd(step, window_step);
     }
     exchange->watermark_step_ms = step;
     exchange->watermark_offset_ms = offset;

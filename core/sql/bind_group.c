@@ -218,21 +218,19 @@ int bind_group_by(struct binder *b, const struct sql_select *select, struct grou
 
 // --- columns of the result ---
 
-static int bind_window_property(struct binder *b, struct grouping *g, enum window_role role,
-                                struct source_pos pos, struct expr **out)
+// window_start and window_end are local times also over TIMESTAMP_LTZ.
+static struct type window_type(const struct grouping *g, enum window_role role)
 {
-    struct type type = type_of(g->time_type.kind);
+    struct type type = type_of(role == ROLE_TIME ? g->time_type.kind : TYPE_TIMESTAMP);
     type.not_null = true;
     type.rowtime = role == ROLE_TIME;
-    *out = expr_column(b->pool, g->key_count + (int)role - ROLE_START, type);
-    if (role == ROLE_TIME || type.kind == TYPE_TIMESTAMP)
-        return 0;
-    struct err cause = {0}; // window_start and window_end are local times: TIMESTAMP(3)
-    struct type local = type_of(TYPE_TIMESTAMP);
-    local.not_null = true;
-    if (expr_cast(b->pool, *out, local, false, out, &cause))
-        return bind_expr_error(b, pos, &cause);
-    return 0;
+    return type;
+}
+
+static void bind_window_property(struct binder *b, const struct grouping *g, enum window_role role,
+                                 struct expr **out)
+{
+    *out = expr_column(b->pool, g->key_count + (int)role - ROLE_START, window_type(g, role));
 }
 
 // TUMBLE_START, HOP_ROWTIME ...; ROLE_NONE: another function.
@@ -259,8 +257,10 @@ static int bind_auxiliary(struct binder *b, struct grouping *g, const struct sql
     if (rc)
         return rc;
     if (g->legacy && spec.kind == g->window.kind && time_column == g->time_column &&
-        spec.size_ms == g->window.size_ms && spec.step_ms == g->window.step_ms)
-        return bind_window_property(b, g, role, e->pos, out);
+        spec.size_ms == g->window.size_ms && spec.step_ms == g->window.step_ms) {
+        bind_window_property(b, g, role, out);
+        return 0;
+    }
     diag_error(b->err, b->source, e->pos, "%s does not belong to the window of GROUP BY",
                e->call->name);
     if (!g->legacy)
@@ -406,8 +406,8 @@ int bind_grouped(struct binder *b, const struct bind_scope *scope, const struct 
     }
     enum window_role role = role_of(b, g->input, e);
     if (role != ROLE_NONE)
-        return bind_window_property(b, g, role, e->pos, out);
-    if (e->kind == SQL_EXPR_NAME || (!keys_are_columns(g) && !bind_has_aggregate(e)))
+        bind_window_property(b, g, role, out);
+    else if (e->kind == SQL_EXPR_NAME || (!keys_are_columns(g) && !bind_has_aggregate(e)))
         *out = find_key(b, g, e);
     return 0;
 }
@@ -454,9 +454,8 @@ static struct rel *window_rel(struct binder *b, struct grouping *g, struct rel *
         fields[k].type.rowtime = false;
     }
     for (int i = 0; i < 3; i++) {
-        fields[g->key_count + i] = (struct field){times[i], type_of(g->time_type.kind)};
-        fields[g->key_count + i].type.not_null = true;
-        fields[g->key_count + i].type.rowtime = i == 2;
+        fields[g->key_count + i] =
+            (struct field){times[i], window_type(g, (enum window_role)(ROLE_START + i))};
     }
     for (int a = 0; a < g->agg_count; a++)
         fields[g->key_count + 3 + a] = (struct field){g->aggs[a].name, g->aggs[a].type};
@@ -501,13 +500,11 @@ int bind_group_rel(struct binder *b, struct grouping *g, struct expr *where, str
                                .size_ms = g->window.size_ms,
                                .step_ms = g->window.step_ms,
                                .offset_ms = g->window.offset_ms};
-    int64_t zone_ms = 0;
     int rc = bind_emit(b, &g->window, &window);
     if (rc == 0 && g->time_type.kind == TYPE_TIMESTAMP_LTZ)
-        rc = bind_zone_offset(b, g->window.pos, &zone_ms);
+        rc = bind_window_zone(b, g->window.pos, &window.zone);
     if (rc)
         return rc;
-    window.offset_ms -= zone_ms; // local midnight, as an instant
     columns.exprs[0] = expr_column(b->pool, g->time_column, g->time_type);
     columns.names[0] = g->input->rel->op.output.fields[g->time_column].name;
     columns.count = 1;

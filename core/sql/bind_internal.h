@@ -147,7 +147,8 @@ int bind_time_attribute(struct binder *b, const struct relation *from, int colum
 int bind_window_function(struct binder *b, const struct sql_table_ref *ref, struct relation *out);
 int bind_check_window(struct binder *b, const struct window_spec *spec, bool legacy);
 int bind_emit(struct binder *b, const struct window_spec *spec, struct op_window *window);
-int bind_zone_offset(struct binder *b, struct source_pos pos, int64_t *offset_ms);
+// The zone whose local time cuts windows over TIMESTAMP_LTZ; NULL: UTC.
+int bind_window_zone(struct binder *b, struct source_pos pos, const char **name);
 
 // bind_query.c
 int bind_query(struct binder *b, const struct sql_query *query, struct relation *out);

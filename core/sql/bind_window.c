@@ -73,37 +73,20 @@ int bind_check_window(struct binder *b, const struct window_spec *spec, bool leg
     return check_multiple(b, spec, spec->kind == WINDOW_HOP ? "slide" : "step");
 }
 
-// Does the zone keep one offset, month by month, from 1992 to 2100? Zones that changed their clocks
-// only before (Asia/Shanghai, until 1991) count as fixed.
-static bool fixed_offset(const struct zone *zone, int64_t *offset_ms)
-{
-    const int64_t from = 694224000000, to = 4102444800000, month = 30 * 86400000LL;
-    *offset_ms = zone_offset_ms(zone, from);
-    for (int64_t at = from; at < to; at += month)
-        if (zone_offset_ms(zone, at) != *offset_ms)
-            return false;
-    return true;
-}
-
-int bind_zone_offset(struct binder *b, struct source_pos pos, int64_t *offset_ms)
+int bind_window_zone(struct binder *b, struct source_pos pos, const char **name)
 {
     struct err cause = {0};
     struct zone *zone = NULL;
-    const char *name = bind_setting_value(b, "table.local-time-zone", &pos);
-    if (!name || strcasecmp(name, "default") == 0)
-        name = "UTC";
-    if (zone_open(name, &zone, &cause))
-        return bind_expr_error(b, pos, &cause);
-    bool fixed = fixed_offset(zone, offset_ms);
-    zone_close(zone);
-    if (fixed)
+    const char *set = bind_setting_value(b, "table.local-time-zone", &pos);
+    *name = NULL;
+    if (!set || strcasecmp(set, "default") == 0)
         return 0;
-    diag_error(
-        b->err, b->source, pos,
-        "windows over TIMESTAMP_LTZ in the time zone '%s', which changes its clocks, are not "
-        "supported yet",
-        name);
-    return diag_hint(b->err, "use a zone without clock changes, for example 'UTC' or 'GMT+08:00'");
+    if (zone_open(set, &zone, &cause))
+        return bind_expr_error(b, pos, &cause);
+    if (!zone_is_utc(zone))
+        *name = pool_strdup(b->pool, set);
+    zone_close(zone);
+    return 0;
 }
 
 // --- emit options ---

@@ -88,7 +88,9 @@ void window_emit_group(struct window *w, const struct pane *pane, uint64_t recor
     struct slice key = table_key(w->base.context.arena, record);
     window_key(w, key, out, row);
     w->output_bytes += key.len;
-    const int64_t times[] = {pane->start, pane->next_end, pane->next_end - 1};
+    int64_t last = pane->next_end - 1;
+    const int64_t times[] = {pane->start, pane->next_end,
+                             w->zone ? zone_from_local(w->zone, last) : last};
     for (int i = 0; i < 3; i++) {
         out->columns[keys + i].i64[row] = times[i];
         out->columns[keys + i].state[row] = VALUE_PRESENT;
@@ -361,6 +363,7 @@ static void window_close(struct operator* op)
     batch_fini(&w->replay);
     buf_fini(&w->keys);
     pool_fini(&w->scratch);
+    zone_close(w->zone);
     free(w->one_row);
     free(w->slots);
     free(w->final_keys);
@@ -422,6 +425,8 @@ static int window_open(const struct op_context *context, struct operator** out, 
     batch_init(&w->replay, input_of(context));
     w->one_row = calloc((size_t)w->replay.column_count + 1, sizeof(*w->one_row));
     CHECK(w->one_row);
+    if (plan->zone)
+        zone_reopen(&w->zone, plan->zone);
     int status = window_layout(w, err);
     if (status == 0)
         status = arena_root(context->arena, (uint32_t)context->op->id, sizeof(struct window_root),

@@ -25,7 +25,7 @@ static int64_t slice_end_of(const struct window *w, int64_t start_ms, const stru
 {
     if (w->is_final)
         return batch->columns[w->plan->key_count + 1].i64[row];
-    int64_t time = batch->columns[w->plan->time_column].i64[row];
+    int64_t time = window_local(w, batch->columns[w->plan->time_column].i64[row]);
     return time - (time - start_ms) % w->plan->step_ms + w->plan->step_ms;
 }
 
@@ -87,8 +87,8 @@ static int add_by_start(struct window *w, const struct batch *batch, const int64
 static bool is_late(const struct window *w, int64_t start_ms)
 {
     const struct window_root *root = window_root(w);
-    return root->has_watermark &&
-           start_ms + w->plan->size_ms - 1 + w->plan->lateness_ms <= root->watermark;
+    int64_t over_ms = window_over(w, start_ms + w->plan->size_ms - 1) + w->plan->lateness_ms;
+    return root->has_watermark && over_ms <= root->watermark;
 }
 
 // HOP puts a row into each window that holds it, the newest first: the slide need not divide the
@@ -104,8 +104,9 @@ static int push_raw_rows(struct window *w, const struct batch *batch)
     for (int64_t nth = 0; nth < windows; nth++) {
         uint32_t count = 0;
         for (uint32_t i = 0; i < batch->count; i++) {
-            starts[i] = window_start(time->i64[i], plan->offset_ms, stride) - nth * stride;
-            bool holds = time->i64[i] - starts[i] < plan->size_ms;
+            int64_t local = window_local(w, time->i64[i]);
+            starts[i] = window_start(local, plan->offset_ms, stride) - nth * stride;
+            bool holds = local - starts[i] < plan->size_ms;
             bool late = is_late(w, starts[i]), has_time = time->state[i] == VALUE_PRESENT;
             if (nth == 0 && holds && (late || !has_time)) // the newest has gone: none takes it
                 ++*w->base.context.late_rows;

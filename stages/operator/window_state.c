@@ -65,14 +65,22 @@ static int64_t first_point(const struct window *w, int64_t start_ms)
     const struct window_root *root = window_root(w);
     if (plan->kind != WINDOW_CUMULATE)
         return start_ms + plan->size_ms;
-    if (!root->has_watermark || root->watermark < start_ms)
-        return start_ms + plan->step_ms;
-    return start_ms + ((root->watermark + 1 - start_ms) / plan->step_ms + 1) * plan->step_ms;
+    int64_t point = start_ms + plan->step_ms;
+    if (!root->has_watermark)
+        return point;
+    const int64_t margin = w->zone ? 2 * 3600000 : 0; // local times may pass twice
+    int64_t passed = window_local(w, root->watermark) - margin;
+    if (passed > point)
+        point += (passed - point) / plan->step_ms * plan->step_ms;
+    while (window_over(w, point - 1) <= root->watermark)
+        point += plan->step_ms;
+    return point;
 }
 
 int64_t window_due(const struct window *w, const struct pane *pane)
 {
-    return pane->fired ? pane->end - 1 + w->plan->lateness_ms : pane->next_end - 1;
+    return pane->fired ? window_over(w, pane->end - 1) + w->plan->lateness_ms
+                       : window_over(w, pane->next_end - 1);
 }
 
 static int make_pane(struct window *w, int64_t start_ms, uint64_t *pane)
@@ -86,7 +94,8 @@ static int make_pane(struct window *w, int64_t start_ms, uint64_t *pane)
     fresh->end = start_ms + w->plan->size_ms;
     fresh->next_end = first_point(w, start_ms);
     const struct window_root *root = window_root(w);
-    fresh->fired = root->has_watermark && fresh->end - 1 <= root->watermark; // made by a late row
+    fresh->fired = root->has_watermark &&
+                   window_over(w, fresh->end - 1) <= root->watermark; // made by a late row
     table_init(a, *pane + offsetof(struct pane, groups), w->value_bytes);
     table_init(a, *pane + offsetof(struct pane, ahead), sizeof(struct list_head));
     for (int d = 0; d < w->dict_count; d++)

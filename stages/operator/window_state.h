@@ -13,6 +13,7 @@
 #ifndef WEIR_STAGES_OPERATOR_WINDOW_STATE_H
 #define WEIR_STAGES_OPERATOR_WINDOW_STATE_H
 
+#include "core/expr/zone.h"
 #include "core/state/bitmap.h"
 #include "core/state/dict.h"
 #include "core/state/list.h"
@@ -66,6 +67,7 @@ struct window {
     int *final_keys;           // owned: those of a FINAL
     int64_t early_ms, late_ms; // delays of firing or, of a PARTIAL, of sending; -1: off
     uint64_t root;             // offset of struct window_root
+    struct zone *zone;         // NULL: windows are cut from UTC
     struct acc_slot *slots;
     uint32_t value_bytes;
     uint32_t emit_offset; // into a group's value: its timer, and what was last emitted; 0: none
@@ -92,6 +94,18 @@ static inline const struct window_root *window_root(const struct window *w)
 static inline const struct pane *pane_at(const struct window *w, uint64_t pane)
 {
     return arena_at(w->base.context.arena, pane);
+}
+
+// Panes live in the zone's local time, watermarks are instants. The time that a row at this instant
+// has there, and the instant at which a pane's point with this last millisecond is over.
+static inline int64_t window_local(const struct window *w, int64_t instant_ms)
+{
+    return w->zone ? zone_to_local(w->zone, instant_ms) : instant_ms;
+}
+
+static inline int64_t window_over(const struct window *w, int64_t last_ms)
+{
+    return w->zone ? zone_timer(w->zone, last_ms) : last_ms;
 }
 
 // Lay out the accumulators and the dictionaries of the plan. -ENOTSUP with a text.

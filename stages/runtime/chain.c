@@ -108,12 +108,13 @@ int chain_work(struct chain *chain, bool *more)
 {
     *more = false;
     for (int i = chain->count - 1; i >= 0; i--) {
-        struct operator* op = chain->ops[i];
-        if (!op->class->work)
-            continue;
-        int rc = op->class->work(op, more);
-        if (rc < 0 || *more)
-            return rc;
+        // The last of an operator's work passes a watermark on: those behind may have work then.
+        for (int behind = i; behind < chain->count; behind++) {
+            struct operator* op = chain->ops[behind];
+            int rc = op->class->work ? op->class->work(op, more) : 0;
+            if (rc < 0 || *more)
+                return rc;
+        }
     }
     return 0;
 }

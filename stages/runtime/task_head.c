@@ -30,16 +30,18 @@ static void find_step(struct head *head, const struct stage *stage, const struct
     bool any = false;
     head->step_ms = 0;
     for (int i = head->first_op; i < stage->op_count; i++) {
+        if (plan_calc_reads_watermark(stage->ops[i])) {
+            head->step_ms = 1;
+            return;
+        }
         if (stage->ops[i]->kind != OP_WINDOW)
             continue;
-        const struct op_window *window = &stage->ops[i]->window;
+        int64_t offset_ms, step_ms = plan_window_grid(&stage->ops[i]->window, &offset_ms);
         if (!any)
-            head->offset_ms = window->offset_ms;
+            head->offset_ms = offset_ms;
         any = true;
-        head->step_ms = gcd(head->step_ms, window->step_ms);
-        head->step_ms = gcd(head->step_ms, window->size_ms);
-        head->step_ms = gcd(head->step_ms, window->lateness_ms);
-        head->step_ms = gcd(head->step_ms, window->offset_ms - head->offset_ms);
+        head->step_ms = gcd(head->step_ms, step_ms);
+        head->step_ms = gcd(head->step_ms, offset_ms - head->offset_ms);
     }
     if (stage->output_exchange < 0)
         return;

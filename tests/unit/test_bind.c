@@ -155,9 +155,9 @@ static void test_bind_windows_need_a_time_attribute(void **state)
          "t, INTERVAL", "not a time attribute", "plain column"},
         {"CREATE TABLE t (ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts) WITH "
          "('connector' = 'datagen');"
-         "SET 'table.local-time-zone' = 'Europe/Berlin';"
+         "SET 'table.local-time-zone' = 'Europe/Berlim';"
          "SELECT COUNT(*) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' DAY);",
-         "'Europe/Berlin'", "changes its clocks", "GMT+08:00"},
+         "'Europe/Berlim'", "no time zone", NULL},
         {PERSON "SELECT COUNT(*) FROM person GROUP BY TUMBLE(eventTime, INTERVAL "
                 "'1' MONTH);",
          "INTERVAL '1' MONTH", "interval of days", "INTERVAL '30' DAY"},

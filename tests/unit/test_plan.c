@@ -266,7 +266,11 @@ static void test_plan_computed_column_feeds_the_watermark(void **state)
     assert_int_equal(plan->stages[0].ops[1]->kind, OP_CALC);
     assert_int_equal(plan->stages[0].ops[2]->kind, OP_WATERMARK);
     assert_int_equal(plan->stages[0].ops[2]->watermark.interval_ms, 0);
-    assert_int_equal(find_op(plan, OP_WINDOW, 0)->window.offset_ms, -8 * 3600000);
+    const struct op_window *window = &find_op(plan, OP_WINDOW, 0)->window;
+    int64_t offset_ms;
+    assert_string_equal(window->zone, "Asia/Shanghai");
+    assert_int_equal(plan_window_grid(window, &offset_ms), 15 * 60000); // whatever the zone does
+    assert_int_equal(offset_ms, 0);
     assert_false(find_op(plan, OP_SOURCE, 0)->table->needed[0]);
     const struct schema *out = &find_op(plan, OP_SINK, 0)->output;
     assert_int_equal(out->fields[0].type.kind, TYPE_TIMESTAMP);
