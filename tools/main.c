@@ -1,7 +1,10 @@
 // main.c: the weir command: a table of subcommands.
 #include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "tools/command.h"
@@ -65,8 +68,18 @@ static int finish(int status)
     return status ? status : COMMAND_FAILED;
 }
 
+// A standard stream that was closed would give its number to the next file that is opened, and
+// results would go into that. Read-only: what is written to it fails, and says so.
+static void open_missing_streams(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+            exit(COMMAND_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    open_missing_streams();
     if (argc < 2) {
         print_help(stderr);
         return COMMAND_USAGE;

@@ -53,10 +53,11 @@ static void add_task(const struct stage *stage, const struct control_view *view,
     int64_t newest = view->counters[CONTROL_MAX_EVENT_MS];
     if (stage->input_exchange < 0) {
         out->rows_in += view->counters[CONTROL_ROWS_IN];
-        out->bad_rows += view->counters[CONTROL_BAD_ROWS];
     }
     if (stage->output_exchange < 0)
         out->rows_out += view->counters[CONTROL_ROWS_OUT];
+    // A row that becomes bad behind an exchange is no row of a source, but it is a bad one.
+    out->bad_rows += view->counters[CONTROL_BAD_ROWS];
     out->late_rows += view->counters[CONTROL_LATE_ROWS];
     if (watermark < out->watermark_ms)
         out->watermark_ms = watermark;

@@ -4,6 +4,7 @@
 // removed at the end, however the job ended; only a SIGKILL of this very process leaves it, and
 // the next run of the job ends what still lives of it and starts over.
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -164,9 +165,18 @@ static int run_loaded(struct run *run, struct err *err)
     return status;
 }
 
+// Where the summary says that bad rows are; NULL: nowhere.
+static const char *dead_letter_of(const struct job_load *load)
+{
+    struct job_options options = job_memory_options(load);
+    return job_uses_dead_letters(load->plan, &options) ? options.dead_letter_dir : NULL;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
     struct arguments arguments;
+    // A reader of ours that goes away must not kill the supervisor before its tasks.
+    signal(SIGPIPE, SIG_IGN);
     struct job_load load = {.config = NULL};
     struct err err = {.text = ""};
     int status;
@@ -180,7 +190,7 @@ static int run_command(const struct command *command, int argc, char **argv)
             .progress = {.mode = progress_choose_mode(load.plan, arguments.json, arguments.quiet),
                          .plan = load.plan,
                          .job = load.config->job,
-                         .dead_letter = load.config->recovery.dead_letter},
+                         .dead_letter = dead_letter_of(&load)},
         };
         status = run_loaded(&run, &err);
     }

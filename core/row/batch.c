@@ -80,6 +80,9 @@ void batch_compact(struct batch *batch, const uint16_t *rows, uint32_t count)
     if (batch->has_kinds)
         for (uint32_t i = 0; i < count; i++)
             batch->kinds[i] = batch->kinds[rows[i]];
+    if (batch->origin)
+        for (uint32_t i = 0; i < count; i++)
+            batch->origin[i] = batch->origin[rows[i]];
     batch->count = count;
 }
 
@@ -91,6 +94,7 @@ struct batch batch_view(const struct batch *batch, uint32_t from, uint32_t to,
     view.count = to - from;
     view.columns = columns;
     view.kinds = batch->kinds + from;
+    view.origin = batch->origin ? batch->origin + from : NULL;
     for (int c = 0; c < batch->column_count; c++) {
         columns[c] = batch->columns[c];
         columns[c].state += from;

@@ -48,6 +48,9 @@ struct batch {
     struct column *columns;
     uint8_t *kinds; // enum row_kind a row; meaningful only when has_kinds
     bool has_kinds; // false: every row is ROW_INSERT
+    // Row i was row origin[i] of the source's poll; borrowed from the head of the chain. NULL: no
+    // row of this batch is a source's row.
+    uint16_t *origin;
 };
 
 // Allocate arrays of BATCH_ROWS slots for each field. Freed by batch_fini. Out of memory aborts.

@@ -55,7 +55,8 @@ static void drop_bad_rows(struct calc *calc, struct batch *batch,
         writer_print_row(batch, i, calc->input, &calc->text);
         if (calc->text.len && calc->text.data[calc->text.len - 1] == '\n')
             calc->text.len--;
-        context->bad_row(context->bad_row_context, context->stage->name, 0,
+        context->bad_row(context->bad_row_context, NULL,
+                         batch->origin ? batch->origin[i] : BAD_ROW_NOWHERE,
                          calculation_reason(calc->calculation, i), buf_slice(&calc->text));
     }
     batch_compact(batch, calc->keep, kept);

@@ -42,27 +42,46 @@ static const struct operator_class *class_of(const struct op *op, struct err *er
     }
 }
 
+// Does something stand before the sink that keeps NULLs out of NOT NULL columns?
+static bool needs_guard(const struct op *op)
+{
+    for (int i = 0; op->kind == OP_SINK && i < op->output.field_count; i++)
+        if (op->output.fields[i].type.not_null)
+            return true;
+    return false;
+}
+
+// Open one operator into the chain's place `at`; the places behind it are open.
+static int open_at(struct chain *chain, const struct op_context *context,
+                   const struct operator_class *class, int at, struct err *err)
+{
+    struct op_context own = *context;
+    own.next = at + 1 < chain->count ? chain->ops[at + 1] : NULL;
+    return class ? class->open(&own, &chain->ops[at], err) : -EINVAL;
+}
+
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
                struct operator* last, struct err *err)
 {
     const struct stage *stage = context->stage;
     int count = stage->op_count - first_op;
-    CHECK(count >= 0 && count < CHAIN_OPS_MAX && count + (last != NULL) > 0);
-    *chain = (struct chain){.count = count + (last != NULL)};
+    bool is_guarded = count > 0 && needs_guard(stage->ops[stage->op_count - 1]);
+    CHECK(count >= 0 && count + 1 < CHAIN_OPS_MAX && count + (last != NULL) > 0);
+    CHECK(!is_guarded || !last);
+    *chain = (struct chain){.count = count + is_guarded + (last != NULL)};
     if (last)
         chain->ops[count] = last;
-    for (int i = count - 1; i >= 0; i--) {
+    int at = count + is_guarded - 1, rc = 0;
+    for (int i = count - 1; i >= 0 && rc == 0; i--) {
         struct op_context own = *context;
         own.op = stage->ops[first_op + i];
-        own.next = i + 1 < chain->count ? chain->ops[i + 1] : NULL;
-        const struct operator_class *class = class_of(own.op, err);
-        int rc = class ? class->open(&own, &chain->ops[i], err) : -EINVAL;
-        if (rc < 0) {
-            chain_close(chain);
-            return rc;
-        }
+        rc = open_at(chain, &own, class_of(own.op, err), at--, err);
+        if (rc == 0 && own.op->kind == OP_SINK && is_guarded)
+            rc = open_at(chain, &own, &not_null_class, at--, err);
     }
-    return 0;
+    if (rc < 0)
+        chain_close(chain);
+    return rc;
 }
 
 void chain_close(struct chain *chain)

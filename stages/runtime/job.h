@@ -25,6 +25,14 @@ struct job_options {
 // the dead letters be written? Changes nothing. -errno with a text.
 int job_check(const struct plan *plan, const struct job_options *options, struct err *err);
 
+// What becomes of the stage's bad rows: the source's option, else the script's setting, else the
+// config's.
+const char *job_bad_rows(const struct plan *plan, const struct stage *stage,
+                         const struct job_options *options);
+
+// Does a policy say that bad rows go to the dead letters?
+bool job_uses_dead_letters(const struct plan *plan, const struct job_options *options);
+
 // Memory that the job promises to hold: all segments, at their largest.
 uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options);
 

@@ -45,18 +45,25 @@ static int check_sink(const struct op *op, struct err *err)
     return rc < 0 ? put_place(op->table, rc, err) : 0;
 }
 
-// Will rows of this source, or of operators behind it, go to the dead letters?
-static bool uses_dead_letters(const struct plan *plan, const struct job_options *options)
+const char *job_bad_rows(const struct plan *plan, const struct stage *stage,
+                         const struct job_options *options)
 {
     const char *policy = options->bad_rows ? options->bad_rows : "dead-letter";
-    if (strcmp(plan_setting(plan, "bad-rows", policy), "dead-letter") == 0)
-        return true;
-    for (int s = 0; s < plan->stage_count; s++) {
-        const struct op *first = plan->stages[s].ops[0];
-        if (first->kind == OP_SOURCE &&
-            strcmp(table_option(first->table, "bad-rows", ""), "dead-letter") == 0)
+    policy = plan_setting(plan, "bad-rows", policy);
+    if (stage->ops[0]->kind != OP_SOURCE)
+        return policy;
+    const struct plan_table *table = stage->ops[0]->table;
+    if (strcmp(table_option(table, "json.ignore-parse-errors", ""), "true") == 0 ||
+        strcmp(table_option(table, "csv.ignore-parse-errors", ""), "true") == 0)
+        policy = "skip"; // what Flink does then; here they are counted
+    return table_option(table, "bad-rows", policy);
+}
+
+bool job_uses_dead_letters(const struct plan *plan, const struct job_options *options)
+{
+    for (int s = 0; s < plan->stage_count; s++)
+        if (strcmp(job_bad_rows(plan, &plan->stages[s], options), "dead-letter") == 0)
             return true;
-    }
     return false;
 }
 
@@ -71,7 +78,7 @@ int job_check(const struct plan *plan, const struct job_options *options, struct
         if (rc == 0 && last->kind == OP_SINK)
             rc = check_sink(last, err);
     }
-    if (rc < 0 || !options->dead_letter_dir || !uses_dead_letters(plan, options))
+    if (rc < 0 || !options->dead_letter_dir || !job_uses_dead_letters(plan, options))
         return rc;
     rc = folder_check(options->dead_letter_dir, err);
     if (rc < 0) {

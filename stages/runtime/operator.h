@@ -25,11 +25,31 @@ struct op_context {
     struct operator* next; // where output goes; NULL for a sink or the exchange writer
     void *bad_row_context;
     // A row that cannot be processed: goes to the dead-letter output inside this transaction.
+    // `source` NULL: `position` is batch->origin of the row, or BAD_ROW_NOWHERE without one; the
+    // task then says which row of the input it was.
     void (*bad_row)(void *bad_row_context, const char *source, uint64_t position,
                     const char *reason, struct slice row);
+    // The job must not go on, for this reason: the transaction will be aborted.
+    void (*fail_job)(void *bad_row_context, const char *reason);
     uint64_t *late_rows; // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
+    uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
 };
+
+// NULL: the operator's own return code has to say it.
+static inline void op_fail(const struct op_context *context, const char *reason)
+{
+    if (context->fail_job)
+        context->fail_job(context->bad_row_context, reason);
+}
+
+#define BAD_ROW_NOWHERE UINT64_MAX
+
+static inline void op_count_bytes(uint64_t *counter, uint64_t bytes)
+{
+    if (counter)
+        *counter += bytes;
+}
 
 // All return 0 or -errno. -EAGAIN from push: the transaction's output does not fit the rings; the
 // runtime aborts and retries with fewer rows.
@@ -76,8 +96,8 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
     return op->class->watermark(op, watermark_ms);
 }
 
-extern const struct operator_class calc_class, window_class, print_class, blackhole_class,
-    file_sink_class;
+extern const struct operator_class calc_class, window_class, not_null_class, print_class,
+    blackhole_class, file_sink_class;
 
 // --- sources: the head of a chain ---
 
@@ -87,6 +107,13 @@ struct bad_row {
     const char *source;   // file name
     const char *reason;
     struct slice row;
+};
+
+// Where a row of the last poll came from.
+struct row_place {
+    const char *source; // file name
+    uint64_t position;  // byte offset in its file; without files the row's number
+    struct slice text;  // as it stands there; empty: nowhere
 };
 
 enum source_status { SOURCE_ROWS, SOURCE_IDLE, SOURCE_END };
@@ -111,6 +138,8 @@ struct source_class {
     // Inside a transaction: the first `rows` rows of the last polled batch are consumed; put the
     // position after them into the arena.
     int (*advance)(struct source *source, uint32_t rows);
+    // Row `row` of the last polled batch, before the next poll. NULL: nobody can tell.
+    void (*place)(const struct source *source, uint32_t row, struct row_place *out);
     void (*reset)(struct source *source); // after an abort: read again from the arena's position
     void (*close)(struct source *source);
 };

@@ -68,10 +68,24 @@ void task_publish_all(struct task *task, bool always_wake)
     }
 }
 
+// Bytes of the channels (their positions only grow) and of what stands at the stage's end.
+static void publish_bytes(struct task *task)
+{
+    uint64_t in = task->state.bytes_in, out = task->state.bytes_out;
+    for (int i = 0; i < task->reader.channel_count; i++)
+        in += task->reader.channels[i].committed;
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++)
+        out += task->writer->channels[i].committed;
+    control_set_counter(task->control, CONTROL_BYTES_IN, (int64_t)in);
+    control_set_counter(task->control, CONTROL_BYTES_OUT, (int64_t)out);
+}
+
 static void publish_counters(struct task *task)
 {
     struct control *control = task->control;
     int64_t watermark = task->head.source ? task->state.current_ms : task->state.emitted_ms;
+    publish_bytes(task);
+    control_set_counter(control, CONTROL_MAX_EVENT_MS, task->state.newest_ms);
     control_set_counter(control, CONTROL_ROWS_IN, (int64_t)task->state.rows_in);
     control_set_counter(control, CONTROL_ROWS_OUT, (int64_t)task->state.rows_out);
     control_set_counter(control, CONTROL_BAD_ROWS, (int64_t)task->state.bad_rows);
@@ -83,13 +97,27 @@ static void publish_counters(struct task *task)
     control_progress(control, task->env->monotonic_ns(task->env));
 }
 
+// A full disk is not a full arena: the two must not be told alike.
+static int write_dead_letters(struct task *task)
+{
+    int rc = txfile_before_commit(&task->dead_letter);
+    if (rc < 0) {
+        err_set(&task->err, rc, "cannot write dead letters to %s: %s", task->dead_letter_path,
+                strerror(-rc));
+        task->must_fail = true;
+    }
+    return rc;
+}
+
 int task_commit(struct task *task)
 {
     if (task->must_fail)
         return -ECANCELED;
     int rc = chain_before_commit(&task->chain);
     if (rc == 0 && task->dead_letter_open)
-        rc = txfile_before_commit(&task->dead_letter);
+        rc = write_dead_letters(task);
+    if (task->must_fail)
+        return -ECANCELED;
     if (rc < 0)
         return rc;
     store_state(task);
@@ -157,6 +185,46 @@ int task_find_dead_letter(struct task *task, bool is_first)
     return 0;
 }
 
+void task_fail(void *context, const char *reason)
+{
+    struct task *task = context;
+    if (!task->must_fail)
+        err_set(&task->err, -EBADMSG, "%s", reason);
+    task->must_fail = true;
+}
+
+// Rows of the source are named by where they stand; rows behind an exchange by their stage.
+static struct row_place place_of(const struct task *task, const char *source, uint64_t position,
+                                 struct slice row)
+{
+    struct row_place place = {source, position, row};
+    const struct source *head = task->head.source;
+    if (source)
+        return place;
+    place.source = task->stage->name;
+    if (!head || position == BAD_ROW_NOWHERE || !head->class->place)
+        return place;
+    head->class->place(head, (uint32_t)position, &place);
+    if (!place.text.len)
+        place.text = row;
+    return place;
+}
+
+static void put_dead_letter(struct task *task, const struct row_place *place, const char *reason)
+{
+    struct buf *out = txfile_buffer(&task->dead_letter);
+    buf_append_str(out, "{\"reason\":");
+    buf_append_json_string(out, slice_of(reason));
+    buf_append_str(out, ",\"source\":");
+    buf_append_json_string(out, slice_of(place->source));
+    if (place->position == BAD_ROW_NOWHERE)
+        buf_append_str(out, ",\"offset\":null,\"row\":");
+    else
+        buf_printf(out, ",\"offset\":%llu,\"row\":", (unsigned long long)place->position);
+    buf_append_json_string(out, place->text);
+    buf_append_str(out, "}\n");
+}
+
 void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
                   struct slice row)
 {
@@ -164,10 +232,16 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
     task->state.bad_rows++;
     if (task->policy == BAD_ROWS_SKIP || task->must_fail)
         return;
+    struct row_place place = place_of(task, source, position, row);
     if (task->policy == BAD_ROWS_FAIL) {
+        char where[32] = "";
+        if (place.position != BAD_ROW_NOWHERE)
+            snprintf(where, sizeof where, ", offset %llu", (unsigned long long)place.position);
         err_set(&task->err, -EBADMSG,
-                "%s, offset %llu: %s (set 'bad-rows' = 'dead-letter' to put such rows aside)",
-                source, (unsigned long long)position, reason);
+                "%s%s: %s\nthe policy for bad rows is 'fail'; 'bad-rows' = 'dead-letter' puts them "
+                "aside, 'skip' counts them\n  %.*s",
+                place.source, where, reason, place.text.len > 200 ? 200 : (int)place.text.len,
+                place.text.ptr);
         task->must_fail = true;
         return;
     }
@@ -175,14 +249,7 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
         task->must_fail = true;
         return;
     }
-    struct buf *out = txfile_buffer(&task->dead_letter);
-    buf_append_str(out, "{\"reason\":");
-    buf_append_json_string(out, slice_of(reason));
-    buf_append_str(out, ",\"source\":");
-    buf_append_json_string(out, slice_of(source));
-    buf_printf(out, ",\"offset\":%llu,\"row\":", (unsigned long long)position);
-    buf_append_json_string(out, row);
-    buf_append_str(out, "}\n");
+    put_dead_letter(task, &place, reason);
     int rc = txfile_appended(&task->dead_letter);
     if (rc < 0) {
         err_set(&task->err, rc, "cannot write %s: %s", task->dead_letter_path, strerror(-rc));

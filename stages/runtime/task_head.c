@@ -122,6 +122,16 @@ void head_reset(struct task *task)
     task->head.next_matter_ms = next_matter(&task->head, task->state.emitted_ms);
 }
 
+// The latest event time so far: how far the watermark is behind it is the lag that people see.
+static void note_newest(struct task *task, const struct column *rowtime, uint32_t count)
+{
+    int64_t newest = task->state.newest_ms;
+    for (uint32_t i = 0; i < count; i++)
+        if (rowtime->i64[i] > newest && task->head.fate[i] == ROW_KEEP)
+            newest = rowtime->i64[i];
+    task->state.newest_ms = newest;
+}
+
 // Compute columns, mark rows that have no event time. Leaves the watermark column in *watermarks.
 static void compute(struct task *task, const struct column **watermarks)
 {
@@ -129,6 +139,9 @@ static void compute(struct task *task, const struct column **watermarks)
     int64_t now_ms = task->env->realtime_ms(task->env);
     uint32_t count = head->batch.count;
     *watermarks = NULL;
+    for (uint32_t i = 0; i < count; i++)
+        head->origin[i] = (uint16_t)i;
+    head->batch.origin = head->origin;
     head->rows = (struct calculation_result){.batch = head->batch, .clean = true};
     memset(head->fate, ROW_KEEP, count);
     if (head->computed) {
@@ -141,6 +154,7 @@ static void compute(struct task *task, const struct column **watermarks)
     for (uint32_t i = 0; !rowtime->all_present && i < count; i++)
         if (rowtime->state[i] != VALUE_PRESENT && head->fate[i] == ROW_KEEP)
             head->fate[i] = ROW_BAD;
+    note_newest(task, rowtime, count);
     pool_reset(&head->scratch);
     struct expr_context context = {now_ms, task->state.current_ms,
                                    plan_setting(task->job.plan, "table.local-time-zone", "UTC"),
@@ -159,7 +173,7 @@ static void report_bad(struct task *task, uint32_t row)
     writer_print_row(&head->batch, row, &op->output, &text);
     if (text.len && text.data[text.len - 1] == '\n')
         text.len--;
-    task_bad_row(task, op->table->name, 0, reason, buf_slice(&text));
+    task_bad_row(task, NULL, row, reason, buf_slice(&text));
     buf_fini(&text);
 }
 
@@ -191,8 +205,10 @@ static int push_piece(struct task *task, uint32_t from, uint32_t to)
     task->state.rows_in += to - from;
     if (task->give_up_row && kept) {
         task->give_up_row = false;
-        task_bad_row(task, task->stage->ops[0]->table->name, 0,
-                     "what it causes does not fit into a transaction", slice_of(""));
+        task_bad_row(
+            task, NULL, from + head->keep[0],
+            "what it causes does not fit into a transaction; memory.state would have to be higher",
+            slice_of(""));
         return 0;
     }
     if (kept < view.count)

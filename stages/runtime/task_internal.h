@@ -20,7 +20,8 @@ struct head {
     const struct op_watermark *watermark; // NULL: none
     struct expr_program *watermark_expr;
     struct pool scratch;
-    uint8_t fate[BATCH_ROWS]; // enum row_fate, a polled row
+    uint8_t fate[BATCH_ROWS];    // enum row_fate, a polled row
+    uint16_t origin[BATCH_ROWS]; // of the rows that go down the chain
     struct calculation_result rows;
     struct column *view_columns;
     uint16_t keep[BATCH_ROWS];
@@ -54,6 +55,7 @@ struct task {
     char dead_letter_path[4096];
     bool dead_letter_open;
     enum bad_row_policy policy;
+    bool claim_failed; // the folder had no memory left for the arena
     bool must_fail;    // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
     bool give_up_row;  // the next single row goes to the dead letters instead of the chain
     uint32_t max_rows; // of the next transaction
@@ -73,6 +75,8 @@ void task_load_state(struct task *task);
 void task_publish_all(struct task *task, bool always_wake);
 void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
                   struct slice row);
+// An operator says that the job must not go on.
+void task_fail(void *context, const char *reason);
 // Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
 // transaction.
 int task_find_dead_letter(struct task *task, bool is_first);

@@ -70,8 +70,10 @@ static int reader_step(struct task *task, bool *ended)
     task->state.rows_in += task->reader.batch.count;
     if (task->give_up_row && task->reader.batch.count) {
         task->give_up_row = false;
-        task_bad_row(task, task->stage->name, 0, "what it causes does not fit into a transaction",
-                     slice_of(""));
+        task_bad_row(
+            task, NULL, BAD_ROW_NOWHERE,
+            "what it causes does not fit into a transaction; memory.state would have to be higher",
+            slice_of(""));
     } else {
         rc = operator_push(chain_first(&task->chain), &task->reader.batch);
     }

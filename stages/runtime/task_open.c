@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/budget.h"
 #include "shm/owner.h"
 #include "stages/runtime/schema.h"
 #include "stages/runtime/task.h"
@@ -19,7 +20,10 @@
 
 static int claim_arena(void *context, uint64_t from, uint64_t to)
 {
-    return segment_claim(context, SEGMENT_PAGE_BYTES + from, to - from, NULL);
+    struct task *task = context;
+    int rc = segment_claim(&task->segment, SEGMENT_PAGE_BYTES + from, to - from, NULL);
+    task->claim_failed |= rc < 0;
+    return rc;
 }
 
 static int open_arena(struct task *task)
@@ -29,7 +33,7 @@ static int open_arena(struct task *task)
     job_arena_name(task->index, name);
     const struct segment_spec spec = {task->job.dir.fd, name, "arena", ARENA_VERSION, fingerprint};
     const struct arena_options options = {
-        .fingerprint = fingerprint, .claim = claim_arena, .claim_context = &task->segment};
+        .fingerprint = fingerprint, .claim = claim_arena, .claim_context = task};
     int rc = segment_open(&spec, true, &task->segment, &task->err);
     if (rc < 0)
         return rc;
@@ -160,8 +164,11 @@ static int open_state(struct task *task, const struct op_context *context)
     struct channel_state *channels = (struct channel_state *)(state + 1);
     bool is_first = !state->is_known;
     if (is_first) {
-        *state = (struct task_state){
-            .current_ms = INT64_MIN, .flink_ms = INT64_MIN, .emitted_ms = INT64_MIN, .is_known = 1};
+        *state = (struct task_state){.current_ms = INT64_MIN,
+                                     .flink_ms = INT64_MIN,
+                                     .emitted_ms = INT64_MIN,
+                                     .newest_ms = INT64_MIN,
+                                     .is_known = 1};
         for (int i = 0; i < inputs; i++)
             channels[i].watermark_ms = INT64_MIN;
     }
@@ -186,14 +193,7 @@ static int open_state(struct task *task, const struct op_context *context)
 
 static int read_policy(struct task *task)
 {
-    const struct plan_table *table =
-        task->stage->input_exchange < 0 ? task->stage->ops[0]->table : NULL;
-    const char *text = plan_setting(task->job.plan, "bad-rows", task->job.options.bad_rows);
-    if (table && (strcmp(table_option(table, "json.ignore-parse-errors", ""), "true") == 0 ||
-                  strcmp(table_option(table, "csv.ignore-parse-errors", ""), "true") == 0))
-        text = "skip"; // what Flink does then; here they are counted
-    if (table)
-        text = table_option(table, "bad-rows", text);
+    const char *text = job_bad_rows(task->job.plan, task->stage, &task->job.options);
     if (strcmp(text, "dead-letter") == 0)
         task->policy = BAD_ROWS_DEAD_LETTER;
     else if (strcmp(text, "skip") == 0)
@@ -259,8 +259,11 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         .job_name = task->job.options.job_name,
         .bad_row_context = task,
         .bad_row = task_bad_row,
+        .fail_job = task_fail,
         .late_rows = &task->state.late_rows,
         .rows_out = &task->state.rows_out,
+        .bytes_in = &task->state.bytes_in,
+        .bytes_out = &task->state.bytes_out,
     };
     rc = read_policy(task);
     if (rc == 0)
@@ -300,6 +303,27 @@ void task_close(struct task *task)
         job_detach(&task->job);
 }
 
+// No room in the arena: is it the arena that is too small, or has somebody filled the folder?
+static void describe_full(struct task *task)
+{
+    char used[32], whole[32];
+    uint64_t used_bytes = task->arena ? arena_used_bytes(task->arena) : 0;
+    budget_format_bytes(used_bytes, used);
+    budget_format_bytes(task->arena_bytes, whole);
+    if (task->claim_failed)
+        err_set(
+            &task->err, -ENOSPC,
+            "task %d (%s): %s is full: something else has taken memory that was promised to this "
+            "job (the task uses %s of %s); its input stays unread; free memory there, then run "
+            "the job again",
+            task->index, task->stage->name, task->job.dir.path, used, whole);
+    else
+        err_set(&task->err, -ENOSPC,
+                "task %d (%s): its memory is full: %s of %s are used; its input stays unread; set "
+                "memory.state higher",
+                task->index, task->stage->name, used, whole);
+}
+
 int task_main(const char *job_dir, int task_index)
 {
     enum { EXIT_CONFIG = 78 };
@@ -312,8 +336,8 @@ int task_main(const char *job_dir, int task_index)
     if (rc == 0)
         rc = task_loop(task);
     if (rc < 0) {
-        if (rc == -ENOSPC)
-            err_set(&task->err, rc, "the task's memory is full; set memory.state higher");
+        if (rc == -ENOSPC && task->stage)
+            describe_full(task);
         else if (!task->err.text[0])
             err_set(&task->err, rc, "%s", strerror(-rc));
         if (task->control)

@@ -18,12 +18,14 @@ struct channel_state {
 
 struct task_state {
     uint64_t rows_in, rows_out, bad_rows, late_rows;
-    int64_t current_ms;   // source: the running maximum of the watermark expression
-    int64_t flink_ms;     // source: what Flink would have emitted last
-    int64_t emitted_ms;   // what the chain has been given last
-    uint64_t end_started; // the watermark MAX has been given to the chain
-    uint64_t has_ended;   // everything is handled
-    uint64_t is_known;    // the watermarks have been laid to "none yet"
+    uint64_t bytes_in, bytes_out; // of sources and sinks; rings count their own
+    int64_t newest_ms;            // source: the latest event time
+    int64_t current_ms;           // source: the running maximum of the watermark expression
+    int64_t flink_ms;             // source: what Flink would have emitted last
+    int64_t emitted_ms;           // what the chain has been given last
+    uint64_t end_started;         // the watermark MAX has been given to the chain
+    uint64_t has_ended;           // everything is handled
+    uint64_t is_known;            // the watermarks have been laid to "none yet"
 };
 
 #endif

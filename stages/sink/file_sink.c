@@ -142,6 +142,20 @@ static int open_part(struct file_sink *sink, struct err *err)
     return rc;
 }
 
+// The disk, not the task's memory, is what failed: say which file.
+static int broken(const struct file_sink *sink, int rc)
+{
+    const struct op_context *context = &sink->base.context;
+    char text[PART_PATH_BYTES + 256];
+    snprintf(
+        text, sizeof text,
+        "table %s: rows cannot be written to %s: %s; what was committed is kept, the rest of the "
+        "input stays unread",
+        context->op->table->name, sink->folder, strerror(-rc));
+    op_fail(context, text);
+    return rc;
+}
+
 static void close_part(struct file_sink *sink)
 {
     if (sink->is_open)
@@ -243,15 +257,19 @@ static int file_sink_push(struct operator* op, struct batch *batch)
     struct file_sink *sink = (struct file_sink *)op;
     struct err err;
     if (sink->failed)
-        return sink->failed;
+        return broken(sink, sink->failed);
     if (!sink->is_open) {
         int rc = open_part(sink, &err);
         if (rc < 0)
-            return rc;
+            return broken(sink, rc);
     }
-    writer_append(sink->writer, batch, txfile_buffer(&sink->file));
+    struct buf *out = txfile_buffer(&sink->file);
+    size_t before = out->len;
+    writer_append(sink->writer, batch, out);
     *op->context.rows_out += batch->count;
-    return txfile_appended(&sink->file);
+    op_count_bytes(op->context.bytes_out, out->len - before);
+    int rc = txfile_appended(&sink->file);
+    return rc < 0 ? broken(sink, rc) : 0;
 }
 
 static int file_sink_watermark(struct operator* op, int64_t watermark_ms)
@@ -264,10 +282,14 @@ static int file_sink_watermark(struct operator* op, int64_t watermark_ms)
 static int file_sink_before_commit(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
+    if (sink->failed)
+        return broken(sink, sink->failed);
     if (!sink->is_open)
-        return sink->failed;
+        return 0;
     int rc = txfile_before_commit(&sink->file);
-    if (rc == 0 && state_of(sink)->length >= sink->roll_bytes)
+    if (rc < 0)
+        return broken(sink, rc);
+    if (state_of(sink)->length >= sink->roll_bytes)
         note_finished(sink);
     return rc;
 }

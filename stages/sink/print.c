@@ -95,13 +95,33 @@ static int print_open(const struct op_context *context, struct operator** out, s
     return 0;
 }
 
+// What was committed could not be written: nobody will read what comes, so the job ends.
+static int refuse_more(const struct print *print)
+{
+    const struct op_context *context = &print->base.context;
+    const char *stream = print->fd == STDERR_FILENO ? "stderr" : "stdout";
+    char text[256];
+    if (print->failed == -EPIPE)
+        snprintf(text, sizeof text,
+                 "%s was closed by its reader (as by `| head`): the job ends, because nobody reads "
+                 "its rows",
+                 stream);
+    else
+        snprintf(text, sizeof text, "rows cannot be written to %s: %s", stream,
+                 strerror(-print->failed));
+    op_fail(context, text);
+    return print->failed;
+}
+
 static int print_push(struct operator* op, struct batch *batch)
 {
     struct print *print = (struct print *)op;
     if (print->failed)
-        return print->failed;
+        return refuse_more(print);
+    size_t before = print->text.len;
     writer_print(batch, &op->context.op->output, print->prefix, &print->text);
     *op->context.rows_out += batch->count;
+    op_count_bytes(op->context.bytes_out, print->text.len - before);
     return 0;
 }
 
@@ -116,9 +136,15 @@ static int print_before_commit(struct operator* op)
 {
     struct print *print = (struct print *)op;
     struct outbox box = {.bytes = print->text.len};
+    if (print->failed)
+        return refuse_more(print);
     if (!box.bytes)
-        return print->failed;
-    int rc = arena_alloc(op->context.arena, box.bytes, &box.block);
+        return 0;
+    struct arena *arena = op->context.arena;
+    int rc = arena_alloc(arena, box.bytes, &box.block);
+    // The rows' own size is the trouble, not the state: fewer of them may fit.
+    if (rc == -ENOSPC && box.bytes >= arena->header->total_bytes / 8)
+        rc = -EAGAIN;
     if (rc < 0)
         return rc;
     memcpy(arena_fresh(op->context.arena, box.block), print->text.data, box.bytes);
@@ -133,6 +159,16 @@ static void print_after_commit(struct operator* op)
     int rc = drain_outbox(print);
     if (rc < 0)
         print->failed = rc;
+}
+
+// The last rows may have met the closed pipe after the last push.
+static int print_finish(struct operator* op, struct err *err)
+{
+    const struct print *print = (const struct print *)op;
+    if (!print->failed)
+        return 0;
+    return err_set(err, print->failed, "the last rows could not be written to %s: %s",
+                   print->fd == STDERR_FILENO ? "stderr" : "stdout", strerror(-print->failed));
 }
 
 static void print_reset(struct operator* op)
@@ -153,6 +189,7 @@ const struct operator_class print_class = {
     .watermark = print_watermark,
     .before_commit = print_before_commit,
     .after_commit = print_after_commit,
+    .finish = print_finish,
     .reset = print_reset,
     .close = print_close,
 };

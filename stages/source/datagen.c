@@ -231,12 +231,23 @@ static int datagen_advance(struct source *source, uint32_t rows)
     return 0;
 }
 
+static void datagen_place(const struct source *source, uint32_t row, struct row_place *out)
+{
+    const struct datagen *d = (const struct datagen *)source;
+    uint64_t subtasks = (uint64_t)source->context.stage->parallelism;
+    *out = (struct row_place){
+        .source = source->context.op->table->name,
+        .position = (d->polled_from + row) * subtasks + (uint64_t)source->context.subtask,
+    };
+}
+
 const struct source_class datagen_class = {
     .name = "datagen",
     .check = datagen_check,
     .open = datagen_open,
     .poll = datagen_poll,
     .advance = datagen_advance,
+    .place = datagen_place,
     .reset = datagen_reset,
     .close = datagen_close,
 };

@@ -392,14 +392,54 @@ static int file_source_advance(struct source *source, uint32_t rows)
     struct file_source *f = (struct file_source *)source;
     struct file_position position = {.chunk = f->chunk << 1};
     CHECK(f->current >= 0);
+    uint64_t before = file_positions_get(&f->files, f->current).offset;
     if (f->polled_from + f->result.consumed == f->at && rows == f->polled_rows)
         position.offset = f->at;
     else
         position.offset = f->polled_from + (rows ? f->result.row_end[rows - 1] : 0);
     if (position.offset == f->at && f->polled_skipping)
         position.chunk |= 1;
+    // What lies between two chunks is for others to read.
+    before = before > f->polled_from ? before : f->polled_from;
+    op_count_bytes(source->context.bytes_in, position.offset - before);
     file_positions_set(&f->files, f->current, position);
     return 0;
+}
+
+// The first byte of row `row` of the last poll, from its begin on: behind the row before, the bad
+// rows between the two and empty lines.
+static uint32_t row_begin(const struct file_source *f, uint32_t row, const char *bytes)
+{
+    const struct reader_result *result = &f->result;
+    uint32_t end = result->row_end[row], at = row ? result->row_end[row - 1] : 0;
+    for (uint32_t i = 0; i < result->bad_row_count; i++) {
+        const struct reader_bad_row *bad = &result->bad_rows[i];
+        if (bad->rows_before != row || bad->offset + bad->length >= end)
+            continue;
+        uint32_t from = (uint32_t)(bad->offset + bad->length);
+        const char *newline = memchr(bytes + from, '\n', end - from);
+        at = newline ? (uint32_t)(newline - bytes) + 1 : from;
+    }
+    while (at < end && (bytes[at] == '\n' || bytes[at] == '\r'))
+        at++;
+    return at;
+}
+
+static void file_source_place(const struct source *source, uint32_t row, struct row_place *out)
+{
+    const struct file_source *f = (const struct file_source *)source;
+    size_t len;
+    const char *bytes = file_window_at(&f->window, f->polled_from, &len);
+    CHECK(f->current >= 0 && row < f->polled_rows && f->result.row_end[row] <= len);
+    uint32_t begin = row_begin(f, row, bytes), end = f->result.row_end[row];
+    while (end > begin && (bytes[end - 1] == '\n' || bytes[end - 1] == '\r'))
+        end--;
+    *out = (struct row_place){
+        .source = f->files.entries[f->current].path,
+        .position = f->polled_from + begin,
+        .text =
+            slice_make(bytes + begin, end - begin < REPORTED_BYTES ? end - begin : REPORTED_BYTES),
+    };
 }
 
 static void file_source_reset(struct source *source)
@@ -455,6 +495,7 @@ const struct source_class file_source_class = {
     .open = file_source_open,
     .poll = file_source_poll,
     .advance = file_source_advance,
+    .place = file_source_place,
     .reset = file_source_reset,
     .close = file_source_close,
 };
