@@ -140,20 +140,34 @@ static int add_container(struct arena *a, uint64_t head, uint64_t number)
 
 // --- arrays ---
 
-// How many numbers of the array are smaller.
+// How many of numbers[low, high) are smaller, plus low. Without branches that chance decides.
+static uint32_t lower_between(const uint16_t *numbers, uint32_t low, uint32_t high,
+                              uint16_t low_bits)
+{
+    uint32_t n = high - low;
+    while (n > 1) {
+        uint32_t half = n / 2;
+        low += numbers[low + half - 1] < low_bits ? half : 0;
+        n -= half;
+    }
+    return low + (n && numbers[low] < low_bits);
+}
+
+// How many numbers of the array are smaller: near where it would be if they were even, or else
+// anywhere.
 static uint32_t array_lower(const uint16_t *numbers, uint32_t count, uint16_t low_bits)
 {
-    uint32_t low = 0, high = count;
+    enum { NEAR = 24 };
     if (count && numbers[count - 1] < low_bits) // dense numbers mostly come in order
         return count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (numbers[middle] < low_bits)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t guess = bitmap_array_guess(count, low_bits);
+    uint32_t low = guess > NEAR ? guess - NEAR : 0;
+    uint32_t high = count - guess > NEAR ? guess + NEAR : count;
+    if (low > 0 && numbers[low - 1] >= low_bits)
+        return lower_between(numbers, 0, low - 1, low_bits);
+    if (high < count && numbers[high] < low_bits)
+        return lower_between(numbers, high + 1, count, low_bits);
+    return lower_between(numbers, low, high, low_bits);
 }
 
 // The array and one number more, as a bitset.
@@ -226,7 +240,7 @@ static int bitset_add(struct arena *a, uint64_t container, uint16_t low_bits)
 
 int bitmap_add_slow(struct arena *a, uint64_t head, uint64_t number)
 {
-    uint64_t entry = bitmap_search(a, head, number >> 16);
+    uint64_t entry = bitmap_entry_of(a, head, number);
     int r;
     if (!entry)
         r = add_container(a, head, number);

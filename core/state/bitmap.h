@@ -1,14 +1,15 @@
 // bitmap.h: a set of 64-bit numbers in containers of 65,536, as in Roaring (Lemire et al., 2016).
 //
-// A container is a sorted array of 16-bit numbers (up to 2,048: 4 KiB, its sizes double) or,
-// beyond, a bitset of 8 KiB. A sorted directory of containers is searched at the place where dense
-// numbers would be. The head holds the cardinality, so a distinct count is one load.
+// A container is a sorted array of 16-bit numbers (up to 512: 1 KiB, its sizes double) or, beyond,
+// a bitset of 8 KiB: Roaring turns at 4,096, where the bytes are equal, but an array moves and logs
+// half of itself at each insert. A sorted directory of containers is searched at the place where
+// dense numbers would be. The head holds the cardinality, so a distinct count is one load.
 #ifndef WEIR_CORE_STATE_BITMAP_H
 #define WEIR_CORE_STATE_BITMAP_H
 
 #include "core/state/arena.h"
 
-enum { BITMAP_BITSET_BYTES = 8192, BITMAP_ARRAY_MAX = 1024, BITMAP_BITSET = 15 };
+enum { BITMAP_BITSET_BYTES = 8192, BITMAP_ARRAY_MAX = 512, BITMAP_BITSET = 15 };
 
 struct bitmap_head { // inside a block of the caller's; all zero: empty
     uint64_t cardinality;
@@ -72,6 +73,12 @@ static inline void bitmap_prefetch(const struct arena *a, uint64_t head)
     arena_prefetch(a, head);
 }
 
+// Where a number would be in an array of `count` that were spread evenly.
+static inline uint32_t bitmap_array_guess(uint32_t count, uint16_t low_bits)
+{
+    return count * low_bits >> 16;
+}
+
 // Fetch what bitmap_add(number) will look at first. Reads the head and the directory.
 static inline void bitmap_prefetch_number(const struct arena *a, uint64_t head, uint64_t number)
 {
@@ -79,7 +86,10 @@ static inline void bitmap_prefetch_number(const struct arena *a, uint64_t head, 
     if (!entry)
         return;
     uint64_t container = arena_word(a, entry + offsetof(struct bitmap_entry, container));
-    uint64_t at = (container & 15) == BITMAP_BITSET ? (number & 0xffff) >> 3 : 0;
+    uint32_t count = (uint16_t)arena_word(a, entry);
+    uint64_t at = (container & 15) == BITMAP_BITSET
+                      ? (number & 0xffff) >> 3
+                      : bitmap_array_guess(count, (uint16_t)number) * 2ul;
     arena_prefetch(a, (container & ~UINT64_C(15)) + at);
 }
 

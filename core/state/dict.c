@@ -112,7 +112,7 @@ int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
         for (uint32_t i = from; i < to; i++) {
             uint64_t hash = hashes[i], record = records[i - from];
             CHECK_DEBUG(hash == hash_slice(keys[i]));
-            if (!record || !slice_equal(record_key(arena_at(a, record)), keys[i]))
+            if (!record || !record_is(arena_at(a, record), keys[i]))
                 record = index_find(a, head, hash, keys[i]);
             int r = record ? 0 : insert(a, head, hash, keys[i], &record);
             if (r)

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 enum {
-    PROBE_MAX = 256,
+    PROBE_MAX = 32,
     CODE_SPLIT = 7,           // the size that halves begin with
     CODE_MAX = 8,             // 3,072 slots: beyond, split
     DIRECTORY_LOG_MAX = 4096, // a longer change copies the directory instead of logging it
@@ -93,7 +93,7 @@ uint64_t index_find(const struct arena *a, uint64_t head, uint64_t hash, struct 
         if (!slot)
             return 0;
         uint64_t record = index_slot_record(slot);
-        if (index_slot_tag(slot) == tag && slice_equal(record_key(arena_at(a, record)), key))
+        if (index_slot_tag(slot) == tag && record_is(arena_at(a, record), key))
             return record;
         i = i + 1 == count ? 0 : i + 1;
     }

@@ -42,6 +42,23 @@ static inline struct slice record_key(const void *record)
     return slice_make(p + RECORD_HEAD_BYTES + 4, len);
 }
 
+// Is this the record of `key`? A call of memcmp costs more than most keys here.
+static inline bool record_is(const void *record, struct slice key)
+{
+    struct slice held = record_key(record);
+    if (held.len != key.len)
+        return false;
+    const uint8_t *p = (const uint8_t *)held.ptr, *q = (const uint8_t *)key.ptr;
+    if (UNLIKELY(key.len < 8 || key.len > 16))
+        return memcmp(p, q, key.len) == 0;
+    uint64_t a, b, c, d;
+    memcpy(&a, p, 8);
+    memcpy(&b, q, 8);
+    memcpy(&c, p + key.len - 8, 8);
+    memcpy(&d, q + key.len - 8, 8);
+    return ((a ^ b) | (c ^ d)) == 0;
+}
+
 // Bytes of head and key of a record there is, or of one with a key of `len` bytes.
 static inline uint64_t record_bytes(uint64_t len)
 {

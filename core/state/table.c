@@ -76,7 +76,7 @@ int table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_
     for (uint32_t from = 0; from < n; from += INDEX_BATCH_ROWS) {
         uint32_t to = index_prefetch_rows(a, head, &batch, from, records + from);
         for (uint32_t i = from; i < to; i++) {
-            if (records[i] && slice_equal(table_key(a, records[i]), keys[i]))
+            if (records[i] && record_is(arena_at(a, records[i]), keys[i]))
                 continue;
             int r = table_upsert(a, head, hashes[i], keys[i], &records[i], NULL);
             if (r)

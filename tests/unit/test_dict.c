@@ -108,6 +108,24 @@ static void test_dict_is_small(void **state)
     test_arena_free(a);
 }
 
+// Keys that differ in one byte are two keys, wherever the byte is and however long they are.
+static void test_record_is_looks_at_every_byte(void **state)
+{
+    (void)state;
+    uint8_t bytes[64 + RECORD_HEAD_BYTES], other[64];
+    for (uint64_t len = 0; len <= 40; len++) {
+        memset(other, 'k', sizeof other);
+        record_write(bytes, 7, slice_make(other, len));
+        assert_true(record_is(bytes, slice_make(other, len)));
+        assert_false(record_is(bytes, slice_make(other, len + 1)));
+        for (uint64_t at = 0; at < len; at++) {
+            other[at] ^= 0x20;
+            assert_false(record_is(bytes, slice_make(other, len)));
+            other[at] ^= 0x20;
+        }
+    }
+}
+
 static void test_dict_takes_long_keys(void **state)
 {
     (void)state;
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_dict_numbers_are_dense_and_stay),
         cmocka_unit_test(test_dict_blocks_follow_base_and_stride),
         cmocka_unit_test(test_dict_is_small),
+        cmocka_unit_test(test_record_is_looks_at_every_byte),
         cmocka_unit_test(test_dict_takes_long_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
