@@ -176,8 +176,10 @@ int budget_measure(const struct budget_request *request, struct budget *out, str
     struct statfs fs;
     *out = (struct budget){0};
     if (statfs(request->memory_dir, &fs) < 0)
-        return err_set(err, -errno, "cannot look at memory.dir %s: %s", request->memory_dir,
-                       strerror(errno));
+        return err_set(
+            err, -errno,
+            "cannot look at memory.dir %s: %s; name a folder on a tmpfs, such as /dev/shm",
+            request->memory_dir, strerror(errno));
     struct promise_context promise = {request->job, 0};
     int status = jobdir_list(request->memory_dir, promise_add, &promise, err);
     if (status)

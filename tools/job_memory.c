@@ -1,7 +1,14 @@
 // job_memory.c: sizing a job before anything starts.
 #include "tools/job_memory.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "core/base/check.h"
+#include "stages/runtime/folder.h"
 
 enum { STATE_SHARE = 4 }; // `auto` takes one part in this many of what is available
 
@@ -54,18 +61,40 @@ struct job_options job_memory_options(const struct job_load *load)
                                 .waiting = waiting_of(config)};
 }
 
+// Is memory.dir a folder in which this user's jobs can have theirs?
+static int check_folder(const struct config *config, struct err *err)
+{
+    char path[FOLDER_PATH_BYTES];
+    struct stat st;
+    int code = 0;
+    if (stat(config->memory.dir, &st) < 0)
+        code = err_set(err, -errno, "memory.dir %s: %s", config->memory.dir, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        code = err_set(err, -ENOTDIR, "memory.dir %s is not a folder", config->memory.dir);
+    if (code)
+        return err_append(err, code, "name a folder on a tmpfs, such as /dev/shm");
+    snprintf(path, sizeof(path), "%s/weir-%u/%s", config->memory.dir, (unsigned)getuid(),
+             config->job);
+    code = folder_check(path, err);
+    return code ? err_prefix(err, code, "memory.dir") : 0;
+}
+
 int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err)
 {
     const struct config *config = load->config;
     const struct config_share *reserve = &config->memory.reserve;
     *out = (struct job_memory){
         .options = job_memory_options(load),
+        .task_count = load->plan->task_count,
         .request = {.memory_dir = config->memory.dir,
                     .job = config->job,
                     .reserve_bytes = reserve->is_percent ? 0 : (uint64_t)reserve->amount,
                     .reserve_percent = reserve->is_percent ? (unsigned)reserve->amount : 0},
     };
-    int code = budget_measure(&out->request, &out->budget, err);
+    int code = check_folder(config, err);
+    if (code)
+        return code;
+    code = budget_measure(&out->request, &out->budget, err);
     if (code)
         return code;
     bool is_auto = config->memory.state_bytes == CONFIG_AUTO;
@@ -75,7 +104,27 @@ int job_memory_plan(const struct job_load *load, struct job_memory *out, struct 
     return 0;
 }
 
+// What of memory.state would fit, rounded down to whole MiB; 0: nothing would.
+static uint64_t fitting_state_mib(const struct job_memory *memory, int task_count)
+{
+    uint64_t wanted = memory->request.wanted_bytes, available = memory->budget.available_bytes;
+    uint64_t fixed = wanted - (uint64_t)task_count * memory->options.state_bytes;
+    return available > fixed ? (available - fixed) / (uint64_t)task_count >> 20 : 0;
+}
+
 int job_memory_check(const struct job_memory *memory, struct err *err)
 {
-    return budget_check(&memory->request, NULL, err);
+    int code = budget_check(&memory->request, NULL, err);
+    uint64_t fits = code ? fitting_state_mib(memory, memory->task_count) : 0;
+    if (fits)
+        err_append(err, code, "this would fit now:  memory: {state: %lluMiB}",
+                   (unsigned long long)fits);
+    if (code && strncmp(memory->budget.binding, memory->request.memory_dir,
+                        strlen(memory->request.memory_dir)) == 0)
+        err_append(
+            err, code,
+            "in a container, make its /dev/shm larger (docker run --shm-size=1g); on a host:  "
+            "mount -o remount,size=... %s",
+            memory->request.memory_dir);
+    return code;
 }

@@ -10,6 +10,7 @@ struct job_memory {
     struct job_options options; // what job_create is told
     struct budget_request request;
     struct budget budget; // what the host can give
+    int task_count;
 };
 
 // What the config says about the job; the sizes of its memory are still 0.

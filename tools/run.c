@@ -157,7 +157,12 @@ static int run_loaded(struct run *run, struct err *err)
     struct job_options options = job_memory_options(run->load);
     if (cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
         return COMMAND_CONFIG;
-    if (jobdir_open(config->memory.dir, config->job, &run->dir, err))
+    if (job_memory_plan(run->load, &run->memory, err))
+        return COMMAND_UNAVAILABLE;
+    int code = jobdir_open(config->memory.dir, config->job, &run->dir, err);
+    if (code == -ENOSPC) // not even room for the lock: say how much is asked and there
+        job_memory_check(&run->memory, err);
+    if (code)
         return COMMAND_UNAVAILABLE;
     int status = run_locked(run, err);
     if (jobdir_remove(&run->dir, status ? &ignored : err) && !status)
