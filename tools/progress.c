@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/base/calendar.h"
@@ -153,10 +154,20 @@ static void wipe_live_line(struct progress *progress)
     progress->line_width = 0;
 }
 
+// Of the terminal on stderr; 0 when it does not say.
+static int terminal_columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 static void show_live(struct progress *progress, const struct progress_totals *totals)
 {
     struct buf line = {.data = NULL};
     progress_format_live(progress, totals, &line);
+    int columns = terminal_columns();
+    if (columns > 0 && line.len >= (size_t)columns) // a line that wraps could not be rewritten
+        line.len = (size_t)columns - 1;
     fprintf(stderr, "\r%s\033[K", buf_str(&line));
     fflush(stderr);
     progress->line_width = (int)line.len;

@@ -32,19 +32,27 @@ static int64_t now_ns(void)
     return env_system()->monotonic_ns(env_system());
 }
 
-// An earlier run of the job was killed: end its tasks, forget its memory, say so.
+// An earlier run of the job was killed: end its tasks, forget its memory, say so. What it wrote
+// stays, and this run begins at the begin of its input.
 static int clear_stale(struct run *run, struct err *err)
 {
     int ended = 0;
     int code = control_sweep(run->dir.fd, &ended, err);
     if (!code)
         code = jobdir_clear(&run->dir, err);
-    if (!code && run->progress.mode != PROGRESS_QUIET && run->progress.mode != PROGRESS_JSON)
+    if (code || run->progress.mode == PROGRESS_QUIET)
+        return code;
+    if (run->progress.mode == PROGRESS_JSON)
+        fprintf(stderr, "{\"event\":\"cleared\",\"tasks_ended\":%d}\n", ended);
+    else
         fprintf(
             stderr,
-            "weir: an earlier run of %s was killed; ended %d task%s that it left, starting over\n",
+            "weir: an earlier run of %s was killed; ended %d task%s that it left and cleared its "
+            "memory\n"
+            "weir: this run reads its input from the begin; what the earlier one wrote stays, so "
+            "rows may come twice\n",
             run->load->config->job, ended, ended == 1 ? "" : "s");
-    return code;
+    return 0;
 }
 
 // Names of the tasks, one allocation that the caller frees with free().
