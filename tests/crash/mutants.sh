@@ -45,7 +45,7 @@ verdict() {
     caught=
     for program in test_undo test_step_kill; do
         status=0
-        timeout 300 "$work/$1/$program" 4 >"$work/$1/$program.log" 2>&1 || status=$?
+        timeout 300 "$work/$1/$program" 4 short >"$work/$1/$program.log" 2>&1 || status=$?
         if [ "$status" = 77 ]; then
             cat "$work/$1/$program.log"
             exit 77

@@ -6,38 +6,28 @@
 // batch or that of after it, and doing the batch (again) leads to the latter. A random sample is
 // killed in earnest as well and the arena itself is opened.
 //
-// usage: test_step_kill [KILLS | all] [split]
-// KILLS: how many in earnest (default 24; all: one at every instruction, long). split: let a full
-// segment of the hash index be split under the stepper as well (340,000 instructions).
-#include "tests/unit/test_state_support.h"
+// usage: test_step_kill [KILLS | all] [short]
+// KILLS: how many in earnest (default 24; all: one at every instruction, long). short: without the
+// split of a full segment of the hash index (340,000 instructions).
 #include "tests/crash/state_world.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/crash/stepper.h"
 
 enum {
     ARENA_BYTES = 448 << 10,
     LOG_BYTES = 64 << 10,
     KEYS = 6,
-    SKIP = 77,
     // The only segment of the growing table is split at its 2,709th key.
     SPLIT_FROM = 2704,
     SPLIT_TO = 2712
 };
 
-static bool with_split;
+static bool with_split = true;
 static uint64_t kills = 24; // UINT64_MAX: all
 
 // What both processes know: made before the fork.
 struct scene {
-    uint8_t *shared;  // the arena
-    uint8_t *base;    // a copy of it before the batch
-    uint8_t *scratch; // where points are judged
-    uint8_t *last;    // the point judged last
+    struct stepper stepper;
+    uint8_t *base; // a copy of the arena before the batch
     uint64_t root;
     struct test_image before, after;
     struct slice keys[KEYS];
@@ -108,13 +98,6 @@ static void do_attach(struct scene *s, uint8_t *memory)
 
 // --- the scene ---
 
-static uint8_t *shared_memory(void)
-{
-    void *p = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(p != MAP_FAILED);
-    return p;
-}
-
 static void scene_keys(struct scene *s)
 {
     static char text[KEYS][32];
@@ -130,9 +113,8 @@ static void scene_fill(struct scene *s, uint64_t seed)
     struct arena_options options = {.fingerprint = 7, .log_bytes = LOG_BYTES};
     struct arena *a;
     struct err err;
-    memset(s->shared, 0xa5, ARENA_BYTES);
-    assert_int_equal(arena_format(s->shared, ARENA_BYTES, &options, &err), 0);
-    a = open_arena(s->shared);
+    assert_int_equal(arena_format(s->stepper.shared, ARENA_BYTES, &options, &err), 0);
+    a = open_arena(s->stepper.shared);
     s->root = world_open(a);
     uint64_t rng = seed;
     for (int i = 0; i < 3; i++) {
@@ -161,9 +143,9 @@ static void scene_set(struct scene *s, void (*batch)(struct scene *s, struct are
     test_image_free(&s->after);
     s->batch = batch;
     s->act = do_batch;
-    memcpy(s->base, s->shared, ARENA_BYTES);
-    memcpy(s->scratch, s->shared, ARENA_BYTES);
-    struct arena *a = open_arena(s->scratch);
+    memcpy(s->base, s->stepper.shared, ARENA_BYTES);
+    memcpy(s->stepper.scratch, s->stepper.shared, ARENA_BYTES);
+    struct arena *a = open_arena(s->stepper.scratch);
     s->before = test_image_take(a);
     s->batch(s, a);
     arena_commit(a);
@@ -171,12 +153,20 @@ static void scene_set(struct scene *s, void (*batch)(struct scene *s, struct are
     arena_close(a);
 }
 
+static void act(void *context)
+{
+    struct scene *s = context;
+    s->act(s, s->stepper.shared);
+}
+
+static void judge_point(void *context, uint8_t *memory, uint64_t k);
+
 static void scene_init(struct scene *s, uint64_t seed)
 {
-    *s = (struct scene){.shared = shared_memory()};
-    s->base = test_memory(ARENA_BYTES);
-    s->scratch = test_memory(ARENA_BYTES);
-    s->last = test_memory(ARENA_BYTES);
+    *s = (struct scene){.base = test_memory(ARENA_BYTES)};
+    stepper_init(&s->stepper, ARENA_BYTES, s);
+    s->stepper.act = act;
+    s->stepper.judge = judge_point;
     scene_keys(s);
     scene_fill(s, seed);
     scene_set(s, mixed_batch);
@@ -186,10 +176,8 @@ static void scene_fini(struct scene *s)
 {
     test_image_free(&s->before);
     test_image_free(&s->after);
-    munmap(s->shared, ARENA_BYTES);
+    stepper_fini(&s->stepper);
     free(s->base);
-    free(s->scratch);
-    free(s->last);
 }
 
 static bool has_image(const struct arena *a, const struct test_image *want)
@@ -201,8 +189,9 @@ static bool has_image(const struct arena *a, const struct test_image *want)
 }
 
 // A replacement attaches to `memory`: is all well, and does the batch lead where it must?
-static void judge(struct scene *s, uint8_t *memory, uint64_t k)
+static void judge_point(void *context, uint8_t *memory, uint64_t k)
 {
+    struct scene *s = context;
     struct arena *a = open_arena(memory);
     struct err err;
     if (arena_check(a, &err))
@@ -220,73 +209,16 @@ static void judge(struct scene *s, uint8_t *memory, uint64_t k)
     arena_close(a);
 }
 
-// --- stepping ---
-
-static pid_t start_child(struct scene *s)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-            _exit(SKIP);
-        raise(SIGSTOP);
-        s->act(s, s->shared);
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status)) {
-        printf("ptrace is not allowed here\n");
-        exit(SKIP);
-    }
-    assert_true(WIFSTOPPED(status));
-    // A test that fails leaves nobody behind.
-    assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL), 0);
-    return pid;
-}
-
-// One instruction. false: the child is gone.
-static bool step(pid_t pid)
-{
-    int status;
-    assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (!WIFSTOPPED(status)) {
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-        return false;
-    }
-    assert_int_equal(WSTOPSIG(status), SIGTRAP);
-    return true;
-}
-
-// Judge each point of the child's way. Returns the number of instructions.
-static uint64_t step_through(struct scene *s)
-{
-    uint64_t k = 0, points = 0;
-    memset(s->last, 0, ARENA_BYTES);
-    pid_t pid = start_child(s);
-    while (step(pid)) {
-        k++;
-        if (memcmp(s->last, s->shared, ARENA_BYTES) == 0)
-            continue;
-        memcpy(s->last, s->shared, ARENA_BYTES);
-        memcpy(s->scratch, s->shared, ARENA_BYTES);
-        judge(s, s->scratch, k);
-        points++;
-    }
-    printf("%llu instructions, %llu different states of memory\n", (unsigned long long)k,
-           (unsigned long long)points);
-    return k;
-}
+// --- the tests ---
 
 static void test_step_kill_batch_at_every_instruction(void **state)
 {
     (void)state;
     struct scene s;
     scene_init(&s, test_seed(__func__));
-    uint64_t instructions = step_through(&s);
+    uint64_t instructions = stepper_run(&s.stepper);
     assert_true(instructions > 1000);
-    judge(&s, s.shared, instructions);
+    judge_point(&s, s.stepper.shared, instructions);
     scene_fini(&s);
 }
 
@@ -296,14 +228,14 @@ static void test_step_kill_attach_at_every_instruction(void **state)
     (void)state;
     struct scene s;
     scene_init(&s, test_seed(__func__));
-    struct arena *a = open_arena(s.shared);
+    struct arena *a = open_arena(s.stepper.shared);
     s.batch(&s, a);
     arena_commit_prepare(a);
     arena_close(a);
-    assert_true(((struct arena_header *)s.shared)->log_word != 0);
+    assert_true(((struct arena_header *)s.stepper.shared)->log_word != 0);
     s.act = do_attach;
-    step_through(&s);
-    a = open_arena(s.shared);
+    stepper_run(&s.stepper);
+    a = open_arena(s.stepper.shared);
     test_image_check(a, &s.before);
     arena_close(a);
     scene_fini(&s);
@@ -314,7 +246,7 @@ static void step_growth(uint64_t seed, uint64_t from, uint64_t to)
 {
     struct scene s;
     scene_init(&s, seed);
-    struct arena *a = open_arena(s.shared);
+    struct arena *a = open_arena(s.stepper.shared);
     s.grown_to = from;
     for (uint64_t i = 0; i < from; i += 16) {
         s.grown_from = i;
@@ -326,7 +258,7 @@ static void step_growth(uint64_t seed, uint64_t from, uint64_t to)
     s.grown_from = from;
     s.grown_to = to;
     scene_set(&s, growing_batch);
-    step_through(&s);
+    stepper_run(&s.stepper);
     scene_fini(&s);
 }
 
@@ -351,24 +283,24 @@ static void test_step_kill_split_at_every_instruction(void **state)
 static uint64_t count_instructions(struct scene *s)
 {
     uint64_t k = 0;
-    pid_t pid = start_child(s);
-    while (step(pid))
+    pid_t pid = stepper_start(&s->stepper);
+    while (stepper_step(pid))
         k++;
-    memcpy(s->shared, s->base, ARENA_BYTES);
+    memcpy(s->stepper.shared, s->base, ARENA_BYTES);
     return k;
 }
 
 static void kill_after(struct scene *s, uint64_t k)
 {
     int status;
-    pid_t pid = start_child(s);
+    pid_t pid = stepper_start(&s->stepper);
     for (uint64_t i = 0; i < k; i++)
-        assert_true(step(pid));
+        assert_true(stepper_step(pid));
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    judge(s, s->shared, k);
-    memcpy(s->shared, s->base, ARENA_BYTES);
+    judge_point(s, s->stepper.shared, k);
+    memcpy(s->stepper.shared, s->base, ARENA_BYTES);
 }
 
 static void test_step_kill_by_signal(void **state)
@@ -398,6 +330,6 @@ int main(int argc, char **argv)
     };
     if (argc > 1)
         kills = strcmp(argv[1], "all") == 0 ? UINT64_MAX : strtoull(argv[1], NULL, 10);
-    with_split = argc > 2 && strcmp(argv[2], "split") == 0;
+    with_split = argc < 3 || strcmp(argv[2], "short") != 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
