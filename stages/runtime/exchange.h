@@ -27,7 +27,7 @@ struct exchange_writer {
     // Wait for room: 0 look again, -ECANCELED stop. Given by the task.
     int (*wait_room)(void *wait_context, struct out_channel *channel, uint64_t bytes);
     void *wait_context;
-    uint32_t sizes[BATCH_ROWS];
+    uint32_t bounds[BATCH_ROWS]; // bytes that each row takes at most
     uint16_t target[BATCH_ROWS];
     uint16_t order[BATCH_ROWS];
     uint64_t hashes[BATCH_ROWS];

@@ -1,11 +1,13 @@
 // exchange_reader.c: frames of the input rings into batches and watermarks.
 //
 // Bytes come from another process: everything is checked. A transaction may end in the middle of a
-// frame; then the channel's state says how many of its rows are left, and the head stands on one.
+// frame; then the channel's state says how many of its rows are left, and the head stays at its
+// beginning until the last one is taken.
 #include "stages/runtime/exchange.h"
 
 #include <errno.h>
 
+#include "core/row/pack.h"
 #include "core/row/row.h"
 
 static int64_t minimum(const struct exchange_reader *r)
@@ -25,26 +27,28 @@ static int64_t minimum(const struct exchange_reader *r)
     return any ? least : INT64_MIN;
 }
 
-// Rows of the frame that the channel stands in. Returns 0 or -EBADMSG.
-static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows)
+// Rows that are left of the frame at the head, `bytes`. 1: all of them were taken; 0: the batch is
+// full; -EBADMSG.
+static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,
+                     const struct frame *frame, const char *bytes)
 {
-    while (channel->state.rows_left > 0 && r->batch.count < max_rows) {
-        const void *bytes;
-        uint32_t size;
-        int64_t available = ring_peek(&channel->ring, &bytes);
-        if (available < (int64_t)sizeof size ||
-            row_decode(bytes, (uint64_t)available, &r->batch) < 0)
-            return -EBADMSG;
-        memcpy(&size, bytes, sizeof size);
-        ring_consume(&channel->ring, size);
-        channel->state.rows_left--;
-    }
-    return 0;
+    uint32_t room = max_rows - r->batch.count, left = channel->state.rows_left;
+    if (left > frame->rows)
+        return -EBADMSG;
+    const struct pack_part part = {frame->rows, frame->rows - left, left < room ? left : room};
+    if (pack_read(bytes + FRAME_HEADER_BYTES, frame->bytes - FRAME_HEADER_BYTES, &part, &r->batch) <
+        0)
+        return -EBADMSG;
+    channel->state.rows_left -= part.count;
+    if (channel->state.rows_left)
+        return 0;
+    ring_consume(&channel->ring, frame->bytes);
+    return 1;
 }
 
-// One frame's header. 1 handled, 0 nothing there or it must wait until the batch is handled,
-// -EBADMSG.
-static int take_frame(struct exchange_reader *r, struct in_channel *channel)
+// One frame. 1 handled, 0 nothing there, the batch is full, or it must wait until the batch is
+// handled, -EBADMSG.
+static int take_frame(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows)
 {
     const void *bytes;
     struct frame frame;
@@ -55,10 +59,12 @@ static int take_frame(struct exchange_reader *r, struct in_channel *channel)
         return -EBADMSG;
     if (frame.type == FRAME_DATA) {
         channel->state.is_idle = 0;
-        channel->state.rows_left = frame.rows;
-        ring_consume(&channel->ring, FRAME_HEADER_BYTES);
-        return 1;
+        if (channel->state.rows_left == 0)
+            channel->state.rows_left = frame.rows;
+        return take_rows(r, channel, max_rows, &frame, bytes);
     }
+    if (channel->state.rows_left)
+        return -EBADMSG; // the head stands on the frame that the rows are left of
     if (r->batch.count > 0)
         return 0; // rows first, then what follows them
     if (frame.type == FRAME_WATERMARK) {
@@ -75,14 +81,12 @@ static int take_frame(struct exchange_reader *r, struct in_channel *channel)
 static int take_channel(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,
                         int64_t before)
 {
-    for (;;) {
-        int rc = take_rows(r, channel, max_rows);
-        if (rc < 0 || r->batch.count >= max_rows)
-            return rc;
-        rc = take_frame(r, channel);
+    while (r->batch.count < max_rows) {
+        int rc = take_frame(r, channel, max_rows);
         if (rc <= 0 || minimum(r) > before)
             return rc;
     }
+    return 0;
 }
 
 int exchange_reader_take(struct exchange_reader *r, uint32_t max_rows, int64_t *watermark_ms,

@@ -8,7 +8,7 @@
 
 #include "core/base/hash.h"
 #include "core/format/writer.h"
-#include "core/row/row.h"
+#include "core/row/pack.h"
 
 struct exchange_writer *exchange_writer_create(const struct op_context *context)
 {
@@ -70,24 +70,28 @@ static void choose_targets(struct exchange_writer *w, const struct batch *batch)
         w->target[i] = (uint16_t)((w->hashes[i] >> 32) * n >> 32);
 }
 
+static uint64_t frame_base_bytes(const struct batch *batch)
+{
+    return FRAME_HEADER_BYTES + pack_base_bytes(batch->column_count);
+}
+
 // Put rows order[from, to) into one frame.
 static int put_frame(struct exchange_writer *w, int at, const struct batch *batch, uint32_t from,
                      uint32_t to)
 {
-    uint64_t bytes = FRAME_HEADER_BYTES;
+    uint64_t bound = frame_base_bytes(batch);
     void *space;
     for (uint32_t i = from; i < to; i++)
-        bytes += w->sizes[w->order[i]];
-    int rc = reserve(w, &w->channels[at], bytes, &space);
+        bound += w->bounds[w->order[i]];
+    bound = (bound + 7) & ~UINT64_C(7);
+    int rc = reserve(w, &w->channels[at], bound, &space);
     if (rc < 0)
         return rc;
+    uint64_t bytes = FRAME_HEADER_BYTES + pack_rows(batch, w->order + from, to - from,
+                                                    (char *)space + FRAME_HEADER_BYTES);
     const struct frame frame = {(uint32_t)bytes, FRAME_DATA, (uint16_t)(to - from)};
-    char *out = space;
-    memcpy(out, &frame, sizeof frame);
-    out += sizeof frame;
-    for (uint32_t i = from; i < to; i++)
-        out += row_encode(batch, w->order[i], out);
-    CHECK(out == (char *)space + bytes);
+    CHECK(bytes <= bound);
+    memcpy(space, &frame, sizeof frame);
     ring_advance(&w->channels[at].ring, bytes);
     return 0;
 }
@@ -105,25 +109,25 @@ static void report_large_row(struct exchange_writer *w, const struct batch *batc
 // Rows for one channel, in frames of at most a quarter of the ring (a larger row has its own).
 static int put_rows(struct exchange_writer *w, int at, const struct batch *batch)
 {
-    uint64_t capacity = w->channels[at].ring.capacity;
-    uint64_t bytes = 0;
+    uint64_t capacity = w->channels[at].ring.capacity, base = frame_base_bytes(batch);
+    uint64_t bytes = base;
     uint32_t count = 0, from = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         if (w->target[i] != at)
             continue;
-        if ((uint64_t)w->sizes[i] + FRAME_HEADER_BYTES + FRAME_CONTROL_BYTES > capacity) {
+        if (w->bounds[i] + base + FRAME_CONTROL_BYTES + 8 > capacity) {
             report_large_row(w, batch, i);
             continue;
         }
-        if (count > from && bytes + w->sizes[i] > capacity / 4) {
+        if (count > from && bytes + w->bounds[i] > capacity / 4) {
             int rc = put_frame(w, at, batch, from, count);
             if (rc < 0)
                 return rc;
             from = count;
-            bytes = 0;
+            bytes = base;
         }
         w->order[count++] = (uint16_t)i;
-        bytes += w->sizes[i];
+        bytes += w->bounds[i];
     }
     return count > from ? put_frame(w, at, batch, from, count) : 0;
 }
@@ -131,7 +135,7 @@ static int put_rows(struct exchange_writer *w, int at, const struct batch *batch
 static int writer_push(struct operator* op, struct batch *batch)
 {
     struct exchange_writer *w = (struct exchange_writer *)op;
-    row_sizes(batch, w->sizes);
+    pack_row_bounds(batch, w->bounds);
     choose_targets(w, batch);
     for (int at = 0; at < w->channel_count; at++) {
         int rc = put_rows(w, at, batch);

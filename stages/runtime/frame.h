@@ -5,7 +5,7 @@
 //   offset 0   u32  bytes   whole frame
 //   offset 4   u16  type    enum frame_type
 //   offset 6   u16  rows    FRAME_DATA: number of rows, else 0
-//   offset 8   FRAME_DATA: the rows, encoded as core/row/row.h says, one behind the other
+//   offset 8   FRAME_DATA: the rows, packed as core/row/pack.h says
 //              FRAME_WATERMARK: i64 watermark in milliseconds
 //              FRAME_IDLE, FRAME_END: nothing
 //              FRAME_BARRIER: u64 checkpoint number (kept free for checkpoints)

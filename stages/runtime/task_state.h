@@ -11,7 +11,7 @@ enum { TASK_ROOT = 255, DEAD_LETTER_ROOT = 254 };
 struct channel_state {
     uint64_t position;    // committed head (of an input) or tail (of an output)
     int64_t watermark_ms; // input: last one it delivered
-    uint32_t rows_left;   // input: rows of the frame that the head stands in the middle of
+    uint32_t rows_left;   // input: rows of the frame at the head that are not taken yet
     uint16_t is_idle;     // input: does not hold the watermark back
     uint16_t has_ended;   // input
 };

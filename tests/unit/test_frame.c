@@ -166,22 +166,22 @@ static void test_frame_too_much_for_one_transaction(void **state)
     int64_t watermark_ms;
     bool ended;
     pair_init(&p, EXCHANGE_REBALANCE, 0);
-    assert_int_equal(push(&p, 0, 1024, "0123456789"), -EAGAIN); // 40 KiB, of our own making
+    assert_int_equal(push(&p, 0, 1024, "0123456789"), -EAGAIN); // 24 KiB, of our own making
     assert_int_equal(p.waits, 0);
     p.writer->base.class->reset(&p.writer->base);
     p.writer->next_channel = 0;
-    assert_int_equal(push(&p, 0, 300, "0123456789"), 0);
+    assert_int_equal(push(&p, 0, 500, "0123456789"), 0);
     publish(&p);
     p.writer->next_channel = 0;
-    assert_int_equal(push(&p, 300, 300, "0123456789"), -ECANCELED); // a reader could make room
+    assert_int_equal(push(&p, 500, 500, "0123456789"), -ECANCELED); // a reader could make room
     assert_int_equal(p.waits, 1);
     p.writer->base.class->reset(&p.writer->base);
-    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 300);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 500);
     p.writer->next_channel = 0;
-    assert_int_equal(push(&p, 300, 300, "0123456789"), 0);
+    assert_int_equal(push(&p, 500, 500, "0123456789"), 0);
     publish(&p);
-    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 300);
-    assert_int_equal(p.reader[0].batch.columns[0].i64[0], 300);
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 500);
+    assert_int_equal(p.reader[0].batch.columns[0].i64[0], 500);
     pair_fini(&p);
 }
 
