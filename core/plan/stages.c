@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/plan/logical.h"
+#include "core/plan/spread.h"
 #include "core/time/window.h"
 
 enum { MAX_PARALLELISM = 1024 };
@@ -16,10 +17,9 @@ struct cutter {
     struct plan *plan;
     int stage_capacity, exchange_capacity;
     int next_op_id;
-    bool forced;        // parallelism.default is set
-    int sources;        // tasks for the source stage
-    int aggregators;    // tasks for the stage behind the exchange
-    const char *reason; // of the parallelism
+    struct spread_budget budget;  // of each pipeline
+    struct spread_decision first; // for the first window of the pipeline that is being cut
+    const char *reason;           // of the parallelism
 };
 
 // --- parallelism ---
@@ -37,27 +37,17 @@ static int read_parallelism(struct cutter *cut, const struct logical *logical, i
                 err, -EINVAL,
                 "parallelism.default = '%s': write a whole number from 1 to %d, or 'auto'", text,
                 MAX_PARALLELISM);
-        cut->forced = true;
-        cut->sources = cut->aggregators = (int)value;
+        cut->budget = (struct spread_budget){.forced = true, .tasks = (int)value};
         cut->reason = pool_printf(pool, "parallelism.default is %ld", value);
         return 0;
     }
     int share = cores / logical->pipeline_count;
-    share = share < 1 ? 1 : share;
-    cut->sources = share >= 3 ? share / 3 : 1;
-    cut->aggregators = share >= 2 ? share - cut->sources : 1;
-    if (share == 1) // aggregating beside the source needs no exchange
-        cut->aggregators = 0;
+    cut->budget.tasks = share < 1 ? 1 : share; // one core: nothing needs an exchange
     cut->reason = logical->pipeline_count == 1
                       ? pool_printf(pool, "auto, %d core%s", cores, cores == 1 ? "" : "s")
                       : pool_printf(pool, "auto, %d cores shared by %d pipelines", cores,
                                     logical->pipeline_count);
     return 0;
-}
-
-static bool one_task(const struct cutter *cut)
-{
-    return cut->aggregators == 0 || (cut->forced && cut->sources == 1);
 }
 
 // --- growing the plan ---
@@ -154,70 +144,7 @@ static void thin_watermarks(struct exchange *exchange, struct op *const *rest, i
     exchange->watermark_offset_ms = offset;
 }
 
-// --- deciding about a window ---
-
-enum spread {
-    SPREAD_FORWARD,    // one producer, one consumer
-    SPREAD_KEYS,       // raw rows by group key, WINDOW_SINGLE
-    SPREAD_ALL_TO_ONE, // raw rows to one task: there is no key
-    SPREAD_DISTINCT,   // raw rows by the distinct argument, WINDOW_PARTIAL, then a merge
-    SPREAD_TWO_PHASE,  // WINDOW_PARTIAL beside the source, WINDOW_FINAL behind
-};
-
-struct decision {
-    enum spread spread;
-    int column; // SPREAD_DISTINCT: of the window's input
-    const char *reason;
-};
-
-// The argument that all COUNT(DISTINCT) calls share; -1: there is none, -2: there are several.
-static int distinct_column(const struct op_window *window)
-{
-    int column = -1;
-    for (int a = 0; a < window->agg_count; a++) {
-        const struct agg_call *call = &window->aggs[a];
-        if (call->kind != AGG_COUNT_DISTINCT || call->arg == column)
-            continue;
-        if (column >= 0)
-            return -2;
-        column = call->arg;
-    }
-    return column;
-}
-
-static struct decision by_keys(const struct op_window *window, const char *why_keys)
-{
-    if (window->key_count == 0)
-        return (struct decision){SPREAD_ALL_TO_ONE, -1,
-                                 "the window has no group key, so one task sees all rows"};
-    return (struct decision){SPREAD_KEYS, -1, why_keys};
-}
-
-static struct decision decide(struct cutter *cut, const struct op_window *window,
-                              const struct schema *input)
-{
-    int column = distinct_column(window);
-    if (cut->sources == 1 && cut->aggregators == 1)
-        return (struct decision){SPREAD_FORWARD, -1,
-                                 "two cores: one task reads and parses, the other aggregates"};
-    if (window->early_delay_ms == 0 || window->late_delay_ms == 0)
-        return by_keys(window, "the window fires for every row, so rows, not sums of rows, must "
-                               "reach the task that fires");
-    if (column == -2)
-        return by_keys(window, "several different DISTINCT arguments: no single one can shard "
-                               "the rows, so the group key does");
-    if (column < 0)
-        return (struct decision){SPREAD_TWO_PHASE, -1,
-                                 "two-phase aggregation: partial results, not rows, cross"};
-    if (window->kind == WINDOW_HOP)
-        return by_keys(window, "COUNT(DISTINCT) over overlapping HOP windows is kept whole on one "
-                               "task for each group key");
-    const char *reason = pool_printf(&cut->plan->pool,
-                                     "COUNT(DISTINCT %s) shards by the distinct key: shards are "
-                                     "disjoint, so a merge stage adds their counts",
-                                     input->fields[column].name);
-    return (struct decision){SPREAD_DISTINCT, column, reason};
-}
+// --- exchanges ---
 
 static const int *number_list(struct pool *pool, const int *from, int count)
 {
@@ -284,19 +211,19 @@ static struct stage *add_final(struct cutter *cut, struct stage *stage, const st
 static struct stage *cut_two_phase(struct cutter *cut, struct stage *stage,
                                    const struct chain *rest, const char *reason)
 {
-    int final_tasks = rest->ops[0]->window.key_count ? cut->aggregators : 1;
+    int final_tasks = rest->ops[0]->window.key_count ? cut->first.aggregators : 1;
     add_window(cut, stage, rest->ops[0], WINDOW_PARTIAL);
     return add_final(cut, stage, rest, final_tasks, reason);
 }
 
 static struct stage *cut_distinct(struct cutter *cut, struct stage *stage, const struct chain *rest,
-                                  const struct decision *decision)
+                                  const struct spread_decision *decision)
 {
     struct exchange *exchange = add_exchange(cut, stage);
     hash_on(&cut->plan->pool, exchange, &decision->column, 1);
     thin_watermarks(exchange, rest->ops, rest->count);
     exchange->reason = decision->reason;
-    struct stage *shards = add_stage(cut, cut->aggregators, stage->output_exchange);
+    struct stage *shards = add_stage(cut, cut->first.aggregators, stage->output_exchange);
     add_window(cut, shards, rest->ops[0], WINDOW_PARTIAL);
     struct stage *merge = add_final(cut, shards, rest, 1, "adds the counts of the shards");
     merge->reason = "the merge stage handles one row for each group, window and shard";
@@ -304,11 +231,11 @@ static struct stage *cut_distinct(struct cutter *cut, struct stage *stage, const
 }
 
 static struct stage *cut_raw(struct cutter *cut, struct stage *stage, const struct chain *rest,
-                             const struct decision *decision)
+                             const struct spread_decision *decision)
 {
     const struct op_window *window = &rest->ops[0]->window;
     struct exchange *exchange = add_exchange(cut, stage);
-    int parallelism = decision->spread == SPREAD_KEYS ? cut->aggregators : 1;
+    int parallelism = decision->spread == SPREAD_KEYS ? cut->first.aggregators : 1;
     if (decision->spread == SPREAD_FORWARD)
         exchange->kind = EXCHANGE_FORWARD;
     else
@@ -325,14 +252,13 @@ static struct stage *cut_window(struct cutter *cut, struct stage *stage, const s
                                 bool first)
 {
     const struct op *op = rest->ops[0];
-    if (one_task(cut) || (!first && stage->parallelism == 1)) {
+    if (cut->first.spread == SPREAD_ONE_TASK || (!first && stage->parallelism == 1)) {
         add_window(cut, stage, op, WINDOW_SINGLE);
         return stage;
     }
-    const struct schema *input = &stage->ops[stage->op_count - 1]->output;
-    struct decision decision = first ? decide(cut, &op->window, input)
-                                     : by_keys(&op->window, "a second window groups the results "
-                                                            "of the first");
+    struct spread_decision decision =
+        first ? cut->first
+              : spread_by_keys(&op->window, "a second window groups the results of the first");
     switch (decision.spread) {
     case SPREAD_DISTINCT:
         return cut_distinct(cut, stage, rest, &decision);
@@ -367,19 +293,33 @@ static void name_stages(struct plan *plan, int from)
     }
 }
 
+// What the pipeline's first window, which may not be there, asks for.
+static int decide_pipeline(struct cutter *cut, const struct chain *chain)
+{
+    int first = -1, windows = 0;
+    for (int i = 0; i < chain->count; i++)
+        if (chain->ops[i]->kind == OP_WINDOW && windows++ == 0)
+            first = i;
+    int tasks = cut->budget.forced ? cut->budget.tasks : 1;
+    cut->first = (struct spread_decision){SPREAD_ONE_TASK, -1, tasks, tasks, NULL};
+    if (windows)
+        cut->first = spread_window(&cut->plan->pool, &cut->budget, chain->ops[0]->table,
+                                   &chain->ops[first]->window, &chain->ops[first - 1]->output);
+    return windows;
+}
+
 static void cut_pipeline(struct cutter *cut, const struct rel *sink)
 {
     struct plan *plan = cut->plan;
-    int first_stage = plan->stage_count;
+    int first_stage = plan->stage_count, seen = 0;
     struct chain chain = flatten(&plan->pool, sink);
-    int windows = 0;
-    for (int i = 0; i < chain.count; i++)
-        windows += chain.ops[i]->kind == OP_WINDOW;
-    bool single = one_task(cut) || (windows == 0 && !cut->forced);
-    struct stage *stage = add_stage(cut, single ? 1 : cut->sources, -1);
-    if (windows == 0 && !cut->forced)
+    int windows = decide_pipeline(cut, &chain);
+    struct stage *stage = add_stage(cut, cut->first.sources, -1);
+    const char *shared = spread_of_source(chain.ops[0]->table);
+    if (windows == 0 && !cut->budget.forced)
         stage->reason = "auto: nothing is aggregated, so source and sink share one task";
-    int seen = 0;
+    else if (stage->parallelism > 1 && shared)
+        stage->reason = pool_printf(&plan->pool, "%s; %s", cut->reason, shared);
     for (int i = 0; i < chain.count; i++) {
         struct chain rest = {chain.ops + i, chain.count - i};
         if (chain.ops[i]->kind == OP_WINDOW)

@@ -237,6 +237,9 @@ int task_open(struct task *task, const char *job_dir, int task_index)
     if (rc < 0)
         return rc;
     const struct plan *plan = task->job.plan;
+    // Where tasks share cores, one that spins takes the time from the one that it waits for.
+    if (task->job.options.waiting == WAITER_ADAPTIVE && plan->task_count > task->job.options.cores)
+        task->job.options.waiting = WAITER_BLOCK;
     if (task_index < 0 || task_index >= plan->task_count)
         return err_set(&task->err, -EINVAL, "the job has no task %d", task_index);
     rc = control_attach_task(task->job.dir.fd, plan->fingerprint, task_index, &task->control,

@@ -118,7 +118,7 @@ static void expect_row(const struct world *w, uint32_t got, uint32_t want)
 static void test_pack_rows_come_back_in_parts(void **state)
 {
     (void)state;
-    struct world w;
+    static struct world w;
     setup(&w, (uint64_t)time(NULL));
     for (int round = 0; round < 200; round++) {
         fill(&w, 1 + (uint32_t)chance(&w, BATCH_ROWS));
@@ -144,7 +144,7 @@ static void test_pack_rows_come_back_in_parts(void **state)
 static void test_pack_appends_to_a_batch(void **state)
 {
     (void)state;
-    struct world w;
+    static struct world w;
     setup(&w, 1);
     fill(&w, 10);
     w.in.has_kinds = false;
@@ -165,7 +165,7 @@ static void test_pack_appends_to_a_batch(void **state)
 static void test_pack_cut_bytes_are_refused(void **state)
 {
     (void)state;
-    struct world w;
+    static struct world w;
     setup(&w, (uint64_t)time(NULL));
     for (int round = 0; round < 40; round++) {
         fill(&w, 1 + (uint32_t)chance(&w, 30));
@@ -188,7 +188,7 @@ static void test_pack_cut_bytes_are_refused(void **state)
 static void test_pack_damaged_bytes_are_refused_or_other_rows(void **state)
 {
     (void)state;
-    struct world w;
+    static struct world w;
     setup(&w, (uint64_t)time(NULL));
     int refused = 0;
     for (int round = 0; round < 2000; round++) {

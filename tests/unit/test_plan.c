@@ -149,14 +149,66 @@ static void test_plan_cumulate_uv_shards_by_the_distinct_key(void **state)
     plan_free(plan);
 }
 
-static void test_plan_two_cores_split_reading_from_aggregating(void **state)
+#define SUMS                                                                                       \
+    "SELECT dimension, SUM(amount) FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(eventTime), "        \
+    "INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, dimension;"
+#define QUOTED                                                                                     \
+    "CREATE TABLE person (dimension STRING, amount INT, eventTime TIMESTAMP(3), "                  \
+    "WATERMARK FOR eventTime AS eventTime) "                                                       \
+    "WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '/in/"
+
+// The tasks of each stage.
+static void check_tasks(const char *sql, int cores, const char *tasks)
+{
+    struct buf got = {0};
+    struct plan *plan = make(sql, cores);
+    check_shape(plan);
+    for (int s = 0; s < plan->stage_count; s++)
+        buf_printf(&got, "%s%d", s ? " " : "", plan->stages[s].parallelism);
+    assert_string_equal(buf_str(&got), tasks);
+    buf_fini(&got);
+    plan_free(plan);
+}
+
+static void test_plan_auto_gives_each_stage_what_it_can_use(void **state)
 {
     (void)state;
-    struct plan *plan = make(PERSON CUMULATE_UV, 2);
+    check_tasks(PERSON CUMULATE_UV, 1, "1");
+    check_tasks(PERSON CUMULATE_UV, 2, "1 2 1");
+    check_tasks(PERSON CUMULATE_UV, 8, "2 6 1");
+    check_tasks(PERSON SUMS, 2, "2 1");
+    check_tasks(PERSON SUMS, 16, "16 2");
+    check_tasks(PERSON "SELECT COUNT(DISTINCT id), COUNT(DISTINCT dimension) FROM person GROUP BY "
+                       "TUMBLE(eventTime, INTERVAL '1' HOUR);",
+                4, "3 1");
+}
+
+// A quoted field may hold a line's end, so one such file has one reader.
+static void test_plan_one_quoted_file_is_read_by_one_task(void **state)
+{
+    (void)state;
+    check_tasks(QUOTED "rows.csv'); " SUMS, 2, "1 1");
+    check_tasks(QUOTED "rows.csv'); " SUMS, 6, "1 5");
+    check_tasks(QUOTED "rows.csv', 'source.line-is-row' = 'true'); " SUMS, 6, "6 1");
+    check_tasks(QUOTED "rows.csv', 'csv.disable-quote-character' = 'true'); " SUMS, 6, "6 1");
+    check_tasks(QUOTED "folder'); " SUMS, 6, "6 1");
+    check_tasks(QUOTED "*.csv'); " SUMS, 6, "6 1");
+    struct plan *plan = make(QUOTED "folder'); " SUMS, 6);
+    assert_non_null(strstr(plan->stages[0].reason, "one file alone is read by one task"));
+    plan_free(plan);
+}
+
+static void test_plan_firing_for_each_row_is_not_cut_in_phases(void **state)
+{
+    (void)state;
+    struct plan *plan = make("SET 'table.exec.emit.early-fire.enabled' = 'true';"
+                             "SET 'table.exec.emit.early-fire.delay' = '0 ms';" PERSON
+                             "SELECT dimension, COUNT(DISTINCT id) FROM person GROUP BY "
+                             "TUMBLE(eventTime, INTERVAL '1' DAY), dimension;",
+                             6);
     check_shape(plan);
-    assert_int_equal(plan->task_count, 2);
-    assert_int_equal(plan->exchanges[0].kind, EXCHANGE_FORWARD);
     assert_int_equal(find_op(plan, OP_WINDOW, 0)->window.phase, WINDOW_SINGLE);
+    assert_non_null(strstr(plan->exchanges[0].reason, "fires for every row"));
     plan_free(plan);
 }
 
@@ -364,7 +416,9 @@ int main(void)
         cmocka_unit_test(test_plan_early_fire_uv_is_one_task_on_one_core),
         cmocka_unit_test(test_plan_reads_only_the_needed_columns),
         cmocka_unit_test(test_plan_cumulate_uv_shards_by_the_distinct_key),
-        cmocka_unit_test(test_plan_two_cores_split_reading_from_aggregating),
+        cmocka_unit_test(test_plan_auto_gives_each_stage_what_it_can_use),
+        cmocka_unit_test(test_plan_one_quoted_file_is_read_by_one_task),
+        cmocka_unit_test(test_plan_firing_for_each_row_is_not_cut_in_phases),
         cmocka_unit_test(test_plan_parallelism_default_decides),
         cmocka_unit_test(test_plan_other_aggregates_go_in_two_phases),
         cmocka_unit_test(test_plan_distinct_exceptions_hash_on_the_keys),
