@@ -13,6 +13,12 @@
 
 enum { ALIAS_MAX = 1 << 20 };
 
+// Row numbers first, first + step, ...
+struct datagen_rows {
+    uint64_t first, step;
+    uint32_t count;
+};
+
 struct reader_of_options {
     const struct plan_table *table;
     const char *field;
@@ -101,7 +107,12 @@ static int parse_pattern(const struct reader_of_options *o, struct datagen_field
         return bad_option(o, "pattern", text, "text with one %d or %0Nd in it, such as 'd%07d'");
     f->prefix = pool_strndup(o->pool, text, (size_t)(percent - text));
     f->suffix = pool_strdup(o->pool, end + 1);
+    f->prefix_len = strlen(f->prefix);
+    f->suffix_len = strlen(f->suffix);
     f->digits = width ? (int)width : 1;
+    f->power = 1;
+    for (int i = 0; i < f->digits; i++)
+        f->power *= 10;
     return 1;
 }
 
@@ -301,33 +312,45 @@ static double double_of(const struct datagen_field *f, uint64_t row)
     return f->min_double * (1 - unit) + f->max_double * unit;
 }
 
-static struct slice pattern_of(const struct datagen_field *f, uint64_t row, struct pool *scratch)
+static uint64_t magnitude(int64_t number)
 {
-    size_t before = strlen(f->prefix), after = strlen(f->suffix);
-    char digits[24];
-    int count = 0;
-    int64_t number = number_of(f, row);
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do
-        digits[count++] = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    while (count < f->digits)
-        digits[count++] = '0';
+    return number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+}
+
+// Prefix, number, suffix at `at`, which has room. Returns the length.
+static size_t write_pattern(const struct datagen_field *f, int64_t number, char *at)
+{
+    uint64_t rest = magnitude(number);
+    size_t digits = (size_t)f->digits;
+    if (rest >= f->power) // wider than asked for
+        for (uint64_t above = rest / f->power; above; above /= 10)
+            digits++;
+    char *first = at + f->prefix_len;
+    memcpy(at, f->prefix, f->prefix_len);
     if (number < 0)
-        digits[count++] = '-';
-    size_t len = before + (size_t)count + after;
-    char *text = pool_alloc(scratch, len), *at = text + before;
-    memcpy(text, f->prefix, before);
-    while (count > 0)
-        *at++ = digits[--count];
-    memcpy(at, f->suffix, after);
-    return slice_make(text, len);
+        *first++ = '-';
+    for (char *p = first + digits; p > first; rest /= 10)
+        *--p = (char)('0' + rest % 10);
+    memcpy(first + digits, f->suffix, f->suffix_len);
+    return (size_t)(first + digits - at) + f->suffix_len;
+}
+
+static void fill_pattern(const struct datagen_field *f, const struct datagen_rows *rows,
+                         struct pool *scratch, struct slice *out)
+{
+    enum { NUMBER_BYTES = 21 };
+    size_t bytes = f->prefix_len + NUMBER_BYTES + f->suffix_len;
+    char *at = pool_alloc(scratch, bytes * rows->count);
+    uint64_t row = rows->first;
+    for (uint32_t i = 0; i < rows->count; i++, row += rows->step) {
+        size_t len = write_pattern(f, number_of(f, row), at);
+        out[i] = slice_make(at, len);
+        at += len;
+    }
 }
 
 static struct slice text_of(const struct datagen_field *f, uint64_t row, struct pool *scratch)
 {
-    if (f->prefix)
-        return pattern_of(f, row, scratch);
     uint64_t r = random_of(f, row);
     uint32_t len = f->var_len ? 1 + (uint32_t)((r >> 32) * f->length >> 32) : f->length;
     char *text = pool_alloc(scratch, len);
@@ -362,7 +385,9 @@ void datagen_field_fill(const struct datagen_field *f, uint64_t first, uint64_t 
 {
     CHECK(count <= BATCH_ROWS && column->kind == f->type);
     uint64_t row = first;
-    if (f->type == TYPE_STRING)
+    if (f->type == TYPE_STRING && f->prefix)
+        fill_pattern(f, &(struct datagen_rows){first, step, count}, scratch, column->str);
+    else if (f->type == TYPE_STRING)
         for (uint32_t i = 0; i < count; i++, row += step)
             column->str[i] = text_of(f, row, scratch);
     else if (f->type == TYPE_DOUBLE)

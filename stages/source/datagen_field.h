@@ -28,7 +28,9 @@ struct datagen_field {
     int64_t jitter_ms;  // out of order by up to so much
     const char *prefix; // pattern: prefix, digits, suffix; NULL: none
     const char *suffix;
+    size_t prefix_len, suffix_len;
     int digits;                // least width, zero-padded
+    uint64_t power;            // 10 to the digits
     uint32_t *alias_threshold; // zipf: alias table of alias_count entries (Walker 1977, Vose 1991)
     uint32_t *alias_other;
     uint32_t alias_count;

@@ -70,6 +70,49 @@ static void test_datagen_values(void **state)
     bench_fini(&b);
 }
 
+// The texts of a sequence from `start` on, by a pattern of `width`, are what printf makes of them.
+static void check_pattern(int64_t start, int64_t end, int width)
+{
+    struct bench b;
+    struct batch batch;
+    char pattern[32], from[32], to[32], wanted[64];
+    snprintf(pattern, sizeof pattern, width ? "<%%0%dd>!" : "<%%d>!", width); // NOLINT: both fit
+    snprintf(from, sizeof from, "%lld", (long long)start);
+    snprintf(to, sizeof to, "%lld", (long long)end);
+    bench_init(&b, OP_SOURCE, fields, 1);
+    bench_option(&b, "connector", "datagen");
+    bench_option(&b, "rows-per-second", "0");
+    bench_option(&b, "fields.id.kind", "sequence");
+    bench_option(&b, "fields.id.start", from);
+    bench_option(&b, "fields.id.end", to);
+    bench_option(&b, "fields.id.pattern", pattern);
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 4096), SOURCE_ROWS);
+    assert_int_equal(batch.count, end - start + 1);
+    for (uint32_t i = 0; i < batch.count; i++) {
+        long long number = start + i;
+        snprintf(wanted, sizeof wanted, "<%s%0*lld>!", number < 0 ? "-" : "", width,
+                 number < 0 ? -number : number);
+        struct slice text = batch.columns[0].str[i];
+        assert_int_equal(text.len, strlen(wanted));
+        assert_memory_equal(text.ptr, wanted, text.len);
+    }
+    datagen_class.close(source);
+    batch_fini(&batch);
+    bench_fini(&b);
+}
+
+static void test_datagen_patterns(void **state)
+{
+    (void)state;
+    check_pattern(-120, 120, 2);
+    check_pattern(-12, 12, 0);
+    check_pattern(990, 1010, 3);
+    check_pattern(INT64_MAX - 20, INT64_MAX - 1, 0);
+    check_pattern(999999999999999990, 1000000000000000010, 18);
+}
+
 // Take rows with aborts and takeovers; `sum` is of all columns of committed rows.
 static uint64_t take_all(struct bench *b, bool disturb)
 {
@@ -154,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_datagen_values),
+        cmocka_unit_test(test_datagen_patterns),
         cmocka_unit_test(test_datagen_position_is_exact),
         cmocka_unit_test(test_datagen_refuses_wrong_options),
     };
