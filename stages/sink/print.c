@@ -5,6 +5,7 @@
 // next process write the block again: at least once, in that one instant. (A pipe cannot be cut
 // back; use the filesystem connector where each row must come exactly once.)
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +30,22 @@ struct print {
     char prefix[192];
 };
 
+// As many whole lines as a pipe takes in one piece, so that the lines of several tasks on one
+// stdout do not run into each other; a longer line alone may.
+static uint64_t piece_bytes(const char *bytes, uint64_t left)
+{
+    if (left <= PIPE_BUF)
+        return left;
+    const char *end = memrchr(bytes, '\n', PIPE_BUF);
+    if (!end)
+        end = memchr(bytes, '\n', left);
+    return end ? (uint64_t)(end + 1 - bytes) : left;
+}
+
 static int write_all(struct env *env, int fd, const char *bytes, uint64_t left)
 {
     while (left > 0) {
-        ssize_t n = env->write(env, fd, bytes, left);
+        ssize_t n = env->write(env, fd, bytes, piece_bytes(bytes, left));
         if (n == -EINTR)
             continue;
         if (n == -EAGAIN) { // a terminal or pipe that somebody made non-blocking

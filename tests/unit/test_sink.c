@@ -1,5 +1,6 @@
 // test_sink.c: what sinks write is what was committed, whatever is aborted or dies on the way.
 #include <fcntl.h>
+#include <limits.h>
 
 #include "tests/unit/test_task_support.h"
 
@@ -199,6 +200,34 @@ static void test_sink_print_writes_after_the_commit(void **state)
     bench_fini(&b);
 }
 
+// A pipe in packet mode gives back what was written piece by piece: each must be whole lines.
+static void test_sink_print_gives_a_pipe_whole_lines(void **state)
+{
+    (void)state;
+    struct bench b;
+    char piece[2 * PIPE_BUF];
+    int fds[2];
+    bench_init(&b, OP_SINK, fields, 2);
+    bench_option(&b, "connector", "print");
+    fflush(stdout);
+    assert_int_equal(pipe2(fds, O_DIRECT | O_NONBLOCK), 0);
+    int saved = dup(STDOUT_FILENO);
+    assert_true(dup2(fds[1], STDOUT_FILENO) >= 0);
+    struct operator* op = open_op(&b, &print_class);
+    push(op, 1, 900);
+    commit(&b, op);
+    op->class->close(op);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    int pieces = 0;
+    for (ssize_t n; (n = read(fds[0], piece, sizeof piece)) > 0; pieces++)
+        assert_true(n <= PIPE_BUF && piece[n - 1] == '\n');
+    assert_true(pieces > 1);
+    close(fds[0]);
+    close(fds[1]);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_sink_file_rolls_and_renames_after_a_kill),
         cmocka_unit_test(test_sink_file_keeps_an_earlier_run),
         cmocka_unit_test(test_sink_print_writes_after_the_commit),
+        cmocka_unit_test(test_sink_print_gives_a_pipe_whole_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
