@@ -15,6 +15,8 @@ build bison         generates the SQL parser
 build flex          generates the SQL scanner
 build pkg-config    finds libraries
 build libfyaml-dev  reads the YAML config
+build libpcre2-dev  regular expressions
+build nettle-dev    MD5 and SHA
 build libxxhash-dev the hash of keys and shards
 test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with

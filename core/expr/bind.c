@@ -297,6 +297,12 @@ static int bind_not_like(struct pool *pool, struct expr **args, int arg_count, s
     return negate(pool, expr_call(pool, "LIKE", args, arg_count, out, err), out, err);
 }
 
+static int bind_not_similar(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
+                            struct err *err)
+{
+    return negate(pool, expr_call(pool, "SIMILAR TO", args, arg_count, out, err), out, err);
+}
+
 const struct binder expr_binders[] = {
     {"=", 2, 2, "a = b", bind_equal},
     {"<>", 2, 2, "a <> b", bind_not_equal},
@@ -313,6 +319,7 @@ const struct binder expr_binders[] = {
     {"IN", 2, INT_MAX, "a IN (b, ...)", bind_in},
     {"NOT IN", 2, INT_MAX, "a NOT IN (b, ...)", bind_not_in},
     {"NOT LIKE", 2, 3, "a NOT LIKE pattern", bind_not_like},
+    {"NOT SIMILAR TO", 2, 3, "a NOT SIMILAR TO pattern", bind_not_similar},
     {"CASE", 3, INT_MAX, "CASE WHEN condition THEN value ELSE value END", bind_case},
     {"IF", 3, 3, "IF(condition, value, value)", bind_if},
     {"COALESCE", 1, INT_MAX, "COALESCE(a, ...)", bind_coalesce},

@@ -1,6 +1,7 @@
 // kernel_format.c: times as text by a pattern: DATE_FORMAT, TO_TIMESTAMP, TO_DATE, FROM_UNIXTIME
 // and UNIX_TIMESTAMP. The pattern is a literal, compiled once.
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/base/calendar.h"
 #include "core/expr/internal.h"
@@ -98,6 +99,75 @@ static void unix_timestamp(struct kernel *k)
     }
 }
 
+// --- CONVERT_TZ(text, from, to) ---
+
+struct zone_pair {
+    struct zone *from, *to;
+};
+
+static int open_zone(const struct expr *name, struct zone **out, struct err *err)
+{
+    char text[64];
+    if (name->kind != EXPR_LITERAL || name->type.kind != TYPE_STRING || name->is_null)
+        return err_set(err, -EINVAL, "the time zones of CONVERT_TZ are literals");
+    if (name->str.len >= sizeof(text))
+        return err_set(err, -EINVAL, "there is no time zone of so long a name");
+    memcpy(text, name->str.ptr, name->str.len);
+    text[name->str.len] = 0;
+    return zone_open(text, out, err);
+}
+
+static void release_zones(void *prepared)
+{
+    struct zone_pair *zones = prepared;
+    if (!zones)
+        return;
+    zone_close(zones->from);
+    zone_close(zones->to);
+    free(zones);
+}
+
+static void *prepare_zones(const struct expr *call)
+{
+    struct zone_pair *zones = calloc(1, sizeof(*zones));
+    CHECK(zones);
+    int rc = open_zone(call->args[1], &zones->from, NULL);
+    if (rc == 0)
+        rc = open_zone(call->args[2], &zones->to, NULL);
+    CHECK(rc == 0); // check_zones has opened them before
+    return zones;
+}
+
+static int check_zones(const struct expr *call, struct err *err)
+{
+    for (int i = 1; i < 3; i++) {
+        struct zone *zone = NULL;
+        int rc = open_zone(call->args[i], &zone, err);
+        if (rc)
+            return rc;
+        zone_close(zone);
+    }
+    return 0;
+}
+
+static void convert_tz(struct kernel *k)
+{
+    const struct zone_pair *zones = k->prepared;
+    for (uint32_t i = 0; i < k->count; i++) {
+        int64_t ms;
+        k->out->str[i] = slice_make("", 0);
+        if (k->out->state[i] != VALUE_PRESENT)
+            continue;
+        if (!calendar_cast_timestamp(k->args[0]->str[i], &ms)) {
+            k->out->state[i] = VALUE_NULL;
+            continue;
+        }
+        char *out = scratch_bytes(k, CALENDAR_TEXT_BYTES);
+        ms = zone_to_local(zones->to, zone_from_local(zones->from, ms));
+        k->out->str[i] = slice_make(out, calendar_format_timestamp_fixed(ms, 0, out));
+    }
+}
+
 #define PATTERN(name, args, result, flags, kernel)                                                 \
     {                                                                                              \
         name, args, result, flags, kernel, NULL, check_pattern, prepare_pattern, release_pattern   \
@@ -111,6 +181,8 @@ const struct expr_function expr_format_functions[] = {
     PATTERN("FROM_UNIXTIME", "ls", 's', FUNCTION_PARTIAL | FUNCTION_ZONE, from_unixtime),
     PATTERN("TO_TIMESTAMP", "ss", 't', MAYBE_NULL, to_timestamp),
     PATTERN("TO_DATE", "ss", 'D', MAYBE_NULL, to_date),
+    {"CONVERT_TZ", "sss", 's', MAYBE_NULL, convert_tz, NULL, check_zones, prepare_zones,
+     release_zones},
     PATTERN("UNIX_TIMESTAMP", "ss", 'l', FUNCTION_ZONE, unix_timestamp),
     {0},
 };

@@ -39,6 +39,17 @@ UNARY_F64(log2_f64, log2(a))
 UNARY_F64(sin_f64, sin(a))
 UNARY_F64(cos_f64, cos(a))
 UNARY_F64(round_f64, round(a))
+UNARY_F64(truncate_f64, trunc(a))
+UNARY_F64(tan_f64, tan(a))
+UNARY_F64(cot_f64, 1.0 / tan(a))
+UNARY_F64(asin_f64, asin(a))
+UNARY_F64(acos_f64, acos(a))
+UNARY_F64(atan_f64, atan(a))
+UNARY_F64(sinh_f64, sinh(a))
+UNARY_F64(cosh_f64, cosh(a))
+UNARY_F64(tanh_f64, tanh(a))
+UNARY_F64(degrees_f64, a * 57.29577951308232)
+UNARY_F64(radians_f64, a * 0.017453292519943295)
 // Math.abs(Integer.MIN_VALUE) is itself.
 UNARY_I64(abs_i32, (int32_t)(uint32_t)(a < 0 ? 0 - (uint64_t)a : (uint64_t)a))
 UNARY_I64(abs_i64, (int64_t)(a < 0 ? 0 - (uint64_t)a : (uint64_t)a))
@@ -49,6 +60,28 @@ static void power_f64(struct kernel *k)
 {
     for (uint32_t i = 0; i < k->count; i++)
         k->out->f64[i] = pow(k->args[0]->f64[i], k->args[1]->f64[i]);
+}
+
+static void atan2_f64(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++)
+        k->out->f64[i] = atan2(k->args[0]->f64[i], k->args[1]->f64[i]);
+}
+
+static void fill(struct kernel *k, double value)
+{
+    for (uint32_t i = 0; i < k->count; i++)
+        k->out->f64[i] = value;
+}
+
+static void pi_f64(struct kernel *k)
+{
+    fill(k, M_PI);
+}
+
+static void e_f64(struct kernel *k)
+{
+    fill(k, M_E);
 }
 
 // LOG(base, x).
@@ -109,6 +142,39 @@ static void round_i64_digits(struct kernel *k)
     }
 }
 
+// Cut behind `digits` decimals of the number as it is written (Double.toString), as Flink does
+// through BigDecimal: 4.35 keeps its 5, though the double is a little less.
+static double truncate_decimals(double value, int64_t digits)
+{
+    if (!isfinite(value) || digits > 300 || fabs(value) >= 9007199254740992.0)
+        return value;
+    if (digits < -308)
+        return 0;
+    double scale = pow(10.0, (double)(digits < 0 ? -digits : digits));
+    double whole = trunc(digits < 0 ? value / scale : value * scale);
+    // The next number away from zero is the right one when it is not beyond the value.
+    double next = whole + (value < 0 ? -1 : 1);
+    double cut = digits < 0 ? whole * scale : whole / scale;
+    double beyond = digits < 0 ? next * scale : next / scale;
+    return fabs(beyond) <= fabs(value) ? beyond : fabs(cut) > fabs(value) ? value : cut;
+}
+
+static void truncate_f64_digits(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++)
+        k->out->f64[i] = truncate_decimals(k->args[0]->f64[i], k->args[1]->i64[i]);
+}
+
+static void truncate_i64_digits(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        int64_t scale = 1, digits = k->args[1]->i64[i];
+        for (int64_t d = digits; d < 0 && d >= -18; d++)
+            scale *= 10;
+        k->out->i64[i] = digits < -18 ? 0 : k->args[0]->i64[i] / scale * scale;
+    }
+}
+
 #define PLAIN(name, args, result, function)                                                        \
     {                                                                                              \
         name, args, result, 0, function, NULL, NULL, NULL, NULL                                    \
@@ -144,6 +210,25 @@ const struct expr_function expr_math_functions[] = {
     PLAIN("LOG2", "d", 'd', log2_f64),
     PLAIN("LOG", "d", 'd', ln_f64),
     PLAIN("LOG", "dd", 'd', log_base_f64),
+    PLAIN("TRUNCATE", "i", 'i', same_i64),
+    PLAIN("TRUNCATE", "l", 'l', same_i64),
+    PLAIN("TRUNCATE", "d", 'd', truncate_f64),
+    PLAIN("TRUNCATE", "ii", 'i', truncate_i64_digits),
+    PLAIN("TRUNCATE", "li", 'l', truncate_i64_digits),
+    PLAIN("TRUNCATE", "di", 'd', truncate_f64_digits),
+    PLAIN("TAN", "d", 'd', tan_f64),
+    PLAIN("COT", "d", 'd', cot_f64),
+    PLAIN("ASIN", "d", 'd', asin_f64),
+    PLAIN("ACOS", "d", 'd', acos_f64),
+    PLAIN("ATAN", "d", 'd', atan_f64),
+    PLAIN("ATAN2", "dd", 'd', atan2_f64),
+    PLAIN("SINH", "d", 'd', sinh_f64),
+    PLAIN("COSH", "d", 'd', cosh_f64),
+    PLAIN("TANH", "d", 'd', tanh_f64),
+    PLAIN("DEGREES", "d", 'd', degrees_f64),
+    PLAIN("RADIANS", "d", 'd', radians_f64),
+    PLAIN("PI", "", 'd', pi_f64),
+    PLAIN("E", "", 'd', e_f64),
     PLAIN("SIN", "d", 'd', sin_f64),
     PLAIN("COS", "d", 'd', cos_f64),
     {0},

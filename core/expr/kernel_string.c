@@ -4,32 +4,7 @@
 
 #include "core/base/utf8.h"
 #include "core/expr/internal.h"
-
-#define EACH_PRESENT(statement)                                                                    \
-    for (uint32_t i = 0; i < k->count; i++) {                                                      \
-        if (k->out->state[i] == VALUE_PRESENT) {                                                   \
-            statement;                                                                             \
-        }                                                                                          \
-    }
-
-// Slots of absent rows still get a valid (empty) slice or number.
-#define STRING_RESULT(name, expression)                                                            \
-    static void name(struct kernel *k)                                                             \
-    {                                                                                              \
-        for (uint32_t i = 0; i < k->count; i++)                                                    \
-            k->out->str[i] = slice_make("", 0);                                                    \
-        EACH_PRESENT(k->out->str[i] = expression)                                                  \
-    }
-
-#define NUMBER_RESULT(name, expression)                                                            \
-    static void name(struct kernel *k)                                                             \
-    {                                                                                              \
-        memset(k->out->i64, 0, k->count * sizeof(int64_t));                                        \
-        EACH_PRESENT(k->out->i64[i] = expression)                                                  \
-    }
-
-#define STR(n) (k->args[n]->str[i])
-#define INT(n) (k->args[n]->i64[i])
+#include "core/expr/text_kernel.h"
 
 // Byte offset of character `chars`, or the length when there are fewer.
 static size_t offset_of(struct slice s, int64_t chars)

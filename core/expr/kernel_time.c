@@ -200,6 +200,12 @@ static void now_local(struct kernel *k)
     fill(k, zone_to_local(k->zone, k->context->now_ms));
 }
 
+static void time_of_day(struct kernel *k)
+{
+    fill(k, calendar_floor_mod(zone_to_local(k->zone, k->context->now_ms), CALENDAR_DAY_MS) /
+                CALENDAR_SECOND_MS * CALENDAR_SECOND_MS); // TIME(0)
+}
+
 static void today(struct kernel *k)
 {
     fill(k, calendar_floor_div(zone_to_local(k->zone, k->context->now_ms), CALENDAR_DAY_MS));
@@ -323,6 +329,8 @@ const struct expr_function expr_time_functions[] = {
     PLAIN("NOW", "", 'z', FUNCTION_CONTEXT, now_instant),
     PLAIN("CURRENT_ROW_TIMESTAMP", "", 'z', FUNCTION_CONTEXT, now_instant),
     PLAIN("LOCALTIMESTAMP", "", 't', CLOCK, now_local),
+    PLAIN("LOCALTIME", "", 'I', CLOCK, time_of_day),
+    PLAIN("CURRENT_TIME", "", 'I', CLOCK, time_of_day),
     PLAIN("CURRENT_DATE", "", 'D', CLOCK, today),
     PLAIN("UNIX_TIMESTAMP", "", 'l', FUNCTION_CONTEXT, unix_now),
     PLAIN("UNIX_TIMESTAMP", "s", 'l', FUNCTION_ZONE, unix_timestamp),

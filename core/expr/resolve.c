@@ -9,8 +9,9 @@
 enum { NO_FIT = 1000000, NAME_LIMIT = 256 };
 
 static const struct expr_function *const tables[] = {
-    expr_arith_functions, expr_math_functions, expr_logic_functions,  expr_string_functions,
-    expr_like_functions,  expr_time_functions, expr_format_functions,
+    expr_arith_functions, expr_math_functions,   expr_logic_functions, expr_string_functions,
+    expr_text_functions,  expr_digest_functions, expr_regex_functions, expr_like_functions,
+    expr_time_functions,  expr_format_functions,
 };
 
 static const struct binder *const binder_tables[] = {expr_binders, expr_time_binders};

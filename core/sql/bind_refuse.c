@@ -40,6 +40,7 @@ static const struct known functions[] = {
     {"SPLIT", "SPLIT_INDEX(text, separator, index) takes one part"},
     {"STR_TO_MAP", no_arrays},
     {"REGEXP_EXTRACT_ALL", no_arrays},
+    {"UNHEX", "there are no bytes yet"},
     {"ENCODE", "there are no bytes yet"},
     {"DECODE", "there are no bytes yet"},
     {"COMPRESS", "there are no bytes yet"},
