@@ -120,26 +120,23 @@ void __wrap_window_encode_keys(struct window *w, const struct window_rows *rows,
     enter(before);
 }
 
-int __real_table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                              const struct slice *keys, uint64_t *records);
-int __wrap_table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                              const struct slice *keys, uint64_t *records);
-int __wrap_table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                              const struct slice *keys, uint64_t *records)
+int __real_table_upsert_batch(struct arena *a, uint64_t head, const struct key_batch *batch,
+                              uint64_t *records);
+int __wrap_table_upsert_batch(struct arena *a, uint64_t head, const struct key_batch *batch,
+                              uint64_t *records);
+int __wrap_table_upsert_batch(struct arena *a, uint64_t head, const struct key_batch *batch,
+                              uint64_t *records)
 {
     enum step before = enter(STEP_GROUPS);
-    return leave(before, __real_table_upsert_batch(a, head, n, hashes, keys, records));
+    return leave(before, __real_table_upsert_batch(a, head, batch, records));
 }
 
-int __real_dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                    const struct slice *keys, uint64_t *ids);
-int __wrap_dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                    const struct slice *keys, uint64_t *ids);
-int __wrap_dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                    const struct slice *keys, uint64_t *ids)
+int __real_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
+int __wrap_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
+int __wrap_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids)
 {
     enum step before = enter(STEP_DICTIONARY);
-    int status = __real_dict_ids(a, head, n, hashes, keys, ids);
+    int status = __real_dict_ids(a, head, batch, ids);
     trace.devices = dict_count(a, head);
     return leave(before, status);
 }
@@ -197,15 +194,15 @@ int __wrap_task_commit(struct task *task)
 // --- classes: copies whose calls note the time ---
 
 static int traced_poll(struct source *source, struct batch *batch, uint32_t max_rows,
-                       enum source_status *status, int64_t *retry_ms, struct err *err)
+                       struct source_poll *out, struct err *err)
 {
     if (trace.rows >= trace.end_rows) {
-        *status = SOURCE_END;
+        out->status = SOURCE_END;
         return 0;
     }
     uint32_t wanted = max_rows < trace.max_rows ? max_rows : trace.max_rows;
     enum step before = enter(STEP_SCAN);
-    int rc = file_source_class.poll(source, batch, wanted, status, retry_ms, err);
+    int rc = file_source_class.poll(source, batch, wanted, out, err);
     enter(before);
     trace.polls++;
     trace.rows += batch->count;

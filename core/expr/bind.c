@@ -30,7 +30,7 @@ static int convert(struct pool *pool, struct expr *arg, struct type type, struct
     if (arg->type.kind == type.kind)
         return 0;
     type.not_null = false;
-    int code = expr_cast(pool, arg, type, false, out, err);
+    int code = expr_cast(pool, arg, type, out, err);
     if (code == 0)
         *out = expr_fold(pool, *out);
     return code;
@@ -119,7 +119,8 @@ static int bind_not_distinct(struct pool *pool, struct expr **args, int arg_coun
 
 static int negate(struct pool *pool, int code, struct expr **out, struct err *err)
 {
-    return code ? code : expr_call(pool, "NOT", (struct expr *[]){*out}, 1, out, err);
+    return code ? code
+                : expr_call(pool, "NOT", (struct expr_args){(struct expr *[]){*out}, 1}, out, err);
 }
 
 // value BETWEEN low AND high: two comparisons that share the value.
@@ -132,7 +133,7 @@ static int bind_between(struct pool *pool, struct expr **args, int arg_count, st
     if (code == 0)
         code =
             compare(pool, COMPARE_LESS_EQUAL, (struct expr *[]){args[0], args[2]}, &both[1], err);
-    return code ? code : expr_call(pool, "AND", both, 2, out, err);
+    return code ? code : expr_call(pool, "AND", (struct expr_args){both, 2}, out, err);
 }
 
 static int bind_not_between(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
@@ -150,7 +151,7 @@ static int in_by_or(struct pool *pool, struct expr **args, int arg_count, struct
         struct expr *sides[2] = {*out, NULL};
         code = compare(pool, COMPARE_EQUAL, (struct expr *[]){args[0], args[i]}, &sides[1], err);
         if (code == 0)
-            code = expr_call(pool, "OR", sides, 2, out, err);
+            code = expr_call(pool, "OR", (struct expr_args){sides, 2}, out, err);
     }
     return code;
 }
@@ -179,12 +180,12 @@ static int bind_not_in(struct pool *pool, struct expr **args, int arg_count, str
     return negate(pool, bind_in(pool, args, arg_count, out, err), out, err);
 }
 
-// The type of all of args[from], args[from + step] ... and, if `last`, the last one.
-static int common_of(struct expr **args, int arg_count, int from, int step, struct type *type,
+// The type of every `step`th argument from the last one backwards: of all, or of CASE's results.
+static int common_of(struct expr **args, int arg_count, int step, struct type *type,
                      struct err *err)
 {
     *type = args[arg_count - 1]->type;
-    for (int i = from; i < arg_count - 1; i += step) {
+    for (int i = step - 1; i < arg_count - 1; i += step) {
         if (expr_common_type(type, &args[i]->type, type))
             return no_common_type(args[i], args[arg_count - 1], err);
     }
@@ -201,7 +202,7 @@ static int bind_case(struct pool *pool, struct expr **args, int arg_count, struc
     struct type type;
     if (arg_count % 2 == 0)
         return err_set(err, -EINVAL, "CASE needs an ELSE");
-    int code = common_of(args, arg_count, 1, 2, &type, err);
+    int code = common_of(args, arg_count, 2, &type, err);
     if (code)
         return code;
     const struct expr_function *f = expr_case_function(storage_of(type.kind));
@@ -228,7 +229,7 @@ static int bind_coalesce(struct pool *pool, struct expr **args, int arg_count, s
                          struct err *err)
 {
     struct type type;
-    int code = common_of(args, arg_count, 0, 1, &type, err);
+    int code = common_of(args, arg_count, 1, &type, err);
     if (code)
         return code;
     const struct expr_function *f = expr_coalesce_function(storage_of(type.kind));
@@ -253,14 +254,14 @@ static int bind_nullif(struct pool *pool, struct expr **args, int arg_count, str
     return code ? code : bind_case(pool, parts, 3, out, err);
 }
 
-static int extreme(struct pool *pool, bool greatest, struct expr **args, int arg_count,
-                   struct expr **out, struct err *err)
+static int bind_greatest(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
+                         struct err *err)
 {
     struct type type;
-    int code = common_of(args, arg_count, 0, 1, &type, err);
+    int code = common_of(args, arg_count, 1, &type, err);
     if (code)
         return code;
-    const struct expr_function *f = expr_extreme_function(greatest, storage_of(type.kind));
+    const struct expr_function *f = expr_extreme_function(true, storage_of(type.kind));
     struct expr *call = expr_new_call(pool, f, args, arg_count);
     for (int i = 0; i < arg_count && code == 0; i++)
         code = convert(pool, args[i], type, &call->args[i], err);
@@ -269,16 +270,14 @@ static int extreme(struct pool *pool, bool greatest, struct expr **args, int arg
     return code;
 }
 
-static int bind_greatest(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
-                         struct err *err)
-{
-    return extreme(pool, true, args, arg_count, out, err);
-}
-
+// The same, by another function.
 static int bind_least(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
                       struct err *err)
 {
-    return extreme(pool, false, args, arg_count, out, err);
+    int code = bind_greatest(pool, args, arg_count, out, err);
+    if (code == 0)
+        (*out)->function = expr_extreme_function(false, storage_of((*out)->type.kind));
+    return code;
 }
 
 static int bind_plus(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
@@ -294,13 +293,16 @@ static int bind_plus(struct pool *pool, struct expr **args, int arg_count, struc
 static int bind_not_like(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
                          struct err *err)
 {
-    return negate(pool, expr_call(pool, "LIKE", args, arg_count, out, err), out, err);
+    return negate(pool, expr_call(pool, "LIKE", (struct expr_args){args, arg_count}, out, err), out,
+                  err);
 }
 
 static int bind_not_similar(struct pool *pool, struct expr **args, int arg_count, struct expr **out,
                             struct err *err)
 {
-    return negate(pool, expr_call(pool, "SIMILAR TO", args, arg_count, out, err), out, err);
+    return negate(pool,
+                  expr_call(pool, "SIMILAR TO", (struct expr_args){args, arg_count}, out, err), out,
+                  err);
 }
 
 const struct binder expr_binders[] = {

@@ -176,29 +176,34 @@ static struct type common_string(const struct type *a, const struct type *b)
     return type;
 }
 
+// Of two different kinds, neither of them NULL; TYPE_NULL when they have nothing in common.
+static struct type common_kind(const struct type *a, const struct type *b)
+{
+    if (type_is_numeric(a->kind) && type_is_numeric(b->kind))
+        return type_of(a->kind > b->kind ? a->kind : b->kind); // INT < BIGINT < DOUBLE
+    if (type_is_timestamp(a->kind) && type_is_timestamp(b->kind))
+        return type_of(TYPE_TIMESTAMP_LTZ);
+    if (a->kind == TYPE_DATE && type_is_timestamp(b->kind))
+        return *b;
+    if (b->kind == TYPE_DATE && type_is_timestamp(a->kind))
+        return *a;
+    return type_of(TYPE_NULL);
+}
+
 int expr_common_type(const struct type *a, const struct type *b, struct type *out)
 {
     bool not_null = a->not_null && b->not_null;
     struct type type;
 
-    if (a->kind == TYPE_NULL)
-        type = *b;
-    else if (b->kind == TYPE_NULL)
-        type = *a;
-    else if (a->kind == TYPE_STRING && b->kind == TYPE_STRING)
-        type = common_string(a, b);
-    else if (type_is_numeric(a->kind) && type_is_numeric(b->kind))
-        type = type_of(a->kind > b->kind ? a->kind : b->kind); // INT < BIGINT < DOUBLE
-    else if (a->kind == b->kind)
-        type = a->precision > b->precision ? *a : *b;
-    else if (type_is_timestamp(a->kind) && type_is_timestamp(b->kind))
-        type = type_of(TYPE_TIMESTAMP_LTZ);
-    else if (a->kind == TYPE_DATE && type_is_timestamp(b->kind))
-        type = *b;
-    else if (b->kind == TYPE_DATE && type_is_timestamp(a->kind))
-        type = *a;
-    else
-        return -EINVAL;
+    if (a->kind == TYPE_NULL || b->kind == TYPE_NULL) {
+        type = a->kind == TYPE_NULL ? *b : *a;
+    } else if (a->kind != b->kind) {
+        type = common_kind(a, b);
+        if (type.kind == TYPE_NULL)
+            return -EINVAL;
+    } else {
+        type = a->kind == TYPE_STRING ? common_string(a, b) : a->precision > b->precision ? *a : *b;
+    }
     type.not_null = not_null;
     type.rowtime = false;
     *out = type;

@@ -334,30 +334,58 @@ static struct expr *retyped_copy(struct pool *pool, const struct expr *arg, stru
     return copy;
 }
 
-int expr_cast(struct pool *pool, struct expr *arg, struct type to, bool try_cast, struct expr **out,
+// The cast's function, NULL when the value stays as it is.
+static int find_cast(const struct expr *arg, const struct type *to,
+                     const struct expr_function **out, struct err *err)
+{
+    const struct expr_function *f = &casts[arg->type.kind][to->kind];
+    *out = NULL;
+    if (arg->type.kind == TYPE_NULL || needs_no_work(&arg->type, to))
+        return 0;
+    if (f->kernel)
+        *out = f;
+    else if (arg->type.kind != to->kind)
+        return refuse_cast(arg, to, err);
+    return 0;
+}
+
+static struct expr *apply_cast(struct pool *pool, const struct expr_function *f, struct expr *arg,
+                               struct type to)
+{
+    if (!f)
+        return retyped_copy(pool, arg, to);
+    struct expr *call = expr_new_call(pool, f, &arg, 1);
+    call->type = to;
+    return call;
+}
+
+int expr_cast(struct pool *pool, struct expr *arg, struct type to, struct expr **out,
               struct err *err)
 {
-    to.not_null = arg->type.not_null && !try_cast;
+    const struct expr_function *f;
+    to.not_null = arg->type.not_null;
     to.rowtime = false;
-    if (arg->type.kind == TYPE_NULL || needs_no_work(&arg->type, &to)) {
-        *out = retyped_copy(pool, arg, to);
-        return 0;
-    }
-    const struct expr_function *f = &casts[arg->type.kind][to.kind];
-    if (!f->kernel && arg->type.kind == to.kind) {
-        *out = retyped_copy(pool, arg, to);
-        return 0;
-    }
-    if (!f->kernel)
-        return refuse_cast(arg, &to, err);
-    if (try_cast) {
+    int code = find_cast(arg, &to, &f, err);
+    if (code == 0)
+        *out = apply_cast(pool, f, arg, to);
+    return code;
+}
+
+int expr_try_cast(struct pool *pool, struct expr *arg, struct type to, struct expr **out,
+                  struct err *err)
+{
+    const struct expr_function *f;
+    to.not_null = false;
+    to.rowtime = false;
+    int code = find_cast(arg, &to, &f, err);
+    if (code == 0 && f) {
         struct expr_function *lenient = pool_zalloc(pool, sizeof(*lenient));
         *lenient = *f;
         lenient->name = "TRY_CAST";
         lenient->flags |= FUNCTION_TRY | FUNCTION_NULLABLE | FUNCTION_PARTIAL;
         f = lenient;
     }
-    *out = expr_new_call(pool, f, &arg, 1);
-    (*out)->type = to;
-    return 0;
+    if (code == 0)
+        *out = apply_cast(pool, f, arg, to);
+    return code;
 }

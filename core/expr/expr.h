@@ -51,6 +51,12 @@ struct expr *expr_string(struct pool *pool, struct slice value);
 struct expr *expr_typed(struct pool *pool, struct type type,
                         int64_t value); // DATE, TIMESTAMP, INTERVAL ...
 
+// What a call is made of: `count` typed expressions, borrowed.
+struct expr_args {
+    struct expr **items;
+    int count;
+};
+
 // Resolve a function or operator by its SQL name, case ignored, over typed arguments, and build the
 // call. Operators go by symbol or keyword: "+" "-" "*" "/" "%" (unary minus is "-" with one
 // argument),
@@ -63,13 +69,15 @@ struct expr *expr_typed(struct pool *pool, struct type type,
 // literal, what, from). -ENOENT: no such function (the text suggests one); -EINVAL: the arguments
 // do not fit (the text says which are accepted). The text has no position: the caller puts it in
 // front.
-int expr_call(struct pool *pool, const char *name, struct expr **args, int arg_count,
-              struct expr **out, struct err *err);
+int expr_call(struct pool *pool, const char *name, struct expr_args args, struct expr **out,
+              struct err *err);
 
 // CAST / TRY_CAST as Flink's (legacy-cast-behaviour disabled): a failing CAST is an error value, a
 // failing TRY_CAST is NULL. -EINVAL when the pair of types has no cast.
-int expr_cast(struct pool *pool, struct expr *arg, struct type to, bool try_cast, struct expr **out,
+int expr_cast(struct pool *pool, struct expr *arg, struct type to, struct expr **out,
               struct err *err);
+int expr_try_cast(struct pool *pool, struct expr *arg, struct type to, struct expr **out,
+                  struct err *err);
 
 // Implicit coercion where Flink allows it (INT -> BIGINT -> DOUBLE, NULL -> anything, string
 // literal

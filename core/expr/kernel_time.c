@@ -350,7 +350,7 @@ static int extract_as(struct pool *pool, const char *unit, struct expr **args, s
                       struct err *err)
 {
     struct expr *both[2] = {expr_string(pool, slice_of(unit)), args[0]};
-    return expr_call(pool, "EXTRACT", both, 2, out, err);
+    return expr_call(pool, "EXTRACT", (struct expr_args){both, 2}, out, err);
 }
 
 #define EXTRACT_BINDER(name, unit)                                                                 \
@@ -383,10 +383,11 @@ static int bind_timestampadd(struct pool *pool, struct expr **args, int arg_coun
     struct expr *one = expr_typed(pool, type_of(months ? TYPE_INTERVAL_MONTH : TYPE_INTERVAL_DAY),
                                   months ? units[unit].months : units[unit].ms);
     struct expr *sum[2] = {args[2], NULL};
-    int code = expr_call(pool, "*", (struct expr *[]){args[1], one}, 2, &sum[1], err);
+    int code =
+        expr_call(pool, "*", (struct expr_args){(struct expr *[]){args[1], one}, 2}, &sum[1], err);
     if (code == 0 && args[2]->type.kind == TYPE_DATE && units[unit].unit < CALENDAR_DAY)
-        code = expr_cast(pool, args[2], type_of(TYPE_TIMESTAMP), false, &sum[0], err);
-    return code ? code : expr_call(pool, "+", sum, 2, out, err);
+        code = expr_cast(pool, args[2], type_of(TYPE_TIMESTAMP), &sum[0], err);
+    return code ? code : expr_call(pool, "+", (struct expr_args){sum, 2}, out, err);
 }
 
 const struct binder expr_time_binders[] = {

@@ -77,25 +77,27 @@ static bool count_fits(const char *args, int arg_count)
     return arg_count == (int)len;
 }
 
+static int time_cost(const struct expr *arg, enum type_kind to)
+{
+    enum type_kind from = arg->type.kind;
+    if (from == TYPE_DATE && type_is_timestamp(to))
+        return to == TYPE_TIMESTAMP ? 4 : 6;
+    if (type_is_timestamp(from) && type_is_timestamp(to))
+        return 5;
+    bool is_time = to == TYPE_DATE || to == TYPE_TIME || type_is_timestamp(to);
+    return is_time && expr_is_string_literal(arg) ? 20 : NO_FIT;
+}
+
 static int coercion_cost(const struct expr *arg, enum type_kind to)
 {
     enum type_kind from = arg->type.kind;
     if (from == to)
         return 0;
-    if (from == TYPE_NULL)
-        return 1;
-    if (from == TYPE_INT && to == TYPE_BIGINT)
+    if (from == TYPE_NULL || (from == TYPE_INT && to == TYPE_BIGINT))
         return 1;
     if ((from == TYPE_INT || from == TYPE_BIGINT) && to == TYPE_DOUBLE)
         return 3;
-    if (from == TYPE_DATE && type_is_timestamp(to))
-        return to == TYPE_TIMESTAMP ? 4 : 6;
-    if (type_is_timestamp(from) && type_is_timestamp(to))
-        return 5;
-    if (expr_is_string_literal(arg) &&
-        (to == TYPE_DATE || to == TYPE_TIME || type_is_timestamp(to)))
-        return 20;
-    return NO_FIT;
+    return time_cost(arg, to);
 }
 
 int expr_coerce(struct pool *pool, struct expr *arg, struct type to, struct expr **out,
@@ -115,7 +117,7 @@ int expr_coerce(struct pool *pool, struct expr *arg, struct type to, struct expr
         *out = arg;
         return 0;
     }
-    int code = expr_cast(pool, arg, to, false, out, err);
+    int code = expr_cast(pool, arg, to, out, err);
     if (code || !expr_is_string_literal(arg))
         return code;
     *out = expr_fold(pool, *out);
@@ -238,9 +240,11 @@ static int refuse_name(const char *name, struct err *err)
     return meant ? err_append(err, -ENOENT, "did you mean %s?", meant) : -ENOENT;
 }
 
-int expr_call(struct pool *pool, const char *name, struct expr **args, int arg_count,
-              struct expr **out, struct err *err)
+int expr_call(struct pool *pool, const char *name, struct expr_args given, struct expr **out,
+              struct err *err)
 {
+    struct expr **args = given.items;
+    int arg_count = given.count;
     const struct binder *binder = find_binder(name);
     if (binder && arg_count >= binder->least_args && arg_count <= binder->most_args)
         return binder->bind(pool, args, arg_count, out, err);

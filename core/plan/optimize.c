@@ -64,7 +64,7 @@ static struct expr *conjunction(struct pool *pool, struct expr *a, struct expr *
     if (!a || !b)
         return a ? a : b;
     struct expr *args[] = {a, b}, *both = NULL;
-    int rc = expr_call(pool, "AND", args, 2, &both, NULL);
+    int rc = expr_call(pool, "AND", (struct expr_args){args, 2}, &both, NULL);
     CHECK(rc == 0); // both are BOOLEAN: they were filters
     return both;
 }

@@ -183,7 +183,7 @@ static int call_function(struct binder *b, struct source_pos pos, const char *na
                          struct call_args args, struct expr **out)
 {
     struct err cause = {0};
-    if (expr_call(b->pool, name, args.items, args.count, out, &cause))
+    if (expr_call(b->pool, name, (struct expr_args){args.items, args.count}, out, &cause))
         return bind_expr_error(b, pos, &cause);
     return 0;
 }
@@ -294,7 +294,9 @@ static int bind_cast(struct binder *b, const struct bind_scope *scope, const str
     if (rc)
         return rc;
     struct err cause = {0};
-    if (expr_cast(b->pool, arg, type, e->cast->try_cast, out, &cause))
+    int code = e->cast->try_cast ? expr_try_cast(b->pool, arg, type, out, &cause)
+                                 : expr_cast(b->pool, arg, type, out, &cause);
+    if (code)
         return bind_expr_error(b, e->pos, &cause);
     return 0;
 }
@@ -320,7 +322,7 @@ static int refuse_expr(struct binder *b, const struct sql_expr *e)
 static int bind_unknown(struct binder *b, const struct sql_expr *e, struct expr **out)
 {
     struct err cause = {0};
-    if (expr_cast(b->pool, expr_null(b->pool), type_of(TYPE_BOOLEAN), false, out, &cause))
+    if (expr_cast(b->pool, expr_null(b->pool), type_of(TYPE_BOOLEAN), out, &cause))
         return bind_expr_error(b, e->pos, &cause);
     return 0;
 }

@@ -90,7 +90,7 @@ static int cast_column(struct binder *b, struct expr *from, const struct field *
     if (from->type.kind == to.kind) // strings of any length: Flink's type-length-enforcer is off
         return 0;
     if (coercible(from->type.kind, to.kind) || implicit_time_cast(from->type.kind, to.kind)) {
-        if (expr_cast(b->pool, from, to, false, out, &cause))
+        if (expr_cast(b->pool, from, to, out, &cause))
             return bind_expr_error(b, pos, &cause);
         return 0;
     }

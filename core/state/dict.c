@@ -102,15 +102,14 @@ static int insert(struct arena *a, uint64_t head, uint64_t hash, struct slice ke
     return index_insert(a, head, hash, *record);
 }
 
-int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-             const struct slice *keys, uint64_t *ids)
+int dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids)
 {
-    const struct key_batch batch = {n, hashes, keys};
+    const struct slice *keys = batch->keys;
     uint64_t records[INDEX_BATCH_ROWS];
-    for (uint32_t from = 0; from < n; from += INDEX_BATCH_ROWS) {
-        uint32_t to = index_prefetch_rows(a, head, &batch, from, records);
+    for (uint32_t from = 0; from < batch->count; from += INDEX_BATCH_ROWS) {
+        uint32_t to = index_prefetch_rows(a, head, batch, from, records);
         for (uint32_t i = from; i < to; i++) {
-            uint64_t hash = hashes[i], record = records[i - from];
+            uint64_t hash = batch->hashes[i], record = records[i - from];
             CHECK_DEBUG(hash == hash_slice(keys[i]));
             if (!record || !record_is(arena_at(a, record), keys[i]))
                 record = index_find(a, head, hash, keys[i]);

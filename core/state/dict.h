@@ -28,10 +28,9 @@ static inline uint64_t dict_count(const struct arena *a, uint64_t head)
     return ((const struct dict_head *)arena_at(a, head))->count;
 }
 
-// ids[i] = the number of keys[i], given now when it is new. Memory is fetched ahead.
+// ids[i] = the number of the batch's key i, given now when it is new. Memory is fetched ahead.
 // -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: a key of 512 MiB.
-int dict_ids(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-             const struct slice *keys, uint64_t *ids);
+int dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
 
 // The number of `key`, or (uint64_t)DICT_NONE. Changes nothing.
 uint64_t dict_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);

@@ -57,28 +57,25 @@ static int insert(struct arena *a, uint64_t head, uint64_t hash, struct slice ke
     return 0;
 }
 
-int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key, uint64_t *record,
-                 bool *inserted)
+int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key, uint64_t *record)
 {
     CHECK_DEBUG(hash == hash_slice(key));
     CHECK(head_of(a, head)->drop_cursor == 0);
     *record = index_find(a, head, hash, key);
-    if (inserted)
-        *inserted = *record == 0;
     return *record ? 0 : insert(a, head, hash, key, record);
 }
 
-int table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                       const struct slice *keys, uint64_t *records)
+int table_upsert_batch(struct arena *a, uint64_t head, const struct key_batch *batch,
+                       uint64_t *records)
 {
-    const struct key_batch batch = {n, hashes, keys};
+    const struct slice *keys = batch->keys;
     CHECK(head_of(a, head)->drop_cursor == 0);
-    for (uint32_t from = 0; from < n; from += INDEX_BATCH_ROWS) {
-        uint32_t to = index_prefetch_rows(a, head, &batch, from, records + from);
+    for (uint32_t from = 0; from < batch->count; from += INDEX_BATCH_ROWS) {
+        uint32_t to = index_prefetch_rows(a, head, batch, from, records + from);
         for (uint32_t i = from; i < to; i++) {
             if (records[i] && record_is(arena_at(a, records[i]), keys[i]))
                 continue;
-            int r = table_upsert(a, head, hashes[i], keys[i], &records[i], NULL);
+            int r = table_upsert(a, head, batch->hashes[i], keys[i], &records[i]);
             if (r)
                 return r;
         }

@@ -39,15 +39,14 @@ static inline uint64_t table_live(const struct arena *a, uint64_t head)
 // The record of `key`, or 0.
 uint64_t table_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);
 
-// The record of `key`, made with a zeroed value when it is new. *inserted may be NULL. 0, or
-// -ENOSPC; -EOVERFLOW: 2^32 records, or thousands of keys with one hash; -EINVAL: key above 1 GiB.
-int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key, uint64_t *record,
-                 bool *inserted);
+// The record of `key`, made with a zeroed value when it is new. 0, or -ENOSPC; -EOVERFLOW: 2^32
+// records, or thousands of keys with one hash; -EINVAL: a key above 1 GiB.
+int table_upsert(struct arena *a, uint64_t head, uint64_t hash, struct slice key, uint64_t *record);
 
-// The same for n keys, with memory fetched ahead. A record is new when its table_index is not below
-// the table_count of before the call.
-int table_upsert_batch(struct arena *a, uint64_t head, uint32_t n, const uint64_t *hashes,
-                       const struct slice *keys, uint64_t *records);
+// The same for each key of the batch, with memory fetched ahead. A record is new when its
+// table_index is not below the table_count of before the call.
+int table_upsert_batch(struct arena *a, uint64_t head, const struct key_batch *batch,
+                       uint64_t *records);
 
 // 1: removed and freed (its place in the order stays empty); 0: not there.
 int table_remove(struct arena *a, uint64_t head, uint64_t hash, struct slice key);

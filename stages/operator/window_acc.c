@@ -117,7 +117,8 @@ static int add_distinct(struct window *w, int agg, uint64_t pane, const struct c
         keys[i] = arg->kind == TYPE_STRING ? arg->str[row] : slice_make(&arg->i64[row], 8);
         hashes[i] = hash_slice(keys[i]);
     }
-    int status = dict_ids(a, dict, work->count, hashes, keys, ids);
+    const struct key_batch batch = {work->count, hashes, keys};
+    int status = dict_ids(a, dict, &batch, ids);
     return status < 0 ? status : bitmap_add_batch(a, work->count, work->accs, ids, NULL);
 }
 
@@ -238,8 +239,8 @@ int window_accumulate(struct window *w, uint64_t pane, const struct window_rows 
     window_encode_keys(w, rows, keys);
     for (uint32_t i = 0; i < rows->count; i++)
         hashes[i] = hash_slice(keys[i]);
-    int status = table_upsert_batch(a, pane + offsetof(struct pane, groups), rows->count, hashes,
-                                    keys, values);
+    const struct key_batch batch = {rows->count, hashes, keys};
+    int status = table_upsert_batch(a, pane + offsetof(struct pane, groups), &batch, values);
     if (status < 0)
         return status;
     for (uint32_t i = 0; i < rows->count; i++) {

@@ -110,15 +110,13 @@ int window_pane(struct window *w, int64_t start_ms, uint64_t *pane)
     struct arena *a = w->base.context.arena;
     struct slice key = slice_make(&start_ms, sizeof(start_ms));
     uint64_t record;
-    bool inserted;
     int status = table_upsert(a, w->root + offsetof(struct window_root, panes), hash_slice(key),
-                              key, &record, &inserted);
+                              key, &record);
     if (status < 0)
         return status;
-    if (!inserted) {
-        *pane = arena_word(a, table_value(a, record));
+    *pane = arena_word(a, table_value(a, record));
+    if (*pane) // a new record's value is zero, and no pane lies there
         return 0;
-    }
     status = make_pane(w, start_ms, pane);
     if (status < 0)
         return status;
@@ -135,8 +133,8 @@ int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
     for (uint32_t i = 0; i < rows->count; i++) {
         struct slice key = slice_make(&slice_ends[i], sizeof(slice_ends[i]));
         uint64_t record;
-        int status = table_upsert(a, pane + offsetof(struct pane, ahead), hash_slice(key), key,
-                                  &record, NULL);
+        int status =
+            table_upsert(a, pane + offsetof(struct pane, ahead), hash_slice(key), key, &record);
         if (status < 0)
             return status;
         buf_clear(&w->keys);

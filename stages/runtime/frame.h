@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -43,6 +44,23 @@ struct frame {
 
 static_assert(sizeof(struct frame) == FRAME_HEADER_BYTES, "layout");
 
+// Are rows and bytes what a frame of this type has?
+static inline bool frame_fits_type(const struct frame *frame)
+{
+    switch (frame->type) {
+    case FRAME_DATA:
+        return frame->rows > 0 && frame->rows <= FRAME_ROWS_MAX;
+    case FRAME_WATERMARK:
+    case FRAME_BARRIER:
+        return frame->bytes == FRAME_CONTROL_BYTES && frame->rows == 0;
+    case FRAME_IDLE:
+    case FRAME_END:
+        return frame->bytes == FRAME_HEADER_BYTES && frame->rows == 0;
+    default:
+        return false;
+    }
+}
+
 // Is there a whole, sane frame at `bytes` (of which `available` are published)? 0 or -EBADMSG.
 static inline int frame_check(const void *bytes, uint64_t available, struct frame *out)
 {
@@ -51,18 +69,7 @@ static inline int frame_check(const void *bytes, uint64_t available, struct fram
     memcpy(out, bytes, sizeof *out);
     if (out->bytes < FRAME_HEADER_BYTES || out->bytes % 8 || out->bytes > available)
         return -EBADMSG;
-    switch (out->type) {
-    case FRAME_DATA:
-        return out->rows > 0 && out->rows <= FRAME_ROWS_MAX ? 0 : -EBADMSG;
-    case FRAME_WATERMARK:
-    case FRAME_BARRIER:
-        return out->bytes == FRAME_CONTROL_BYTES && out->rows == 0 ? 0 : -EBADMSG;
-    case FRAME_IDLE:
-    case FRAME_END:
-        return out->bytes == FRAME_HEADER_BYTES && out->rows == 0 ? 0 : -EBADMSG;
-    default:
-        return -EBADMSG;
-    }
+    return frame_fits_type(out) ? 0 : -EBADMSG;
 }
 
 #endif

@@ -118,6 +118,13 @@ struct row_place {
 
 enum source_status { SOURCE_ROWS, SOURCE_IDLE, SOURCE_END };
 
+// What a poll found. SOURCE_IDLE: nothing now, ask again at retry_ms. SOURCE_END: nothing ever
+// again.
+struct source_poll {
+    enum source_status status;
+    int64_t retry_ms; // wall clock
+};
+
 struct source {
     const struct source_class *class;
     struct op_context context;
@@ -131,10 +138,8 @@ struct source_class {
     int (*check)(const struct plan_table *table, struct err *err);
     int (*open)(const struct op_context *context, struct source **out, struct err *err);
     // Fill the batch (needed physical columns, at most max_rows) from the private read position.
-    // SOURCE_IDLE: nothing now, ask again at *retry_ms (wall clock). SOURCE_END: nothing ever
-    // again.
     int (*poll)(struct source *source, struct batch *batch, uint32_t max_rows,
-                enum source_status *status, int64_t *retry_ms, struct err *err);
+                struct source_poll *out, struct err *err);
     // Inside a transaction: the first `rows` rows of the last polled batch are consumed; put the
     // position after them into the arena.
     int (*advance)(struct source *source, uint32_t rows);

@@ -308,8 +308,7 @@ static int note_idle(struct task *task, int64_t now_ms)
 int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
 {
     struct source *source = task->head.source;
-    enum source_status status = SOURCE_IDLE;
-    int64_t retry_ms = 0;
+    struct source_poll found = {.status = SOURCE_IDLE};
     *idle_until_ms = 0;
     int rc = periodic(task, task->env->realtime_ms(task->env));
     if (rc < 0)
@@ -317,17 +316,16 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
     *ended = control_requested(task->control, CONTROL_DRAIN);
     if (*ended)
         return 0;
-    rc = source->class->poll(source, &task->head.batch, task->max_rows, &status, &retry_ms,
-                             &task->err);
+    rc = source->class->poll(source, &task->head.batch, task->max_rows, &found, &task->err);
     if (rc < 0)
         return rc;
-    if (status == SOURCE_ROWS) {
+    if (found.status == SOURCE_ROWS) {
         task->head.is_idle = false;
         task->head.last_rows_ms = 0; // counted from the first poll without rows
         return process(task);
     }
-    *ended = status == SOURCE_END;
-    *idle_until_ms = retry_ms;
+    *ended = found.status == SOURCE_END;
+    *idle_until_ms = found.retry_ms;
     rc = *ended ? 0 : note_idle(task, task->env->realtime_ms(task->env));
     if (rc < 0)
         return rc;

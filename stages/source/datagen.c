@@ -193,7 +193,7 @@ static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t now_ms, int6
 }
 
 static int datagen_poll(struct source *source, struct batch *batch, uint32_t max_rows,
-                        enum source_status *status, int64_t *retry_ms, struct err *err)
+                        struct source_poll *out, struct err *err)
 {
     (void)err;
     struct datagen *d = (struct datagen *)source;
@@ -203,14 +203,14 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
     batch->count = 0;
     batch->has_kinds = false;
     if (d->next >= d->own_rows) {
-        *status = SOURCE_END;
+        out->status = SOURCE_END;
         return 0;
     }
     uint32_t rows = max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS;
     if (rows > d->own_rows - d->next)
         rows = (uint32_t)(d->own_rows - d->next);
-    rows = allowed(d, rows, now_ms, retry_ms);
-    *status = rows ? SOURCE_ROWS : SOURCE_IDLE;
+    rows = allowed(d, rows, now_ms, &out->retry_ms);
+    out->status = rows ? SOURCE_ROWS : SOURCE_IDLE;
     pool_reset(&d->scratch);
     CHECK(batch->column_count == d->field_count);
     for (int c = 0; c < d->field_count; c++)

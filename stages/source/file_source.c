@@ -352,7 +352,7 @@ static int look_for_files(struct file_source *f, int64_t now_ms, struct err *err
 }
 
 static int file_source_poll(struct source *source, struct batch *batch, uint32_t max_rows,
-                            enum source_status *status, int64_t *retry_ms, struct err *err)
+                            struct source_poll *out, struct err *err)
 {
     struct file_source *f = (struct file_source *)source;
     int64_t now_ms = source->context.env->realtime_ms(source->context.env);
@@ -366,16 +366,16 @@ static int file_source_poll(struct source *source, struct batch *batch, uint32_t
             rc = next_file(f, err);
             if (rc == 0) {
                 bool follows = f->options.monitor_ms > 0;
-                *status = follows ? SOURCE_IDLE : SOURCE_END;
-                *retry_ms = f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms
-                                                                     : now_ms + IDLE_RETRY_MS;
+                out->status = follows ? SOURCE_IDLE : SOURCE_END;
+                out->retry_ms = f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms
+                                                                         : now_ms + IDLE_RETRY_MS;
             }
             if (rc <= 0)
                 return rc;
         }
         rc = parse_some(f, batch);
         if (rc > 0) {
-            *status = SOURCE_ROWS;
+            out->status = SOURCE_ROWS;
             return 0;
         }
         if (rc < 0)

@@ -67,7 +67,7 @@ static inline void world_table(struct arena *a, uint64_t root, uint64_t *rng, ui
         CHECK(table_remove(a, head, hash_slice(key), key) >= 0);
         return;
     }
-    CHECK(table_upsert(a, head, hash_slice(key), key, &record, NULL) == 0);
+    CHECK(table_upsert(a, head, hash_slice(key), key, &record) == 0);
     uint64_t value = table_value(a, record);
     arena_store8(a, value, arena_word(a, value) + 1);
 }
@@ -82,7 +82,7 @@ static inline void world_dict_bitmap(struct arena *a, uint64_t root, uint64_t *r
         hashes[i] = hash_slice(slices[i]);
         heads[i] = WORLD(a, root, bitmaps) + world_random(rng, 4) * sizeof(struct bitmap_head);
     }
-    CHECK(dict_ids(a, WORLD(a, root, dict), 8, hashes, slices, ids) == 0);
+    CHECK(dict_ids(a, WORLD(a, root, dict), &(struct key_batch){8, hashes, slices}, ids) == 0);
     CHECK(bitmap_add_batch(a, 8, heads, ids, NULL) == 0);
 }
 

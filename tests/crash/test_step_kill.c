@@ -56,8 +56,10 @@ static void mixed_batch(struct scene *s, struct arena *a)
     uint64_t ids[KEYS], records[KEYS], heads[KEYS];
     uint64_t payload;
     int64_t time;
-    CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS, s->hashes, s->keys, ids) == 0);
-    CHECK(table_upsert_batch(a, WORLD(a, s->root, table), KEYS, s->hashes, s->keys, records) == 0);
+    CHECK(dict_ids(a, WORLD(a, s->root, dict), &(struct key_batch){KEYS, s->hashes, s->keys},
+                   ids) == 0);
+    CHECK(table_upsert_batch(a, WORLD(a, s->root, table),
+                             &(struct key_batch){KEYS, s->hashes, s->keys}, records) == 0);
     for (int i = 0; i < KEYS; i++) {
         uint64_t value = table_value(a, records[i]);
         arena_store8(a, value, arena_word(a, value) + 1);
@@ -78,7 +80,7 @@ static void growing_batch(struct scene *s, struct arena *a)
     uint64_t record, head = WORLD(a, s->root, grown);
     for (uint64_t i = s->grown_from; i < s->grown_to; i++) {
         struct slice key = slice_make(&i, sizeof i);
-        CHECK(table_upsert(a, head, hash_slice(key), key, &record, NULL) == 0);
+        CHECK(table_upsert(a, head, hash_slice(key), key, &record) == 0);
     }
 }
 
@@ -125,8 +127,9 @@ static void scene_fill(struct scene *s, uint64_t seed)
             arena_commit(a);
     }
     uint64_t ids[KEYS], record;
-    CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS / 2, s->hashes, s->keys, ids) == 0);
-    CHECK(table_upsert(a, WORLD(a, s->root, table), s->hashes[0], s->keys[0], &record, NULL) == 0);
+    CHECK(dict_ids(a, WORLD(a, s->root, dict), &(struct key_batch){KEYS / 2, s->hashes, s->keys},
+                   ids) == 0);
+    CHECK(table_upsert(a, WORLD(a, s->root, table), s->hashes[0], s->keys[0], &record) == 0);
     for (uint64_t i = 0; i < 1100; i++) // a bitset beside the arrays
         CHECK(bitmap_add(a, WORLD(a, s->root, bitmaps), (2 << 16) + 100 + i) >= 0);
     world_replace(a, s->root, 0, 8192);

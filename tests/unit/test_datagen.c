@@ -36,10 +36,9 @@ static struct source *open_source(struct bench *b)
 static enum source_status poll(struct bench *b, struct source *source, struct batch *batch,
                                uint32_t rows)
 {
-    enum source_status status;
-    int64_t retry_ms;
-    assert_int_equal(datagen_class.poll(source, batch, rows, &status, &retry_ms, &b->err), 0);
-    return status;
+    struct source_poll found;
+    assert_int_equal(datagen_class.poll(source, batch, rows, &found, &b->err), 0);
+    return found.status;
 }
 
 static void test_datagen_values(void **state)

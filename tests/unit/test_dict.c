@@ -33,7 +33,8 @@ static void test_dict_numbers_are_dense_and_stay(void **state)
     arena_commit(a);
     for (int round = 0; round < 400; round++) {
         fill_rows(&rows, &rng, RANGE);
-        assert_int_equal(dict_ids(a, head, ROWS, rows.hashes, rows.keys, rows.ids), 0);
+        assert_int_equal(
+            dict_ids(a, head, &(struct key_batch){ROWS, rows.hashes, rows.keys}, rows.ids), 0);
         if (test_random(&rng, 4) == 0) {
             arena_abort(a);
             assert_int_equal(dict_count(a, head), count);
@@ -67,13 +68,14 @@ static void test_dict_blocks_follow_base_and_stride(void **state)
     for (uint64_t i = 0; i < 70000; i++) {
         struct slice key = slice_make(&i, sizeof i);
         uint64_t hash = hash_slice(key);
-        assert_int_equal(dict_ids(a, head, 1, &hash, &key, &id), 0);
+        assert_int_equal(dict_ids(a, head, &(struct key_batch){1, &hash, &key}, &id), 0);
         assert_int_equal(id, i < 65536 ? 65536 + i : 4 * 65536 + i - 65536);
         arena_commit(a);
     }
     struct slice key = slice_of("x");
     uint64_t hash = hash_slice(key);
-    assert_int_equal(dict_ids(a, head + sizeof(struct dict_head), 1, &hash, &key, &id), 0);
+    assert_int_equal(
+        dict_ids(a, head + sizeof(struct dict_head), &(struct key_batch){1, &hash, &key}, &id), 0);
     assert_int_equal(id, 2 * 65536);
     test_arena_free(a);
 }
@@ -91,7 +93,8 @@ static void test_dict_is_small(void **state)
             rows.keys[i] = slice_make(rows.text[i], (size_t)len);
             rows.hashes[i] = hash_slice(rows.keys[i]);
         }
-        assert_int_equal(dict_ids(a, head, ROWS, rows.hashes, rows.keys, rows.ids), 0);
+        assert_int_equal(
+            dict_ids(a, head, &(struct key_batch){ROWS, rows.hashes, rows.keys}, rows.ids), 0);
         arena_commit(a);
     }
     uint64_t bytes = arena_used_bytes(a) - before;
@@ -138,7 +141,7 @@ static void test_dict_takes_long_keys(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
             struct slice key = slice_make(text, lens[i]);
             uint64_t hash = hash_slice(key);
-            assert_int_equal(dict_ids(a, head, 1, &hash, &key, &ids[i]), 0);
+            assert_int_equal(dict_ids(a, head, &(struct key_batch){1, &hash, &key}, &ids[i]), 0);
             assert_int_equal(ids[i], i);
             assert_true(arena_log(a).len < ARENA_OP_LOG_BYTES);
             arena_commit(a);

@@ -26,7 +26,7 @@ static void value_text(struct expr *e, struct pool *pool, struct buf *out)
     const struct column *column;
     struct expr *text = e;
     struct err err = {0};
-    if (e->type.kind != TYPE_STRING && expr_cast(pool, e, type_of(TYPE_STRING), false, &text, &err))
+    if (e->type.kind != TYPE_STRING && expr_cast(pool, e, type_of(TYPE_STRING), &text, &err))
         fail_msg("%s", err.text);
     struct expr_program *program = expr_compile(text, NULL);
     expr_eval(program, &batch, &context, &column);
@@ -100,7 +100,7 @@ static struct expr *call2(struct pool *pool, const char *name, int first, int se
     struct expr *args[2] = {expr_column(pool, first, type_of(TYPE_STRING)),
                             expr_column(pool, second, type_of(TYPE_STRING))};
     struct expr *out = NULL;
-    assert_int_equal(expr_call(pool, name, args, 2, &out, NULL), 0);
+    assert_int_equal(expr_call(pool, name, (struct expr_args){args, 2}, &out, NULL), 0);
     return out;
 }
 

@@ -52,12 +52,11 @@ static struct source *open_source(struct bench *b)
 static enum source_status poll(struct bench *b, struct source *source, struct batch *batch,
                                uint32_t rows)
 {
-    enum source_status status;
-    int64_t retry_ms;
-    int rc = file_source_class.poll(source, batch, rows, &status, &retry_ms, &b->err);
+    struct source_poll found;
+    int rc = file_source_class.poll(source, batch, rows, &found, &b->err);
     if (rc < 0)
         fail_msg("%s", b->err.text);
-    return status;
+    return found.status;
 }
 
 struct taken {
