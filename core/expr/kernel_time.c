@@ -121,11 +121,12 @@ static void round_to_unit(struct kernel *k, int64_t (*rounding)(int64_t, enum ca
 {
     enum calendar_unit unit = (enum calendar_unit)units[find_unit(k->call->args[1])].unit;
     for (uint32_t i = 0; i < k->count; i++) {
-        int64_t ms = rounding(local_ms(k, 0, i), unit);
+        int64_t local = local_ms(k, 0, i), ms = rounding(local, unit);
         if (k->out->kind == TYPE_DATE)
             ms = calendar_floor_div(ms, CALENDAR_DAY_MS);
-        else if (k->out->kind == TYPE_TIMESTAMP_LTZ)
-            ms = zone_from_local(k->zone, ms);
+        else if (k->out->kind == TYPE_TIMESTAMP_LTZ) // an hour that comes twice is two hours
+            ms = unit <= CALENDAR_HOUR ? k->args[0]->i64[i] + (ms - local)
+                                       : zone_from_local(k->zone, ms);
         k->out->i64[i] = ms;
     }
 }

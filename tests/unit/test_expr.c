@@ -286,6 +286,10 @@ static void test_expr_times(void **state)
     // In the gap of the clock change the text moves on by the gap.
     struct expr *gap = cast(ts_("2013-03-31 02:30:00"), TYPE_TIMESTAMP_LTZ);
     assert_string_equal(value_in(gap, "Europe/Berlin"), "2013-03-31 03:30:00.000");
+    // Of an hour that comes twice, FLOOR stays in its own.
+    struct expr *second = F("TO_TIMESTAMP_LTZ", i_(1382835694), i_(0)); // 2013-10-27 01:01:34 UTC
+    struct expr *hour = F("EXTRACT", s_("EPOCH"), F("FLOOR", second, s_("HOUR")));
+    assert_string_equal(value_in(hour, "Europe/Berlin"), "1382835600");
     IS(f_("CURRENT_TIMESTAMP", NULL, 0), "2013-01-01 10:20:30.123");
 }
 
