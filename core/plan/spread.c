@@ -56,6 +56,11 @@ static bool is_one_file(const struct plan_table *source)
     return strchr(name, '.') && !strpbrk(path, "*?[");
 }
 
+bool spread_source_follows(const struct plan_table *source)
+{
+    return option(source, "source.monitor-interval")[0];
+}
+
 const char *spread_of_source(const struct plan_table *source)
 {
     if (strcmp(source->connector, "filesystem") != 0)
@@ -68,8 +73,8 @@ const char *spread_of_source(const struct plan_table *source)
            "lines";
 }
 
-static struct spread_decision choose(struct pool *pool, const struct op_window *window,
-                                     const struct schema *input)
+static struct spread_decision choose(struct pool *pool, const struct spread_input *input,
+                                     const struct op_window *window)
 {
     int column = distinct_column(window);
     if (window->early_delay_ms == 0 || window->late_delay_ms == 0)
@@ -78,6 +83,9 @@ static struct spread_decision choose(struct pool *pool, const struct op_window *
     if (column == -2)
         return spread_by_keys(window, "several different DISTINCT arguments: no single one can "
                                       "shard the rows, so the group key does");
+    if (column < 0 && input->may_be_idle)
+        return spread_by_keys(window, "a source that may be idle must not keep partial results "
+                                      "back, so rows cross");
     if (column < 0)
         return (struct spread_decision){
             .spread = SPREAD_TWO_PHASE,
@@ -88,7 +96,7 @@ static struct spread_decision choose(struct pool *pool, const struct op_window *
     const char *reason = pool_printf(pool,
                                      "COUNT(DISTINCT %s) shards by the distinct key: shards are "
                                      "disjoint, so a merge stage adds their counts",
-                                     input->fields[column].name);
+                                     input->schema->fields[column].name);
     return (struct spread_decision){.spread = SPREAD_DISTINCT, .column = column, .reason = reason};
 }
 
@@ -120,13 +128,13 @@ static void share_out(struct spread_decision *decision, int cores, bool one_read
 }
 
 struct spread_decision spread_window(struct pool *pool, const struct spread_budget *budget,
-                                     const struct plan_table *source,
-                                     const struct op_window *window, const struct schema *input)
+                                     const struct spread_input *input,
+                                     const struct op_window *window)
 {
     if (budget->tasks == 1)
         return (struct spread_decision){SPREAD_ONE_TASK, -1, 1, 1, NULL};
-    struct spread_decision decision = choose(pool, window, input);
-    bool one_reader = is_quoted_csv(source) && is_one_file(source);
+    struct spread_decision decision = choose(pool, input, window);
+    bool one_reader = is_quoted_csv(input->source) && is_one_file(input->source);
     if (!budget->forced && decision.spread == SPREAD_TWO_PHASE && one_reader)
         decision = budget->tasks == 2
                        ? forward("one task reads and parses the one file, the other aggregates")

@@ -28,11 +28,20 @@ struct spread_decision {
     const char *reason;
 };
 
-// The first window of a pipeline. `input` is what it reads, `source` the pipeline's table. Texts
-// are the pool's or for ever.
+// Where the rows come from.
+struct spread_input {
+    const struct plan_table *source;
+    const struct schema *schema; // of what the window reads
+    bool may_be_idle;            // a task of the source may say so: nobody waits for it then
+};
+
+// The first window of a pipeline. Texts are the pool's or for ever.
 struct spread_decision spread_window(struct pool *pool, const struct spread_budget *budget,
-                                     const struct plan_table *source,
-                                     const struct op_window *window, const struct schema *input);
+                                     const struct spread_input *input,
+                                     const struct op_window *window);
+
+// Does the table's source have tasks that have read all of theirs while it goes on?
+bool spread_source_follows(const struct plan_table *source);
 
 // A window over another one's result, or one that cannot be cut in phases: `why_keys` says why.
 struct spread_decision spread_by_keys(const struct op_window *window, const char *why_keys);

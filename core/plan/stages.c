@@ -297,14 +297,20 @@ static void name_stages(struct plan *plan, int from)
 static int decide_pipeline(struct cutter *cut, const struct chain *chain)
 {
     int first = -1, windows = 0;
-    for (int i = 0; i < chain->count; i++)
-        if (chain->ops[i]->kind == OP_WINDOW && windows++ == 0)
+    struct spread_input input = {.source = chain->ops[0]->table,
+                                 .may_be_idle = spread_source_follows(chain->ops[0]->table)};
+    for (int i = 0; i < chain->count; i++) {
+        const struct op *op = chain->ops[i];
+        input.may_be_idle |= op->kind == OP_WATERMARK && op->watermark.idle_timeout_ms > 0;
+        if (op->kind == OP_WINDOW && windows++ == 0)
             first = i;
+    }
     int tasks = cut->budget.forced ? cut->budget.tasks : 1;
     cut->first = (struct spread_decision){SPREAD_ONE_TASK, -1, tasks, tasks, NULL};
-    if (windows)
-        cut->first = spread_window(&cut->plan->pool, &cut->budget, chain->ops[0]->table,
-                                   &chain->ops[first]->window, &chain->ops[first - 1]->output);
+    if (windows == 0)
+        return 0;
+    input.schema = &chain->ops[first - 1]->output;
+    cut->first = spread_window(&cut->plan->pool, &cut->budget, &input, &chain->ops[first]->window);
     return windows;
 }
 

@@ -10,13 +10,17 @@
 #include "core/row/pack.h"
 #include "core/row/row.h"
 
+// The smallest watermark of the channels that are alive; when all are idle the largest, for then
+// none of them holds another back (Flink: StatusWatermarkValve).
 static int64_t minimum(const struct exchange_reader *r)
 {
-    int64_t least = INT64_MAX;
+    int64_t least = INT64_MAX, most_idle = INT64_MIN;
     bool any = false, all_ended = true;
     for (int i = 0; i < r->channel_count; i++) {
         const struct channel_state *state = &r->channels[i].state;
         all_ended &= state->watermark_ms == INT64_MAX;
+        if (state->is_idle && !state->has_ended && state->watermark_ms > most_idle)
+            most_idle = state->watermark_ms;
         if (state->is_idle || state->has_ended)
             continue;
         any = true;
@@ -24,7 +28,7 @@ static int64_t minimum(const struct exchange_reader *r)
     }
     if (all_ended)
         return INT64_MAX;
-    return any ? least : INT64_MIN;
+    return any ? least : most_idle;
 }
 
 // Rows that are left of the frame at the head, `bytes`. 1: all of them were taken; 0: the batch is

@@ -130,6 +130,7 @@ struct source {
     struct op_context context;
     const struct bad_row *bad_rows; // of the last poll, ascending rows_before
     int bad_row_count;
+    bool has_caught_up; // SOURCE_IDLE came because this subtask has read all that there is for it
 };
 
 struct source_class {

@@ -282,21 +282,25 @@ static int periodic(struct task *task, int64_t now_ms)
         return 0;
     task->state.emitted_ms = task->state.current_ms;
     head->next_matter_ms = next_matter(head, task->state.current_ms);
+    head->is_idle = false; // to a reader a watermark is a sign of life
     int rc = task_watermark(task, task->state.current_ms, &more);
     if (rc == 0)
         rc = task_commit(task);
     return rc < 0 ? rc : task_drain_work(task);
 }
 
-// The source has nothing: after the idle timeout, tell the readers not to wait for us.
+// The source has nothing: after the idle timeout, tell the readers not to wait for us. How many
+// subtasks share a folder is our choice, so one that has read all of its files must not hold back
+// the others: it needs no timeout.
 static int note_idle(struct task *task, int64_t now_ms)
 {
     struct head *head = &task->head;
     int64_t timeout_ms = head->watermark ? head->watermark->idle_timeout_ms : 0;
     if (head->last_rows_ms == 0)
         head->last_rows_ms = now_ms;
-    if (timeout_ms <= 0 || head->is_idle || !task->writer ||
-        now_ms - head->last_rows_ms < timeout_ms)
+    bool caught_up = task->stage->parallelism > 1 && head->source->has_caught_up;
+    bool timed_out = timeout_ms > 0 && now_ms - head->last_rows_ms >= timeout_ms;
+    if (head->is_idle || !task->writer || !(caught_up || timed_out))
         return 0;
     int rc = exchange_writer_control(task->writer, FRAME_IDLE);
     if (rc == 0)

@@ -367,6 +367,7 @@ static int file_source_poll(struct source *source, struct batch *batch, uint32_t
             if (rc == 0) {
                 bool follows = f->options.monitor_ms > 0;
                 out->status = follows ? SOURCE_IDLE : SOURCE_END;
+                source->has_caught_up = follows;
                 out->retry_ms = f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms
                                                                          : now_ms + IDLE_RETRY_MS;
             }

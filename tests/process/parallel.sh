@@ -93,4 +93,29 @@ same each-row changelog \
      FROM person GROUP BY TUMBLE(eventTime, INTERVAL '1' HOUR), dimension" \
     "SET 'table.exec.emit.early-fire.enabled' = 'true';
 SET 'table.exec.emit.early-fire.delay' = '0 ms';" 400
+
+# A folder that is followed: tasks without a file must not hold the others back.
+cat >"$dir/job.sql" <<SQL
+SET 'parallelism.default' = '3';
+CREATE TABLE person (id STRING, dimension STRING, eventTime TIMESTAMP(3),
+  WATERMARK FOR eventTime AS eventTime - INTERVAL '4' SECOND
+) WITH ('connector' = 'filesystem', 'path' = '$dir/*.json', 'format' = 'json',
+  'source.monitor-interval' = '100 ms');
+SELECT window_end, AGGREGATE FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(eventTime), INTERVAL '1' HOUR))
+GROUP BY window_start, window_end, dimension;
+SQL
+printf 'job: parallel-test-follow-%s\nsql: job.sql\nmemory: {state: 64MiB, reserve: 0%%}\n' $$ >"$dir/job.yaml"
+for aggregate in 'COUNT(DISTINCT id)' 'COUNT(*)'; do
+    sed -i "s/AGGREGATE/$aggregate/; s/COUNT(DISTINCT id)/$aggregate/" "$dir/job.sql"
+    timeout 120 "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/stderr" &
+    tries=0
+    while [ "$(wc -l <"$dir/stdout")" -lt 400 ] && [ $tries -lt 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    kill -INT $!
+    wait $! || :
+    [ "$(wc -l <"$dir/stdout")" -ge 400 ] || { echo "no results of a followed file"; cat "$dir/stderr"; exit 1; }
+    passed=$((passed + 1))
+done
 echo "$passed passed, 0 failed"

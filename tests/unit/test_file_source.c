@@ -171,7 +171,9 @@ static void test_file_source_follows_growth(void **state)
     assert_int_equal(batch.count, 1);
     file_source_class.advance(source, 1);
     arena_commit(b.arena);
+    assert_false(source->has_caught_up);
     assert_int_equal(poll(&b, source, &batch, 1024), SOURCE_IDLE);
+    assert_true(source->has_caught_up);
     write_file(&b, "x.csv", "b\n", "a");
     write_file(&b, "y.csv", "3,c\n", "w");
     usleep(3000);

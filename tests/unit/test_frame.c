@@ -159,6 +159,56 @@ static void test_frame_watermark_comes_after_its_rows(void **state)
     pair_fini(&p);
 }
 
+// A watermark, or with INT64_MIN an idle mark, into one channel.
+static void say(struct pair *p, int at, int64_t watermark_ms)
+{
+    struct out_channel *all = p->writer->channels;
+    p->writer->channels = &all[at];
+    p->writer->channel_count = 1;
+    if (watermark_ms == INT64_MIN)
+        assert_int_equal(exchange_writer_control(p->writer, FRAME_IDLE), 0);
+    else
+        assert_int_equal(operator_watermark(&p->writer->base, watermark_ms), 0);
+    p->writer->channels = all;
+    p->writer->channel_count = CHANNELS;
+    publish(p);
+}
+
+// What a reader of both channels hears next.
+static int64_t hear(struct exchange_reader *both)
+{
+    int64_t watermark_ms;
+    bool ended;
+    assert_int_equal(exchange_reader_take(both, 1024, &watermark_ms, &ended), 0);
+    return watermark_ms;
+}
+
+static void test_frame_idle_channels_hold_nothing_back(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct in_channel channels[CHANNELS];
+    pair_init(&p, EXCHANGE_REBALANCE, 0);
+    for (int i = 0; i < CHANNELS; i++)
+        channels[i] = p.reader[i].channels[0];
+    struct exchange_reader both = {.channels = channels, .channel_count = CHANNELS};
+    both.batch = p.reader[0].batch;
+    say(&p, 0, 5000);
+    assert_int_equal(hear(&both), INT64_MIN); // nothing is known of the other
+    say(&p, 1, 3000);
+    assert_int_equal(hear(&both), 3000);
+    say(&p, 1, INT64_MIN);
+    assert_int_equal(hear(&both), 5000);
+    say(&p, 1, 9000);
+    say(&p, 0, INT64_MIN);
+    assert_int_equal(hear(&both), 9000);
+    say(&p, 1, INT64_MIN);
+    assert_int_equal(hear(&both), INT64_MIN); // all are idle: the largest stays
+    say(&p, 0, 6000);
+    assert_int_equal(hear(&both), INT64_MIN); // alive again, but behind
+    pair_fini(&p);
+}
+
 static void test_frame_too_much_for_one_transaction(void **state)
 {
     (void)state;
@@ -229,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_rows_arrive_once_by_their_hash),
         cmocka_unit_test(test_frame_watermark_comes_after_its_rows),
+        cmocka_unit_test(test_frame_idle_channels_hold_nothing_back),
         cmocka_unit_test(test_frame_too_much_for_one_transaction),
         cmocka_unit_test(test_frame_row_larger_than_a_ring_is_bad),
         cmocka_unit_test(test_frame_damaged_bytes_are_refused),

@@ -183,6 +183,15 @@ static void test_plan_auto_gives_each_stage_what_it_can_use(void **state)
                 4, "3 1");
 }
 
+// A task of the source that is idle holds nothing back: rows cross, not sums that it keeps.
+static void test_plan_a_source_that_may_be_idle_keeps_no_partial_results(void **state)
+{
+    (void)state;
+    check_tasks("SET 'table.exec.source.idle-timeout' = '5 s'; " PERSON SUMS, 6, "2 4");
+    check_tasks(QUOTED "folder', 'source.monitor-interval' = '1 s'); " SUMS, 6, "2 4");
+    check_tasks("SET 'table.exec.source.idle-timeout' = '5 s'; " PERSON CUMULATE_UV, 6, "2 4 1");
+}
+
 // A quoted field may hold a line's end, so one such file has one reader.
 static void test_plan_one_quoted_file_is_read_by_one_task(void **state)
 {
@@ -417,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_plan_reads_only_the_needed_columns),
         cmocka_unit_test(test_plan_cumulate_uv_shards_by_the_distinct_key),
         cmocka_unit_test(test_plan_auto_gives_each_stage_what_it_can_use),
+        cmocka_unit_test(test_plan_a_source_that_may_be_idle_keeps_no_partial_results),
         cmocka_unit_test(test_plan_one_quoted_file_is_read_by_one_task),
         cmocka_unit_test(test_plan_firing_for_each_row_is_not_cut_in_phases),
         cmocka_unit_test(test_plan_parallelism_default_decides),
