@@ -114,7 +114,7 @@ static int datagen_check(const struct plan_table *table, struct err *err)
     int rc = parse_options(table, &options, err);
     for (int i = 0; rc == 0 && i < table->physical.field_count; i++) {
         struct datagen_field field;
-        rc = datagen_field_parse(table, i, 0, &pool, &field, err);
+        rc = datagen_field_parse(table, i, &pool, &field, err);
     }
     pool_fini(&pool);
     return rc;
@@ -127,9 +127,10 @@ static int parse_fields(struct datagen *d, const struct plan_table *table, struc
     d->fields = pool_zalloc(&d->pool, ((size_t)physical->field_count + 1) * sizeof *d->fields);
     for (int i = 0; i < physical->field_count; i++) {
         struct datagen_field *field = &d->fields[d->field_count];
-        int rc = datagen_field_parse(table, i, (uint64_t)d->options.seed, &d->pool, field, err);
+        int rc = datagen_field_parse(table, i, &d->pool, field, err);
         if (rc < 0)
             return rc;
+        datagen_field_seed(field, i, (uint64_t)d->options.seed);
         // A sequence ends the table also when nobody reads it.
         if (datagen_field_rows(field) < rows)
             rows = datagen_field_rows(field);
@@ -213,9 +214,14 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
     out->status = rows ? SOURCE_ROWS : SOURCE_IDLE;
     pool_reset(&d->scratch);
     CHECK(batch->column_count == d->field_count);
+    const struct datagen_rows numbers = {
+        .first = d->next * subtasks + (uint64_t)source->context.subtask,
+        .step = subtasks,
+        .count = rows,
+        .now_ms = now_ms,
+    };
     for (int c = 0; c < d->field_count; c++)
-        datagen_field_fill(&d->fields[c], d->next * subtasks + (uint64_t)source->context.subtask,
-                           subtasks, rows, now_ms, &d->scratch, &batch->columns[c]);
+        datagen_field_fill(&d->fields[c], &numbers, &d->scratch, &batch->columns[c]);
     batch->count = rows;
     d->polled_from = d->next;
     d->next += rows;

@@ -13,12 +13,6 @@
 
 enum { ALIAS_MAX = 1 << 20 };
 
-// Row numbers first, first + step, ...
-struct datagen_rows {
-    uint64_t first, step;
-    uint32_t count;
-};
-
 struct reader_of_options {
     const struct plan_table *table;
     const char *field;
@@ -201,34 +195,43 @@ static int parse_time(const struct reader_of_options *o, struct datagen_field *f
     return 0;
 }
 
+static int parse_doubles(const struct reader_of_options *o, struct datagen_field *f)
+{
+    f->min_double = -1e308;
+    f->max_double = 1e308;
+    int rc = option_double(o, "min", &f->min_double);
+    if (rc >= 0)
+        rc = option_double(o, "max", &f->max_double);
+    if (rc >= 0 && f->min_double > f->max_double)
+        return bad_option(o, "min", field_option(o, "min"), "at most 'max'");
+    return rc < 0 ? rc : 0;
+}
+
+// The names of a range's ends, which differ between sequences and random numbers.
+static const char *range_end(const struct datagen_field *f, bool last)
+{
+    if (f->kind == DATAGEN_SEQUENCE)
+        return last ? "end" : "start";
+    return last ? "max" : "min";
+}
+
 static int parse_numbers(const struct reader_of_options *o, struct datagen_field *f)
 {
-    bool is_sequence = f->kind == DATAGEN_SEQUENCE;
+    const char *first = range_end(f, false), *last = range_end(f, true);
     bool is_int = f->type == TYPE_INT;
     f->min = is_int ? INT32_MIN : f->type == TYPE_STRING ? 0 : INT64_MIN / 2;
     f->max = is_int ? INT32_MAX : INT64_MAX / 2;
-    f->min_double = -1e308;
-    f->max_double = 1e308;
-    int from, to;
-    if (f->type == TYPE_DOUBLE && !is_sequence) {
-        from = option_double(o, "min", &f->min_double);
-        to = from < 0 ? from : option_double(o, "max", &f->max_double);
-        if (to >= 0 && f->min_double > f->max_double)
-            return bad_option(o, "min", field_option(o, "min"), "at most 'max'");
-        return to < 0 ? to : 0;
-    }
-    from = option_int(o, is_sequence ? "start" : "min", &f->min);
-    to = from < 0 ? from : option_int(o, is_sequence ? "end" : "max", &f->max);
+    int from = option_int(o, first, &f->min);
+    int to = from < 0 ? from : option_int(o, last, &f->max);
     if (to < 0)
         return to;
-    if (is_sequence && (!from || !to))
+    if (f->kind == DATAGEN_SEQUENCE && (!from || !to))
         return err_set(o->err, -EINVAL,
                        "table %s: a sequence needs 'fields.%s.start' and 'fields.%s.end'",
                        o->table->name, o->field, o->field);
     if (f->min > f->max)
         return err_set(o->err, -EINVAL, "table %s: column %s: %s %lld is greater than %s %lld",
-                       o->table->name, o->field, is_sequence ? "start" : "min", (long long)f->min,
-                       is_sequence ? "end" : "max", (long long)f->max);
+                       o->table->name, o->field, first, (long long)f->min, last, (long long)f->max);
     return 0;
 }
 
@@ -247,19 +250,30 @@ static int parse_text(const struct reader_of_options *o, struct datagen_field *f
     return parse_pattern(o, f);
 }
 
-int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed,
-                        struct pool *pool, struct datagen_field *out, struct err *err)
+// What values lie between.
+static int parse_range(const struct reader_of_options *o, struct datagen_field *f)
+{
+    if (f->kind == DATAGEN_RANDOM && type_is_timestamp(f->type))
+        return parse_time(o, f);
+    if (f->kind == DATAGEN_RANDOM && f->type == TYPE_DOUBLE)
+        return parse_doubles(o, f);
+    return parse_numbers(o, f);
+}
+
+void datagen_field_seed(struct datagen_field *field, int column, uint64_t seed)
+{
+    field->salt = hash_u64(seed * 0x9e3779b97f4a7c15u + (uint64_t)column);
+}
+
+int datagen_field_parse(const struct plan_table *table, int column, struct pool *pool,
+                        struct datagen_field *out, struct err *err)
 {
     const struct field *field = &table->physical.fields[column];
     struct reader_of_options o = {table, field->name, pool, err};
-    *out = (struct datagen_field){.name = field->name,
-                                  .type = field->type.kind,
-                                  .salt = hash_u64(seed * 0x9e3779b97f4a7c15u + (uint64_t)column)};
+    *out = (struct datagen_field){.name = field->name, .type = field->type.kind};
     int rc = parse_kind(&o, out);
-    if (rc == 0 && type_is_timestamp(out->type) && out->kind == DATAGEN_RANDOM)
-        rc = parse_time(&o, out);
-    else if (rc == 0)
-        rc = parse_numbers(&o, out);
+    if (rc == 0)
+        rc = parse_range(&o, out);
     if (rc >= 0 && type_is_string(out->type))
         rc = parse_text(&o, out, &field->type);
     if (rc >= 0)
@@ -380,13 +394,27 @@ static int64_t slot_of(const struct datagen_field *f, uint64_t row, int64_t now_
     }
 }
 
-void datagen_field_fill(const struct datagen_field *f, uint64_t first, uint64_t step,
-                        uint32_t count, int64_t now_ms, struct pool *scratch, struct column *column)
+static void fill_nulls(const struct datagen_field *f, const struct datagen_rows *rows,
+                       struct column *column)
 {
+    uint64_t row = rows->first;
+    for (uint32_t i = 0; i < rows->count; i++, row += rows->step) {
+        double unit = (double)(hash_u64(~f->salt + row) >> 11) * 0x1p-53;
+        if (unit < f->null_rate) {
+            column->state[i] = VALUE_NULL;
+            column->all_present = false;
+        }
+    }
+}
+
+void datagen_field_fill(const struct datagen_field *f, const struct datagen_rows *rows,
+                        struct pool *scratch, struct column *column)
+{
+    uint32_t count = rows->count;
+    uint64_t row = rows->first, step = rows->step;
     CHECK(count <= BATCH_ROWS && column->kind == f->type);
-    uint64_t row = first;
     if (f->type == TYPE_STRING && f->prefix)
-        fill_pattern(f, &(struct datagen_rows){first, step, count}, scratch, column->str);
+        fill_pattern(f, rows, scratch, column->str);
     else if (f->type == TYPE_STRING)
         for (uint32_t i = 0; i < count; i++, row += step)
             column->str[i] = text_of(f, row, scratch);
@@ -395,17 +423,9 @@ void datagen_field_fill(const struct datagen_field *f, uint64_t first, uint64_t 
             column->f64[i] = double_of(f, row);
     else
         for (uint32_t i = 0; i < count; i++, row += step)
-            column->i64[i] = slot_of(f, row, now_ms);
+            column->i64[i] = slot_of(f, row, rows->now_ms);
     memset(column->state, VALUE_PRESENT, count);
     column->all_present = true;
-    if (f->null_rate <= 0)
-        return;
-    row = first;
-    for (uint32_t i = 0; i < count; i++, row += step) {
-        double unit = (double)(hash_u64(~f->salt + row) >> 11) * 0x1p-53;
-        if (unit < f->null_rate) {
-            column->state[i] = VALUE_NULL;
-            column->all_present = false;
-        }
-    }
+    if (f->null_rate > 0)
+        fill_nulls(f, rows, column);
 }

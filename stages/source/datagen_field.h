@@ -36,15 +36,23 @@ struct datagen_field {
     uint32_t alias_count;
 };
 
-// Read the options 'fields.NAME.*' of one column. -EINVAL with a text. `pool` owns what it makes.
-int datagen_field_parse(const struct plan_table *table, int column, uint64_t seed,
-                        struct pool *pool, struct datagen_field *out, struct err *err);
+// Row numbers first, first + step, ...
+struct datagen_rows {
+    uint64_t first, step;
+    uint32_t count;
+    int64_t now_ms; // wall clock, which random timestamps lie before
+};
 
-// Fill rows 0 .. count-1 of `column` with the values of row numbers first, first + step, ...
-// Text goes to `scratch`.
-void datagen_field_fill(const struct datagen_field *field, uint64_t first, uint64_t step,
-                        uint32_t count, int64_t now_ms, struct pool *scratch,
-                        struct column *column);
+// Read the options 'fields.NAME.*' of one column. -EINVAL with a text. `pool` owns what it makes.
+int datagen_field_parse(const struct plan_table *table, int column, struct pool *pool,
+                        struct datagen_field *out, struct err *err);
+
+// The table's seed: a field's values are a function of it, the column and the row's number.
+void datagen_field_seed(struct datagen_field *field, int column, uint64_t seed);
+
+// Fill rows 0 .. count-1 of `column`. Text goes to `scratch`.
+void datagen_field_fill(const struct datagen_field *field, const struct datagen_rows *rows,
+                        struct pool *scratch, struct column *column);
 
 // How many rows the field can give: INT64_MAX, or the length of its sequence.
 int64_t datagen_field_rows(const struct datagen_field *field);
