@@ -64,15 +64,20 @@ uint64_t index_candidate(const struct arena *a, uint64_t head, uint64_t hash)
 uint32_t index_prefetch_rows(const struct arena *a, uint64_t head, const struct key_batch *batch,
                              uint32_t from, uint64_t *candidates)
 {
+    uint64_t homes[INDEX_BATCH_ROWS];
+    const uint64_t *hashes = batch->hashes + from;
     uint32_t left = batch->count - from;
     uint32_t rows = left < INDEX_BATCH_ROWS ? left : INDEX_BATCH_ROWS;
     for (uint32_t i = 0; i < rows; i++) {
-        uint64_t slot = index_home_slot(a, head, batch->hashes[from + i]);
-        if (slot)
-            arena_prefetch(a, slot);
+        homes[i] = index_home_slot(a, head, hashes[i]);
+        if (homes[i])
+            arena_prefetch(a, homes[i]);
     }
     for (uint32_t i = 0; i < rows; i++) {
-        candidates[i] = index_candidate(a, head, batch->hashes[from + i]);
+        uint64_t slot = homes[i] ? arena_word(a, homes[i]) : 0;
+        // Most keys are at home.
+        bool at_home = !slot || index_slot_tag(slot) == index_tag(index_mix(hashes[i]));
+        candidates[i] = at_home ? index_slot_record(slot) : index_candidate(a, head, hashes[i]);
         if (candidates[i])
             arena_prefetch(a, candidates[i]);
     }
