@@ -90,9 +90,6 @@ static struct spread_decision choose(struct pool *pool, const struct spread_inpu
         return (struct spread_decision){
             .spread = SPREAD_TWO_PHASE,
             .reason = "two-phase aggregation: partial results, not rows, cross"};
-    if (window->kind == WINDOW_HOP)
-        return spread_by_keys(window, "COUNT(DISTINCT) over overlapping HOP windows is kept whole "
-                                      "on one task for each group key");
     const char *reason = pool_printf(pool,
                                      "COUNT(DISTINCT %s) shards by the distinct key: shards are "
                                      "disjoint, so a merge stage adds their counts",

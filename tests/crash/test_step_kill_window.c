@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "core/plan/logical.h"
 #include "stages/runtime/operator.h"
 
 enum {
@@ -57,7 +58,7 @@ static int sink_watermark(struct operator* op, int64_t watermark_ms)
 static const struct operator_class sink_class = {
     .name = "sink", .push = sink_push, .watermark = sink_watermark};
 
-static void plan_by_hand(struct scene *s, enum window_kind kind)
+static void plan_by_hand(struct scene *s, enum window_kind kind, enum window_phase phase)
 {
     static const enum type_kind out[] = {TYPE_STRING,    TYPE_TIMESTAMP, TYPE_TIMESTAMP,
                                          TYPE_TIMESTAMP, TYPE_BIGINT,    TYPE_BIGINT,
@@ -83,6 +84,10 @@ static void plan_by_hand(struct scene *s, enum window_kind kind)
                                       .aggs = s->aggs,
                                       .early_delay_ms = -1,
                                       .late_delay_ms = -1};
+    rel_window_partials(&s->plan.pool, &s->op.window, &s->before.output);
+    s->op.window.phase = phase;
+    if (phase == WINDOW_PARTIAL)
+        s->op.output = s->op.window.partial_schema;
     s->ops[0] = &s->before;
     s->ops[1] = &s->op;
     s->stage = (struct stage){.ops = s->ops, .op_count = 2, .input_exchange = -1};
@@ -209,7 +214,7 @@ static void judge(void *context, uint8_t *memory, uint64_t k)
 }
 
 // A pane with some rows in the shared arena; then the images of each step, made on a copy.
-static void scene_init(struct scene *s, enum window_kind kind)
+static void scene_init(struct scene *s, enum window_kind kind, enum window_phase phase)
 {
     const struct arena_options options = {.fingerprint = 7, .log_bytes = LOG_BYTES};
     struct operator* window;
@@ -219,7 +224,7 @@ static void scene_init(struct scene *s, enum window_kind kind)
     s->stepper.act = act;
     s->stepper.judge = judge;
     s->stepper.stops = 1;
-    plan_by_hand(s, kind);
+    plan_by_hand(s, kind, phase);
     if (arena_format(s->stepper.shared, ARENA_BYTES, &options, &err))
         fail_msg("%s", err.text);
     struct arena *a = attach(s, s->stepper.shared, &window);
@@ -249,13 +254,14 @@ static void scene_fini(struct scene *s)
     for (int i = 0; i <= s->step_count; i++)
         test_image_free(&s->images[i]);
     batch_fini(&s->batch);
+    pool_fini(&s->plan.pool);
     stepper_fini(&s->stepper);
 }
 
-static void step_window(enum window_kind kind)
+static void step_window(enum window_kind kind, enum window_phase phase)
 {
     static struct scene s;
-    scene_init(&s, kind);
+    scene_init(&s, kind, phase);
     assert_true(s.step_count > 3);
     stepper_run(&s.stepper);
     printf("%d transactions\n", s.step_count);
@@ -266,13 +272,21 @@ static void step_window(enum window_kind kind)
 static void test_step_kill_window_tumble(void **state)
 {
     (void)state;
-    step_window(WINDOW_TUMBLE);
+    step_window(WINDOW_TUMBLE, WINDOW_SINGLE);
 }
 
 static void test_step_kill_window_cumulate(void **state)
 {
     (void)state;
-    step_window(WINDOW_CUMULATE);
+    step_window(WINDOW_CUMULATE, WINDOW_SINGLE);
+}
+
+// What was sent is marked as sent, or neither.
+static void test_step_kill_window_partial(void **state)
+{
+    (void)state;
+    step_window(WINDOW_TUMBLE, WINDOW_PARTIAL);
+    step_window(WINDOW_CUMULATE, WINDOW_PARTIAL);
 }
 
 // The child attaches to what a kill in the middle of the batch has left, and opens the operator.
@@ -281,7 +295,7 @@ static void test_step_kill_window_attach(void **state)
     (void)state;
     static struct scene s;
     struct operator* window;
-    scene_init(&s, WINDOW_CUMULATE);
+    scene_init(&s, WINDOW_CUMULATE, WINDOW_SINGLE);
     struct arena *a = attach(&s, s.stepper.shared, &window);
     push(&s, window, 5000, 8200);
     arena_commit_prepare(a);
@@ -299,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step_kill_window_tumble),
         cmocka_unit_test(test_step_kill_window_cumulate),
+        cmocka_unit_test(test_step_kill_window_partial),
         cmocka_unit_test(test_step_kill_window_attach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

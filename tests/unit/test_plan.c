@@ -263,9 +263,10 @@ static void test_plan_distinct_exceptions_hash_on_the_keys(void **state)
 {
     (void)state;
     static const char *const queries[] = {
-        PERSON "SELECT dimension, COUNT(DISTINCT id) FROM person GROUP BY "
-               "HOP(eventTime, INTERVAL "
-               "'1' MINUTE, INTERVAL '1' HOUR), dimension;",
+        "SET 'table.exec.emit.early-fire.enabled' = 'true';"
+        "SET 'table.exec.emit.early-fire.delay' = '0 ms';" PERSON
+        "SELECT dimension, COUNT(DISTINCT id) FROM person GROUP BY "
+        "HOP(eventTime, INTERVAL '1' MINUTE, INTERVAL '1' HOUR), dimension;",
         PERSON "SELECT dimension, COUNT(DISTINCT id), COUNT(DISTINCT amount) "
                "FROM person "
                "GROUP BY TUMBLE(eventTime, INTERVAL '1' HOUR), dimension;",
