@@ -70,7 +70,7 @@ static void put_op(struct buf *out, const struct op *op)
     put_schema(out, &op->output);
     if (op->kind == OP_SOURCE || op->kind == OP_SINK) {
         put_table(out, op->table);
-    } else if (op->kind == OP_WINDOW) {
+    } else if (op->kind == OP_WINDOW || op->kind == OP_ASSIGN) {
         put_window(out, &op->window);
     } else if (op->kind == OP_WATERMARK) {
         put(out, op->watermark.rowtime_column);

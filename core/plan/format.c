@@ -153,6 +153,16 @@ static void format_window(const struct op *op, const struct schema *input, struc
     buf_append_str(out, window->changelog ? ", group window)" : ", insert-only)");
 }
 
+static void format_assign(const struct op *op, const struct schema *input, struct buf *out)
+{
+    buf_append_str(out, "WindowTableFunction(");
+    format_window_shape(&op->window, input, out);
+    buf_append_str(out, ", columns=[");
+    for (int k = 0; k < op->window.key_count; k++)
+        buf_printf(out, "%s%s", k ? ", " : "", field_name(input, op->window.keys[k]));
+    buf_append_str(out, "])");
+}
+
 void op_format(const struct op *op, const struct schema *input, struct buf *out)
 {
     switch (op->kind) {
@@ -170,6 +180,9 @@ void op_format(const struct op *op, const struct schema *input, struct buf *out)
         break;
     case OP_SINK:
         format_sink(op, out);
+        break;
+    case OP_ASSIGN:
+        format_assign(op, input, out);
         break;
     }
 }

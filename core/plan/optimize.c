@@ -179,6 +179,30 @@ static int *prune_window(struct pool *pool, struct rel *rel)
     return map;
 }
 
+// What goes past the assigner is dropped when nobody needs it; its three times stay.
+static int *prune_assign(struct pool *pool, struct rel *rel, bool *needed)
+{
+    struct op_window *window = &rel->op.window;
+    bool *below = flags(pool, rel->input->op.output.field_count);
+    int *kept = pool_alloc(pool, sizeof(int) * (size_t)(window->key_count + 1)), count = 0;
+    for (int i = 0; i < window->key_count; i++) {
+        below[window->keys[i]] |= needed[i];
+        if (needed[i])
+            kept[count++] = window->keys[i];
+    }
+    below[window->time_column] = true;
+    for (int i = 0; i < 3; i++)
+        needed[window->key_count + i] = true;
+    int *map = drop_fields(pool, rel, needed);
+    const int *input_map = prune(pool, rel->input, below);
+    for (int i = 0; i < count; i++)
+        kept[i] = input_map[kept[i]];
+    window->keys = kept;
+    window->key_count = count;
+    window->time_column = input_map[window->time_column];
+    return map;
+}
+
 // Drop the fields of `rel` that nobody above needs. Returns map[old field] = new field or -1. Adds
 // to `needed` what the relation needs of itself; a source keeps the array.
 static int *prune(struct pool *pool, struct rel *rel, bool *needed)
@@ -190,6 +214,8 @@ static int *prune(struct pool *pool, struct rel *rel, bool *needed)
         return prune_calc(pool, rel, needed);
     case OP_WATERMARK:
         return prune_watermark(pool, rel, needed);
+    case OP_ASSIGN:
+        return prune_assign(pool, rel, needed);
     default:
         CHECK(rel->op.kind == OP_WINDOW);
         return prune_window(pool, rel);

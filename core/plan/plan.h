@@ -25,7 +25,10 @@ struct plan_table { // a source or sink as CREATE TABLE declared it
     const bool *needed; // source: physical columns the query reads, physical.field_count of them
 };
 
-enum op_kind { OP_SOURCE, OP_CALC, OP_WATERMARK, OP_WINDOW, OP_SINK };
+// OP_ASSIGN: rows -> rows, once for each window that holds them. Its `window` has the shape, the
+// time column and the zone; `keys` are the input columns that go on, and behind them come
+// window_start, window_end, window_time as in OP_WINDOW.
+enum op_kind { OP_SOURCE, OP_CALC, OP_WATERMARK, OP_WINDOW, OP_SINK, OP_ASSIGN };
 
 // rows -> rows: keep where `filter` is TRUE, then compute `exprs` over the kept rows.
 struct op_calc {
@@ -90,7 +93,7 @@ struct op {
         struct plan_table *table; // OP_SOURCE, OP_SINK
         struct op_calc calc;
         struct op_watermark watermark;
-        struct op_window window;
+        struct op_window window; // OP_WINDOW, OP_ASSIGN
     };
 };
 

@@ -271,11 +271,9 @@ static struct stage *cut_window(struct cutter *cut, struct stage *stage, const s
 
 static void name_stages(struct plan *plan, int from)
 {
-    static const char *const names[] = {[OP_SOURCE] = "source",
-                                        [OP_CALC] = "calc",
-                                        [OP_WATERMARK] = "watermark",
-                                        [OP_WINDOW] = "window",
-                                        [OP_SINK] = "sink"};
+    static const char *const names[] = {
+        [OP_SOURCE] = "source", [OP_CALC] = "calc", [OP_WATERMARK] = "watermark",
+        [OP_WINDOW] = "window", [OP_SINK] = "sink", [OP_ASSIGN] = "window function"};
     static const char *const phases[] = {[WINDOW_SINGLE] = "window",
                                          [WINDOW_PARTIAL] = "partial window",
                                          [WINDOW_FINAL] = "final window"};

@@ -95,7 +95,12 @@ static int bind_name(struct binder *b, const struct bind_scope *scope, const str
                    "column '%s' is neither a group key nor inside an aggregate", field->name);
         return diag_hint(b->err, "add it to GROUP BY, or aggregate it: MAX(%s)", field->name);
     }
-    if (scope->from->roles && scope->from->roles[column] != ROLE_NONE && !scope->roles_allowed) {
+    bool is_role = scope->from->roles && scope->from->roles[column] != ROLE_NONE;
+    if (is_role && !scope->roles_allowed && scope->assigns) {
+        rc = bind_assign(b, scope->from->window);
+        if (rc)
+            return rc;
+    } else if (is_role && !scope->roles_allowed) {
         diag_error(b->err, b->source, e->pos,
                    "'%s' of a window function cannot be used in %s before its GROUP BY",
                    field->name, scope->clause);

@@ -135,8 +135,8 @@ static const char *expr_text(struct binder *b, const struct relation *input,
     return copy;
 }
 
-static enum window_role role_of(struct binder *b, const struct relation *input,
-                                const struct sql_expr *e)
+enum window_role bind_role_of(struct binder *b, const struct relation *input,
+                              const struct sql_expr *e)
 {
     int column = -1;
     if (!input->roles || e->kind != SQL_EXPR_NAME)
@@ -197,7 +197,7 @@ int bind_group_by(struct binder *b, const struct sql_select *select, struct grou
             return diag_error(b->err, b->source, item->pos,
                               "GROUPING SETS, ROLLUP and CUBE are not supported yet");
         const struct sql_expr *e = item->exprs.items[0];
-        enum window_role role = role_of(b, g->input, e);
+        enum window_role role = bind_role_of(b, g->input, e);
         seen[role] = true;
         int rc = role != ROLE_NONE         ? 0
                  : bind_is_group_window(e) ? bind_group_window(b, e, g)
@@ -404,7 +404,7 @@ int bind_grouped(struct binder *b, const struct bind_scope *scope, const struct 
         if (role != ROLE_NONE)
             return bind_auxiliary(b, g, e, role, out);
     }
-    enum window_role role = role_of(b, g->input, e);
+    enum window_role role = bind_role_of(b, g->input, e);
     if (role != ROLE_NONE)
         bind_window_property(b, g, role, out);
     else if (e->kind == SQL_EXPR_NAME || (!keys_are_columns(g) && !bind_has_aggregate(e)))

@@ -194,14 +194,21 @@ static void add_pipeline(struct binder *b, struct rel *input, struct plan_table 
     b->pipelines[b->pipeline_count++] = sink;
 }
 
-static int check_complete(struct binder *b, const struct relation *query)
+// A window function that no GROUP BY has made a window of; the time column that travelled behind
+// the named ones ends here.
+static int complete_window(struct binder *b, struct relation *query)
 {
-    if (!query->window)
-        return 0;
-    diag_error(b->err, b->source, query->window->pos,
-               "a window function without GROUP BY window_start, window_end is not supported yet");
-    return diag_hint(b->err, "aggregate it: SELECT window_end, COUNT(*) FROM TABLE(...) GROUP BY "
-                             "window_start, window_end");
+    const struct schema *schema = &query->rel->op.output;
+    int rc = query->window ? bind_assign(b, query->window) : 0;
+    if (rc || schema->field_count == query->visible_count)
+        return rc;
+    struct rel *calc = rel_calc(b->pool, query->rel, query->visible_count);
+    for (int i = 0; i < query->visible_count; i++) {
+        calc->op.calc.exprs[i] = expr_column(b->pool, i, schema->fields[i].type);
+        calc->op.output.fields[i] = schema->fields[i];
+    }
+    query->rel = calc;
+    return 0;
 }
 
 static int refuse_insert(struct binder *b, const struct sql_insert *insert)
@@ -241,7 +248,7 @@ int bind_insert(struct binder *b, const struct sql_insert *insert)
     if (rc == 0)
         rc = bind_query(b, insert->query, &query);
     if (rc == 0)
-        rc = check_complete(b, &query);
+        rc = complete_window(b, &query);
     if (rc == 0)
         rc = check_changes(b, &query, table, insert->table.pos);
     if (rc == 0)
@@ -273,7 +280,7 @@ int bind_select(struct binder *b, const struct sql_query *query)
     struct relation relation = {0};
     int rc = bind_query(b, query, &relation);
     if (rc == 0)
-        rc = check_complete(b, &relation);
+        rc = complete_window(b, &relation);
     if (rc)
         return rc;
     struct schema *schema = &relation.rel->op.output;

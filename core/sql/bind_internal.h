@@ -6,8 +6,9 @@
 #include "core/sql/bind.h"
 
 enum {
-    BIND_DEPTH_MAX = 64,    // views, derived tables and WITH inside one another
-    BIND_NODES_MAX = 20000, // of one expression, written out as a tree
+    BIND_DEPTH_MAX = 64,      // views, derived tables and WITH inside one another
+    BIND_NODES_MAX = 20000,   // of one expression, written out as a tree
+    BIND_WINDOWS_MAX = 10000, // that one row may go into without GROUP BY
 };
 
 // A name that FROM can say: a table, a view, or a query of a WITH clause.
@@ -47,16 +48,19 @@ struct window_spec {
     enum window_kind kind;
     int64_t size_ms, step_ms, offset_ms;
     struct source_pos pos;
+    struct rel *placeholder; // of a TVF: the projection that has the window's columns
+    int time_column;         // of the placeholder's input
+    bool assigned;           // the placeholder has become an OP_ASSIGN
 };
 
 struct relation {
     struct rel *rel;
-    int visible_count;                // the first fields of rel have names that a query may use
-    const char *alias;                // NULL: none
-    const enum window_role *roles;    // one a field; NULL: no pending window
-    const struct window_spec *window; // pending TVF; NULL: none
-    int time_column;                  // of the pending window
-    const char *updating;             // why rows may be changed later; NULL: insert-only
+    int visible_count;             // the first fields of rel have names that a query may use
+    const char *alias;             // NULL: none
+    const enum window_role *roles; // one a field; NULL: no pending window
+    struct window_spec *window;    // pending TVF; NULL: none
+    int time_column;               // of the pending window
+    const char *updating;          // why rows may be changed later; NULL: insert-only
 };
 
 struct bind_agg {
@@ -87,6 +91,7 @@ struct bind_scope {
     struct grouping *grouping;   // NULL: not grouped
     const char *clause;          // "WHERE", for messages
     bool roles_allowed;          // a bare window_start of a pending TVF is fine here
+    bool assigns;                // any use of it is: rows are assigned to windows then
 };
 
 // bind.c
@@ -131,6 +136,9 @@ int bind_refuse_call(struct binder *b, const struct sql_expr *e);
 bool bind_is_aggregate(const struct sql_expr *e);
 bool bind_has_aggregate(const struct sql_expr *e);
 bool bind_is_group_window(const struct sql_expr *e);
+// Which of the pending window's columns a plain name means; ROLE_NONE: none.
+enum window_role bind_role_of(struct binder *b, const struct relation *from,
+                              const struct sql_expr *e);
 int bind_group_by(struct binder *b, const struct sql_select *select, struct grouping *out);
 // If `e` is a group key, an aggregate or a window property: its column of the result; else *out
 // NULL.
@@ -145,6 +153,8 @@ int bind_interval(struct binder *b, const struct sql_expr *e, int64_t *ms);
 int bind_time_attribute(struct binder *b, const struct relation *from, int column,
                         struct source_pos pos);
 int bind_window_function(struct binder *b, const struct sql_table_ref *ref, struct relation *out);
+// The window function gets an operator of its own: rows go on once for each window.
+int bind_assign(struct binder *b, struct window_spec *spec);
 int bind_check_window(struct binder *b, const struct window_spec *spec, bool legacy);
 int bind_emit(struct binder *b, const struct window_spec *spec, struct op_window *window);
 // The zone whose local time cuts windows over TIMESTAMP_LTZ; NULL: UTC.

@@ -223,7 +223,7 @@ static void carry_window(struct binder *b, const struct relation *from, struct i
 static int select_rows(struct binder *b, const struct sql_select *select,
                        const struct relation *from, struct relation *out)
 {
-    struct bind_scope scope = {.from = from, .clause = "WHERE"};
+    struct bind_scope scope = {.from = from, .clause = "WHERE", .assigns = true};
     struct expr *where = NULL;
     struct items items = {0};
     if (select->having) {
@@ -238,7 +238,7 @@ static int select_rows(struct binder *b, const struct sql_select *select,
         return rc;
     out->visible_count = items.count;
     out->updating = from->updating;
-    if (from->window)
+    if (from->window && !from->window->assigned)
         carry_window(b, from, &items, out);
     out->rel = project(b, from->rel, &items, where);
     return 0;
@@ -270,6 +270,62 @@ static int select_groups(struct binder *b, const struct sql_select *select,
     return 0;
 }
 
+// --- SELECT DISTINCT over a window function is GROUP BY over its whole list ---
+
+static struct sql_expr *name_of_field(struct binder *b, const char *name, struct source_pos pos)
+{
+    struct sql_expr *e = pool_zalloc(b->pool, sizeof(*e));
+    struct sql_ident *part = pool_zalloc(b->pool, sizeof(*part));
+    *part = (struct sql_ident){.text = name, .pos = pos};
+    e->kind = SQL_EXPR_NAME;
+    e->height = 1;
+    e->pos = pos;
+    e->name = (struct sql_name){.parts = {.items = part, .count = 1}, .pos = pos};
+    return e;
+}
+
+static void add_key(struct binder *b, struct sql_select *out, const struct sql_select_item *item)
+{
+    struct sql_group *group = pool_zalloc(b->pool, sizeof(*group));
+    struct sql_expr **expr = pool_alloc(b->pool, sizeof(*expr));
+    *expr = item->expr;
+    *group = (struct sql_group){.kind = SQL_GROUP_EXPR, .pos = item->expr->pos};
+    group->exprs = (struct sql_exprs){.items = expr, .count = 1, .capacity = 1};
+    out->items.items = bind_grow(b, out->items.items, out->items.count, &out->items.capacity,
+                                 sizeof(*out->items.items));
+    out->items.items[out->items.count++] = *item;
+    out->group_by.items = bind_grow(b, out->group_by.items, out->group_by.count,
+                                    &out->group_by.capacity, sizeof(*out->group_by.items));
+    out->group_by.items[out->group_by.count++] = group;
+}
+
+static int select_distinct(struct binder *b, const struct sql_select *select,
+                           const struct relation *from, struct relation *out)
+{
+    bool seen[ROLE_TIME + 1] = {0};
+    struct sql_select grouped = *select;
+    grouped.items = (struct sql_select_items){0};
+    grouped.group_pos = select->distinct_pos;
+    for (int i = 0; i < select->items.count; i++) {
+        const struct sql_select_item *item = &select->items.items[i];
+        if (item->expr->kind != SQL_EXPR_STAR)
+            add_key(b, &grouped, item);
+        for (int c = 0; item->expr->kind == SQL_EXPR_STAR && c < from->visible_count; c++) {
+            const char *name = from->rel->op.output.fields[c].name;
+            struct sql_select_item field = {.expr = name_of_field(b, name, item->expr->pos)};
+            add_key(b, &grouped, &field);
+        }
+    }
+    for (int i = 0; i < grouped.items.count; i++)
+        seen[bind_role_of(b, from, grouped.items.items[i].expr)] = true;
+    if (from->window && seen[ROLE_START] && seen[ROLE_END])
+        return select_groups(b, &grouped, from, out);
+    diag_error(b->err, b->source, select->distinct_pos,
+               "SELECT DISTINCT without window_start and window_end is not supported yet");
+    return diag_hint(b->err, "select both from a window function: FROM TABLE(TUMBLE(...)) gives "
+                             "each row once a window");
+}
+
 static bool list_has_aggregate(const struct sql_select *select)
 {
     for (int i = 0; i < select->items.count; i++)
@@ -281,10 +337,10 @@ static bool list_has_aggregate(const struct sql_select *select)
 static int check_select(struct binder *b, const struct sql_query *query)
 {
     const struct sql_select *select = query->select;
-    if (select->distinct) {
-        diag_error(b->err, b->source, select->distinct_pos, "SELECT DISTINCT is not supported yet");
-        return diag_hint(b->err, "GROUP BY a window and the columns gives each once a window");
-    }
+    bool groups = select->group_by.count || list_has_aggregate(select);
+    if (select->distinct && groups)
+        return diag_error(b->err, b->source, select->distinct_pos,
+                          "SELECT DISTINCT with GROUP BY or aggregates is not supported yet");
     if (select->windows.count)
         return diag_error(b->err, b->source, select->windows.items[0]->pos,
                           "the WINDOW clause is not supported yet");
@@ -304,6 +360,8 @@ static int bind_select_query(struct binder *b, const struct sql_query *query, st
         rc = bind_from(b, select->from, &from);
     if (rc)
         return rc;
+    if (select->distinct)
+        return select_distinct(b, select, &from, out);
     if (select->group_by.count)
         return select_groups(b, select, &from, out);
     if (!list_has_aggregate(select))

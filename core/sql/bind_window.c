@@ -247,15 +247,56 @@ static void add_window_columns(struct binder *b, const struct relation *in, stru
     for (int i = 0; i < 3; i++) {
         struct type type = type_of(TYPE_TIMESTAMP);
         type.not_null = true;
-        if (i == 2)
+        if (i == 2) {
             type.kind = schema->fields[out->time_column].type.kind;
+            type.rowtime = true;
+        }
         calc->op.calc.exprs[count + i] = expr_typed(b->pool, type, 0);
         calc->op.output.fields[count + i] = (struct field){names[i], type};
         roles[count + i] = (enum window_role)(ROLE_START + i);
     }
+    out->window->placeholder = calc;
+    out->window->time_column = out->time_column;
     out->rel = calc;
     out->visible_count = count + 3;
     out->roles = roles;
+}
+
+int bind_assign(struct binder *b, struct window_spec *spec)
+{
+    struct rel *rel = spec->placeholder;
+    int count = rel->op.output.field_count - 3;
+    int64_t windows = spec->kind == WINDOW_TUMBLE ? 1 : spec->size_ms / spec->step_ms;
+    if (spec->assigned)
+        return 0;
+    if (windows > BIND_WINDOWS_MAX) {
+        diag_error(b->err, b->source, spec->pos,
+                   "this would put each row into up to %lld windows, more than %d",
+                   (long long)windows, BIND_WINDOWS_MAX);
+        return diag_hint(b->err, "aggregate it: GROUP BY window_start, window_end");
+    }
+    struct op_window window = {.kind = spec->kind,
+                               .size_ms = spec->size_ms,
+                               .step_ms = spec->step_ms,
+                               .offset_ms = spec->offset_ms,
+                               .early_delay_ms = -1,
+                               .late_delay_ms = -1,
+                               .time_column = spec->time_column,
+                               .key_count = count};
+    const struct schema *input = &rel->input->op.output;
+    if (input->fields[spec->time_column].type.kind == TYPE_TIMESTAMP_LTZ) {
+        int rc = bind_window_zone(b, spec->pos, &window.zone);
+        if (rc)
+            return rc;
+    }
+    int *columns = pool_alloc(b->pool, sizeof(int) * (size_t)(count + 1));
+    for (int i = 0; i < count; i++)
+        columns[i] = i;
+    window.keys = columns;
+    rel->op.kind = OP_ASSIGN;
+    rel->op.window = window;
+    spec->assigned = true;
+    return 0;
 }
 
 static int bind_window_input(struct binder *b, const struct window_args *args, struct relation *in,

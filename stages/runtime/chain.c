@@ -30,6 +30,8 @@ static const struct operator_class *class_of(const struct op *op, struct err *er
         return &calc_class;
     case OP_WINDOW:
         return &window_class;
+    case OP_ASSIGN:
+        return &window_assign_class;
     case OP_SINK:
         class = chain_sink_class(op->table);
         if (!class)

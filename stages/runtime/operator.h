@@ -96,8 +96,8 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
     return op->class->watermark(op, watermark_ms);
 }
 
-extern const struct operator_class calc_class, window_class, not_null_class, print_class,
-    blackhole_class, file_sink_class;
+extern const struct operator_class calc_class, window_class, window_assign_class, not_null_class,
+    print_class, blackhole_class, file_sink_class;
 
 // --- sources: the head of a chain ---
 

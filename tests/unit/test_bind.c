@@ -171,7 +171,6 @@ static void test_bind_windows_need_a_time_attribute(void **state)
          "CUMULATE", "multiple of the step", NULL},
         {PERSON "SELECT COUNT(*) " TVF "GROUP BY window_start;", "GROUP BY", "window_end",
          "GROUP BY window_start, window_end"},
-        {PERSON "SELECT id, window_end " TVF ";", "TUMBLE", "without GROUP BY", NULL},
         {PERSON "SELECT COUNT(*) " TVF "WHERE window_end > eventTime GROUP BY window_start, "
                 "window_end;",
          "window_end > ", "cannot be used in WHERE", "HAVING"},
