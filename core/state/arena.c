@@ -69,10 +69,12 @@ static uint64_t header_sum(const struct arena_header *h)
 
 static uint64_t default_log_bytes(uint64_t total)
 {
+    enum { LOW = 64 << 10, GOOD = 8 << 20, HIGH = 16 << 20 };
     uint64_t bytes = total / 64;
-    bytes = bytes < 64 << 10 ? 64 << 10 : bytes;
-    bytes = bytes > 16 << 20 ? 16 << 20 : bytes;
-    return page_up(bytes);
+    if (bytes < GOOD) // a full batch at its worst takes half of that
+        bytes = total / 4 < GOOD ? total / 4 : GOOD;
+    bytes = bytes < LOW ? LOW : bytes;
+    return page_up(bytes > HIGH ? HIGH : bytes);
 }
 
 static int format_check(struct arena_header *want, uint64_t bytes,

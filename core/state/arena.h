@@ -36,7 +36,7 @@ enum {
 
 struct arena_options {
     uint64_t fingerprint; // of the job: an arena of another job is refused
-    uint64_t log_bytes;   // format only; 0: 1/64 of the arena, 64 KiB .. 16 MiB
+    uint64_t log_bytes;   // format only; 0: 1/64 of the arena, 8 MiB .. 16 MiB; at most 1/4
     const char *boot_id;  // NULL: not kept / not checked
     // Called before the bytes [from, to) of the arena are used for the first time, in steps of 16
     // MiB or more, so that the owner can put memory behind them. Non-zero refuses: the operation

@@ -132,12 +132,21 @@ static int emit_group(struct window *w, uint64_t pane, uint64_t record)
     return 0;
 }
 
+// Rows or groups of one step of work. In a transaction of its own one always fits.
+static uint32_t work_limit(const struct window *w, uint32_t most)
+{
+    uint32_t room = window_row_room(w);
+    room = room ? room : 1;
+    return room < most ? room : most;
+}
+
 static int emit_step(struct window *w, uint64_t pane, bool *done)
 {
     struct arena *a = w->base.context.arena;
     uint64_t groups = pane + offsetof(struct pane, groups);
     uint64_t cursor = window_root(w)->cursor, count = table_count(a, groups);
-    uint64_t stop = cursor + WORK_ROWS / 2 < count ? cursor + WORK_ROWS / 2 : count;
+    uint32_t limit = work_limit(w, WORK_ROWS / 2);
+    uint64_t stop = cursor + limit < count ? cursor + limit : count;
     bool ordered = w->base.context.ordered_input || w->is_partial; // nobody sees a PARTIAL's order
     if (w->is_partial && !pane_at(w, pane)->unsent)
         cursor = stop = count;
@@ -169,12 +178,13 @@ static int replay_step(struct window *w, uint64_t pane, bool *done)
         return 0;
     uint64_t list = table_value(a, record);
     struct list_cursor cursor = window_root(w)->ahead;
+    const uint32_t limit = work_limit(w, BATCH_ROWS);
     w->replay.count = 0;
-    while (w->replay.count < BATCH_ROWS && list_next(a, list, &cursor, &bytes) == 1) {
+    while (w->replay.count < limit && list_next(a, list, &cursor, &bytes) == 1) {
         rows[w->replay.count] = (uint16_t)w->replay.count;
         CHECK(row_decode(bytes.ptr, bytes.len, &w->replay) == 0); // our own bytes, checked arena
     }
-    *done = w->replay.count < BATCH_ROWS;
+    *done = w->replay.count < limit;
     row_decode_done(&w->replay);
     struct window_rows replayed = {&w->replay, rows, w->replay.count};
     int status = window_accumulate(w, pane, &replayed);
@@ -324,9 +334,12 @@ static int window_work(struct operator* op, bool *more)
     if (!window_root(w)->firing)
         return 0;
     int64_t watermark = window_root(w)->watermark;
+    bool is_alone = arena_log_used(op->context.arena) == 0;
     uint64_t pane = due_pane(w, watermark);
     if (pane) {
         *more = true;
+        if (!is_alone && window_row_room(w) == 0)
+            return 0; // in a transaction of its own, then
         return fire_step(w, pane);
     }
     set_root(w, ROOT_FIELD(w, firing), 0);

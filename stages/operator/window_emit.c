@@ -179,7 +179,8 @@ static int fire_due(struct window *w, uint64_t pane, int64_t now_ms)
     uint64_t heap = pane + offsetof(struct pane, timers), index;
     bool late = pane_at(w, pane)->fired;
     int64_t delay = late ? w->late_ms : w->early_ms, due;
-    while (!window_output_is_full(w) && timers_pop_due(a, heap, now_ms, &due, &index) == 1) {
+    while (!window_output_is_full(w) && window_row_room(w) > 0 &&
+           timers_pop_due(a, heap, now_ms, &due, &index) == 1) {
         uint64_t record = table_at(a, pane + offsetof(struct pane, groups), index);
         if (arena_word(a, due_at(w, table_value(a, record))) != (uint64_t)due || delay <= 0)
             continue; // armed anew since, or disarmed by the on-time firing

@@ -3,6 +3,7 @@
 // A FINAL's rows are partial rows: they name their pane, and the point that they count from. It
 // judges them by its own watermark, which is never ahead of what the sender had when it took the
 // rows, unless the sender was idle in between: then they may be late here, and are counted as such.
+#include <errno.h>
 #include <stddef.h>
 
 #include "core/time/window.h"
@@ -52,6 +53,8 @@ static int add_to_cumulate(struct window *w, uint64_t pane, const struct window_
 static int add_to_pane(struct window *w, int64_t start_ms, const struct window_rows *rows)
 {
     uint64_t pane;
+    if (window_row_room(w) < rows->count)
+        return -EAGAIN; // fewer rows at a time, then
     int status = window_pane(w, start_ms, &pane);
     if (status < 0)
         return status;

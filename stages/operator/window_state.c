@@ -4,6 +4,7 @@
 // a string u32 length and the bytes.
 #include "stages/operator/window_state.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "core/base/hash.h"
@@ -133,6 +134,8 @@ int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
     for (uint32_t i = 0; i < rows->count; i++) {
         struct slice key = slice_make(&slice_ends[i], sizeof(slice_ends[i]));
         uint64_t record;
+        if (window_row_room(w) == 0)
+            return -EAGAIN;
         int status =
             table_upsert(a, pane + offsetof(struct pane, ahead), hash_slice(key), key, &record);
         if (status < 0)

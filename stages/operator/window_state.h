@@ -91,6 +91,19 @@ static inline const struct window_root *window_root(const struct window *w)
     return arena_at(w->base.context.arena, w->root);
 }
 
+// Rows that may still be counted, or groups emitted, in this transaction: what they log has a bound
+// (arena.h), and the log an end.
+static inline uint32_t window_row_room(const struct window *w)
+{
+    enum { ROW_LOG_BYTES = 4096 };
+    uint64_t room = arena_log_room(w->base.context.arena);
+    uint64_t beside = (uint64_t)ARENA_OP_LOG_BYTES * (uint64_t)(2 + w->plan->agg_count);
+    if (room < beside + ROW_LOG_BYTES)
+        return 0;
+    uint64_t rows = (room - beside) / ROW_LOG_BYTES;
+    return rows < BATCH_ROWS ? (uint32_t)rows : BATCH_ROWS;
+}
+
 static inline const struct pane *pane_at(const struct window *w, uint64_t pane)
 {
     return arena_at(w->base.context.arena, pane);

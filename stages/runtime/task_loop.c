@@ -146,6 +146,17 @@ static void take_less(struct task *task)
     if (task->max_rows == 1)
         task->give_up_row = true;
     task->max_rows = task->max_rows > 1 ? task->max_rows / 2 : 1;
+    task->fits = 0;
+}
+
+// Not at once: where rows cause much, twice as many would not fit again.
+static void take_more(struct task *task)
+{
+    enum { PATIENCE = 16 };
+    if (task->max_rows == BATCH_ROWS || ++task->fits < PATIENCE)
+        return;
+    task->fits = 0;
+    task->max_rows = task->max_rows * 2 < BATCH_ROWS ? task->max_rows * 2 : BATCH_ROWS;
 }
 
 // A stop comes level by level: when it is asked of a reader, nobody writes to its channels any
@@ -168,7 +179,7 @@ int task_loop(struct task *task)
         if (rc == 0)
             rc = ended ? end_input(task) : step(task, &ended);
         if (rc == 0) {
-            task->max_rows = task->max_rows * 2 < BATCH_ROWS ? task->max_rows * 2 : BATCH_ROWS;
+            take_more(task);
             continue;
         }
         task_abort(task);

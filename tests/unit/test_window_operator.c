@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -531,6 +532,34 @@ static void test_window_last_late_update_is_not_lost(void **state)
     teardown(&f);
 }
 
+// A day in windows that slide by a minute: each row is in 1,440 of them. What a full batch causes
+// does not fit into the undo log; it is refused before the log is full, and fewer rows are taken.
+static void test_window_refuses_more_than_a_transaction_holds(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct batch batch;
+    static struct row rows[1024];
+    setup(&f, WINDOW_HOP, 1440000, 1000);
+    batch_init(&batch, &f.before.output);
+    for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        rows[i] = (struct row){.ts = (int64_t)i, .n = (int64_t)i, .dimension = "d1"};
+        snprintf(rows[i].id, sizeof(rows[i].id), "x%d", (int)i);
+    }
+    fill(&batch, rows, ARRAY_SIZE(rows));
+    uint64_t used = arena_used_bytes(f.arena);
+    assert_int_equal(operator_push(f.window, &batch), -EAGAIN);
+    arena_abort(f.arena);
+    f.window->class->reset(f.window);
+    assert_int_equal(arena_used_bytes(f.arena), used);
+    fill(&batch, rows, 1);
+    assert_int_equal(operator_push(f.window, &batch), 0);
+    commit(&f);
+    assert_true(arena_used_bytes(f.arena) > used);
+    batch_fini(&batch);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_window_without_delay_fires_for_each_row),
         cmocka_unit_test(test_window_late_rows_fire_until_lateness_is_over),
         cmocka_unit_test(test_window_last_late_update_is_not_lost),
+        cmocka_unit_test(test_window_refuses_more_than_a_transaction_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
