@@ -14,6 +14,7 @@
 #include "core/base/calendar.h"
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "core/base/hash.h"
 
 static const double NS_PER_SECOND = 1e9;
 
@@ -187,10 +188,44 @@ static void show_json(const struct progress *progress, const struct progress_tot
     write_line(&line);
 }
 
+static bool was_told(struct progress *progress, const struct errlog_entry *entry)
+{
+    uint64_t hash = hash_bytes(entry->text, strlen(entry->text)) + (uint64_t)entry->task_index;
+    for (size_t at = 0; at + sizeof(hash) <= progress->told.len; at += sizeof(hash))
+        if (memcmp(progress->told.data + at, &hash, sizeof(hash)) == 0)
+            return true;
+    buf_append(&progress->told, (const char *)&hash, sizeof(hash));
+    return false;
+}
+
+static void show_note(const struct errlog_entry *entry, void *context)
+{
+    struct progress *progress = context;
+    struct buf line = {.data = NULL};
+    if (was_told(progress, entry))
+        return;
+    if (progress->mode == PROGRESS_JSON) {
+        buf_printf(&line, "{\"event\":\"note\",\"task\":%d,\"text\":", entry->task_index);
+        buf_append_json_string(&line, slice_of(entry->text));
+        buf_append_char(&line, '}');
+    } else {
+        buf_printf(&line, "weir: task %d: %s", entry->task_index, entry->text);
+    }
+    wipe_live_line(progress);
+    write_line(&line);
+}
+
+void progress_notes(struct progress *progress)
+{
+    if (progress->errlog && progress->mode != PROGRESS_QUIET)
+        errlog_read(progress->errlog, show_note, progress);
+}
+
 void progress_tick(const struct control *control, void *context)
 {
     struct progress *progress = context;
     struct progress_totals totals;
+    progress_notes(progress);
     if (progress->mode != PROGRESS_LIVE && progress->mode != PROGRESS_JSON)
         return;
     int64_t now_ns = env_system()->monotonic_ns(env_system());

@@ -7,6 +7,7 @@
 
 #include "core/base/buf.h"
 #include "core/plan/plan.h"
+#include "shm/errlog.h"
 #include "stages/supervisor/supervisor.h"
 
 // The counters of all tasks, added up.
@@ -30,7 +31,9 @@ struct progress {
     int64_t shown_ns;   // when rows_shown was read
     int64_t rows_shown; // rows_in then
     double rows_per_second;
-    int line_width; // of the live line on the terminal now
+    int line_width;              // of the live line on the terminal now
+    const struct errlog *errlog; // what tasks have to say; NULL: nobody looks
+    struct buf told;             // hashes of what was shown of it
 };
 
 // Quiet and JSON as asked; else a live line when stderr is a terminal that can show one and results
@@ -44,6 +47,9 @@ void progress_add_up(const struct plan *plan, const struct control *control,
 // Callbacks of the supervisor; `context` is the struct progress.
 void progress_tick(const struct control *control, void *context);
 void progress_event(const struct supervisor_event *event, void *context);
+
+// Show what is new in the error log.
+void progress_notes(struct progress *progress);
 
 // The last words.
 void progress_summary(struct progress *progress, const struct progress_totals *totals,

@@ -130,8 +130,14 @@ static int supervise(struct run *run, struct err *err)
         .on_event = progress_event,
         .context = &run->progress,
     };
+    struct errlog *errlog = NULL; // without it the job runs all the same
+    errlog_attach(run->dir.fd, plan->fingerprint, -1, &errlog, NULL);
+    run->progress.errlog = errlog;
     progress_begin(&run->progress, now_ns());
     int code = supervisor_run(&options, &run->result, err);
+    progress_notes(&run->progress);
+    errlog_detach(errlog);
+    buf_fini(&run->progress.told);
     read_totals(run);
     if (!code || code == -ECANCELED)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());

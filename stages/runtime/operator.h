@@ -31,6 +31,8 @@ struct op_context {
                     const char *reason, struct slice row);
     // The job must not go on, for this reason: the transaction will be aborted.
     void (*fail_job)(void *bad_row_context, const char *reason);
+    // Something that a person should know, while the job goes on.
+    void (*note)(void *bad_row_context, const char *text);
     uint64_t *late_rows; // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
     uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
@@ -41,6 +43,12 @@ static inline void op_fail(const struct op_context *context, const char *reason)
 {
     if (context->fail_job)
         context->fail_job(context->bad_row_context, reason);
+}
+
+static inline void op_note(const struct op_context *context, const char *text)
+{
+    if (context->note)
+        context->note(context->bad_row_context, text);
 }
 
 #define BAD_ROW_NOWHERE UINT64_MAX

@@ -193,6 +193,12 @@ void task_fail(void *context, const char *reason)
     task->must_fail = true;
 }
 
+void task_note(void *context, const char *text)
+{
+    struct task *task = context;
+    errlog_note(task->errlog, task->env->realtime_ms(task->env), text);
+}
+
 // Rows of the source are named by where they stand; rows behind an exchange by their stage.
 static struct row_place place_of(const struct task *task, const char *source, uint64_t position,
                                  struct slice row)

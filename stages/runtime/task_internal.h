@@ -3,6 +3,7 @@
 #define WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
 
 #include "shm/control.h"
+#include "shm/errlog.h"
 #include "shm/segment.h"
 #include "stages/runtime/calculation.h"
 #include "stages/runtime/chain.h"
@@ -37,6 +38,7 @@ struct task {
     struct job job;
     const struct stage *stage;
     struct control *control;
+    struct errlog *errlog;
     struct waiter *waiter;
     struct segment segment;
     void *arena_base;
@@ -78,6 +80,8 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
                   struct slice row);
 // An operator says that the job must not go on.
 void task_fail(void *context, const char *reason);
+// An operator has something to say; it goes to the job's error log.
+void task_note(void *context, const char *text);
 // Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
 // transaction.
 int task_find_dead_letter(struct task *task, bool is_first);

@@ -252,6 +252,9 @@ int task_open(struct task *task, const char *job_dir, int task_index)
     if (rc < 0)
         return rc;
     control_begin(task->control);
+    rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task_index, &task->errlog, &task->err);
+    if (rc < 0)
+        return rc;
     struct op_context context = {
         .env = task->env,
         .arena = task->arena,
@@ -263,6 +266,7 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         .bad_row_context = task,
         .bad_row = task_bad_row,
         .fail_job = task_fail,
+        .note = task_note,
         .late_rows = &task->state.late_rows,
         .rows_out = &task->state.rows_out,
         .bytes_in = &task->state.bytes_in,
@@ -301,6 +305,7 @@ void task_close(struct task *task)
     if (task->arena_base)
         segment_unmap(task->arena_base, task->arena_bytes);
     segment_close(&task->segment);
+    errlog_detach(task->errlog);
     control_detach(task->control);
     if (task->job.plan)
         job_detach(&task->job);

@@ -18,6 +18,7 @@ struct entry_block {
     uint64_t path_bytes;
     uint64_t offset;
     uint64_t chunk;
+    struct file_identity identity;
     char path[]; // path_bytes of it
 };
 
@@ -40,7 +41,7 @@ static void view_add(struct file_positions *p, uint64_t block)
         .path = path,
         .hash = hash_bytes(entry->path, entry->path_bytes),
         .block = block,
-        .done_at = -1,
+        .done = {.size = -1},
     };
 }
 
@@ -79,13 +80,21 @@ void file_positions_close(struct file_positions *p)
     *p = (struct file_positions){0};
 }
 
+int file_positions_find(const struct file_positions *p, const char *path)
+{
+    uint64_t hash = hash_bytes(path, strlen(path));
+    for (int i = 0; i < p->count; i++)
+        if (p->entries[i].hash == hash && strcmp(p->entries[i].path, path) == 0)
+            return i;
+    return -1;
+}
+
 int file_positions_add(struct file_positions *p, const char *path)
 {
     size_t len = strlen(path);
-    uint64_t hash = hash_bytes(path, len), block;
-    for (int i = 0; i < p->count; i++)
-        if (p->entries[i].hash == hash && strcmp(p->entries[i].path, path) == 0)
-            return 0;
+    uint64_t block;
+    if (file_positions_find(p, path) >= 0)
+        return 0;
     int rc = arena_alloc(p->arena, sizeof(struct entry_block) + len, &block);
     if (rc < 0)
         return rc;
@@ -116,4 +125,19 @@ void file_positions_set(struct file_positions *p, int index, struct file_positio
     uint64_t block = p->entries[index].block;
     memcpy(arena_touch(p->arena, block + offsetof(struct entry_block, offset), sizeof at), &at,
            sizeof at);
+}
+
+struct file_identity file_positions_identity(const struct file_positions *p, int index)
+{
+    CHECK(index >= 0 && index < p->count);
+    return entry_at(p, p->entries[index].block)->identity;
+}
+
+void file_positions_identify(struct file_positions *p, int index,
+                             const struct file_identity *identity)
+{
+    CHECK(index >= 0 && index < p->count);
+    uint64_t block = p->entries[index].block;
+    memcpy(arena_touch(p->arena, block + offsetof(struct entry_block, identity), sizeof *identity),
+           identity, sizeof *identity);
 }

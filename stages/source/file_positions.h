@@ -1,19 +1,22 @@
 // file_positions.h: which files a file source knows and how far it came in each, in the arena.
 //
 // A list in order of discovery that only grows. An entry is a block of its own: {next, path bytes,
-// offset, chunk, path}. The path is written once; offset and chunk change with every batch.
+// offset, chunk, identity, path}. The path is written once; offset and chunk change with every
+// batch.
 #ifndef WEIR_STAGES_SOURCE_FILE_POSITIONS_H
 #define WEIR_STAGES_SOURCE_FILE_POSITIONS_H
 
 #include <stdint.h>
 
 #include "core/state/arena.h"
+#include "stages/source/file_identity.h"
 
 struct file_entry {
-    char *path;      // owned copy
-    uint64_t hash;   // of the path
-    uint64_t block;  // in the arena
-    int64_t done_at; // private: the size at which nothing was left, or -1
+    char *path;     // owned copy
+    uint64_t hash;  // of the path
+    uint64_t block; // in the arena
+    // Private: the file when nothing was left to read of it; size -1: there may be something.
+    struct file_look done;
 };
 
 // How far a file is read.
@@ -38,6 +41,14 @@ void file_positions_reload(struct file_positions *positions);
 
 // Add a file unless it is known. In a transaction. 1 added, 0 known, or -errno.
 int file_positions_add(struct file_positions *positions, const char *path);
+
+// The index of a path, or -1.
+int file_positions_find(const struct file_positions *positions, const char *path);
+
+// What is known of the file that the entry stands for. Set in a transaction.
+struct file_identity file_positions_identity(const struct file_positions *positions, int index);
+void file_positions_identify(struct file_positions *positions, int index,
+                             const struct file_identity *identity);
 
 struct file_position file_positions_get(const struct file_positions *positions, int index);
 void file_positions_set(struct file_positions *positions, int index, struct file_position at);

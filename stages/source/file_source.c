@@ -4,12 +4,16 @@
 // for each, the offset of the next row. One file is read by all subtasks together when a line's end
 // is always a row's end: subtask s of p takes the chunks s, s + p, s + 2p ... of 1 MiB, and the
 // lines that begin in a chunk are the chunk's. Several files are given out by the hash of their
-// paths.
+// paths, followed ones by their inodes.
+//
+// A followed file may grow, be renamed, replaced, cut or removed: see file_identity.h. The file
+// that was read last stays open, so that what is written to it before it is replaced is read as
+// well.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
@@ -50,6 +54,7 @@ struct file_source {
     uint64_t polled_from; // file offset of the bytes of the last poll
     uint32_t polled_rows; // rows of the last poll
     bool polled_skipping; // the last poll ended in the middle of an overlong row
+    bool is_ending;       // the open file was replaced: its last row needs no line's end
     bool skip_to_line;    // begin by skipping the rest of an overlong row
     bool chunk_is_new;    // `at` is a chunk's first byte: its first line must be found
     int64_t next_list_ms; // when to look for new files
@@ -93,6 +98,13 @@ static int parse_options(const struct plan_table *table, struct file_options *ou
     return 0;
 }
 
+// What is not there yet is waited for when files are followed.
+static int list_files(const struct file_options *options, struct file_list *out, struct err *err)
+{
+    int rc = file_list_make(options->path, out, err);
+    return rc == -ENOENT && options->monitor_ms > 0 ? 0 : rc;
+}
+
 static int file_source_check(const struct plan_table *table, struct err *err)
 {
     struct file_options options;
@@ -105,7 +117,7 @@ static int file_source_check(const struct plan_table *table, struct err *err)
     if (rc < 0)
         return err_prefix(err, rc, "table %s", table->name);
     reader_free(reader);
-    rc = file_list_make(options.path, &list, err);
+    rc = list_files(&options, &list, err);
     if (rc < 0)
         return err_prefix(err, rc, "table %s, 'path' = '%s'", table->name, options.path);
     bool is_empty = list.count == 0;
@@ -120,26 +132,99 @@ static int file_source_check(const struct plan_table *table, struct err *err)
 
 // --- files ---
 
-static bool is_mine(const struct file_source *f, const char *path)
+static bool is_followed(const struct file_source *f)
+{
+    return f->options.monitor_ms > 0;
+}
+
+static bool is_mine(const struct file_source *f, uint64_t hash)
 {
     const struct op_context *context = &f->base.context;
     uint64_t subtasks = (uint64_t)context->stage->parallelism;
-    return hash_bytes(path, strlen(path)) % subtasks == (uint64_t)context->subtask;
+    return hash % subtasks == (uint64_t)context->subtask;
+}
+
+static void note(const struct file_source *f, const char *format, const char *path)
+{
+    char text[512];
+    snprintf(text, sizeof text, format, path);
+    op_note(&f->base.context, text);
+}
+
+struct known_file {
+    struct file_identity identity;
+    struct file_position position;
+};
+
+static void assign(struct file_source *f, int index, struct known_file file)
+{
+    file_positions_set(&f->files, index, file.position);
+    file_positions_identify(&f->files, index, &file.identity);
+    f->files.entries[index].done.size = -1;
+}
+
+// Of `count` files, the one that is at `path` now, or a new one.
+static struct known_file match(const struct file_source *f, const struct known_file *files,
+                               int count, const char *path, uint64_t inode)
+{
+    struct env *env = f->base.context.env;
+    for (int i = 0; i < count; i++) {
+        if (files[i].identity.inode != inode)
+            continue;
+        int fd = env->open(env, path, O_RDONLY | O_CLOEXEC, 0);
+        bool same = fd >= 0 && file_identity_holds(env, fd, &files[i].identity);
+        if (fd >= 0)
+            env->close(env, fd);
+        if (same)
+            return files[i];
+    }
+    return (struct known_file){.identity = {.inode = inode}};
+}
+
+// A path that was not seen before: a new file, or a known one under a new name. 1 added, 0 not
+// mine, gone, or read at this moment; or -errno.
+static int add_followed(struct file_source *f, const char *path)
+{
+    struct file_look now, open_file_look;
+    if (file_look_at(path, &now) < 0 || !is_mine(f, now.inode))
+        return 0;
+    if (f->fd >= 0 && file_look_at_fd(f->fd, &open_file_look) == 0 &&
+        open_file_look.inode == now.inode)
+        return 0; // it was renamed while it is read: when it is read to its end
+    struct known_file file = {.identity = {.inode = now.inode}};
+    for (int i = 0; i < f->files.count; i++) {
+        struct known_file known = {file_positions_identity(&f->files, i),
+                                   file_positions_get(&f->files, i)};
+        if (known.identity.inode != now.inode)
+            continue;
+        file = match(f, &known, 1, path, now.inode);
+        break;
+    }
+    int rc = file_positions_add(&f->files, path);
+    if (rc > 0)
+        assign(f, f->files.count - 1, file);
+    return rc;
 }
 
 // Put files that are new into the arena. Returns how many, or -errno.
 static int find_files(struct file_source *f, struct err *err)
 {
     struct file_list list;
-    int added = 0, rc = file_list_make(f->options.path, &list, err);
+    int added = 0, rc = list_files(&f->options, &list, err);
     if (rc < 0)
         return rc;
     bool first = f->files.count == 0;
-    bool shared = first && list.count == 1 && f->options.line_is_row && f->options.monitor_ms == 0;
+    bool shared = first && list.count == 1 && f->options.line_is_row && !is_followed(f);
     for (int i = 0; i < list.count && rc >= 0; i++) {
-        if (!shared && !is_mine(f, list.paths[i]))
+        const char *path = list.paths[i];
+        if (is_followed(f)) {
+            rc = file_positions_find(&f->files, path) < 0 ? add_followed(f, path) : 0;
+            added += rc > 0;
             continue;
-        rc = file_positions_add(&f->files, list.paths[i]);
+        }
+        if (!shared && !is_mine(f, hash_bytes(path, strlen(path))))
+            continue;
+        rc = file_positions_add(&f->files, path);
         if (rc > 0 && shared) // chunk 0 is subtask 0's
             file_positions_set(&f->files, 0,
                                (struct file_position){
@@ -165,7 +250,7 @@ static int open_positions(struct file_source *f, struct err *err)
         return err_set(err, rc, "no room in the task's memory for the positions of files");
     if (arena_word(context->arena, flag_at) == 0) { // 1: listed; the second word: in chunks
         struct file_list list;
-        rc = file_list_make(f->options.path, &list, err);
+        rc = list_files(&f->options, &list, err);
         if (rc < 0)
             return rc;
         bool in_chunks = context->stage->parallelism > 1 && list.count == 1 &&
@@ -187,6 +272,7 @@ static void close_current(struct file_source *f)
         f->base.context.env->close(f->base.context.env, f->fd);
     f->fd = -1;
     f->current = -1;
+    f->is_ending = false;
     file_window_set(&f->window, -1);
 }
 
@@ -201,39 +287,151 @@ static void load_position(struct file_source *f, int index)
     reader_reset(f->reader);
 }
 
+// Names have moved between files (a rotation: b to c, a to b, a new a): find for every file where
+// it is now, all at once, so that no position is lost on the way. In a transaction.
+static int follow_names(struct file_source *f, struct err *err)
+{
+    int rc = find_files(f, err), count = f->files.count;
+    if (rc < 0)
+        return rc;
+    struct known_file *before = calloc((size_t)count + 1, sizeof *before);
+    CHECK(before);
+    for (int i = 0; i < count; i++)
+        before[i] = (struct known_file){file_positions_identity(&f->files, i),
+                                        file_positions_get(&f->files, i)};
+    for (int i = 0; i < count; i++) {
+        struct file_look now;
+        const char *path = f->files.entries[i].path;
+        if (before[i].identity.inode != 0 && file_look_at(path, &now) == 0 &&
+            now.inode != before[i].identity.inode)
+            assign(f, i, match(f, before, count, path, now.inode));
+    }
+    free(before);
+    return 0;
+}
+
+// The open file is the one that the entry stands for, or else it is read from its begin. In a
+// transaction. 0 or -errno.
+static int verify(struct file_source *f, int index, struct err *err)
+{
+    struct env *env = f->base.context.env;
+    struct file_look now;
+    int rc = file_look_at_fd(f->fd, &now);
+    if (rc < 0)
+        return err_set(err, rc, "cannot look at %s: %s", f->files.entries[index].path,
+                       strerror(-rc));
+    uint64_t inode = file_positions_identity(&f->files, index).inode;
+    if (inode != 0 && inode != now.inode)
+        rc = follow_names(f, err);
+    if (rc < 0)
+        return rc;
+    struct file_identity known = file_positions_identity(&f->files, index);
+    const struct known_file fresh = {.identity = {.inode = now.inode}};
+    if (known.inode != now.inode) {
+        assign(f, index, fresh);
+    } else if ((uint64_t)now.size < file_positions_get(&f->files, index).offset ||
+               !file_identity_holds(env, f->fd, &known)) {
+        note(f, "%s was cut or written anew while it was followed; it is read from its begin again",
+             f->files.entries[index].path);
+        assign(f, index, fresh);
+    }
+    return 0;
+}
+
+// 1 opened, 0 gone (only of followed files), or -errno.
 static int open_file(struct file_source *f, int index, struct err *err)
 {
     struct env *env = f->base.context.env;
     const char *path = f->files.entries[index].path;
     close_current(f);
-    int fd = env->open(env, path, O_RDONLY | O_CLOEXEC, 0);
+    int fd = env->open(env, path, O_RDONLY | O_CLOEXEC, 0), rc = 0;
+    if (fd < 0 && is_followed(f)) {
+        note(f, "%s cannot be read now; its rows are left out until it can", path);
+        return 0;
+    }
     if (fd < 0)
         return err_set(err, fd, "cannot open %s: %s", path, strerror(-fd));
     f->fd = fd;
+    if (is_followed(f))
+        rc = verify(f, index, err);
     f->current = index;
     file_window_set(&f->window, fd);
     load_position(f, index);
-    return 0;
+    return rc < 0 ? rc : 1;
 }
 
-static int64_t size_of(const char *path)
+// Is there, as far as a look tells, something to read in the file?
+static bool is_worth_opening(const struct file_source *f, struct file_entry *entry)
 {
-    struct stat st;
-    return stat(path, &st) < 0 ? -1 : (int64_t)st.st_size;
+    struct file_look now;
+    bool is_done = entry->done.size >= 0;
+    if (!is_followed(f))
+        return !is_done;
+    if (file_look_at(entry->path, &now) < 0)
+        return false;
+    if (!is_mine(f, now.inode))
+        return false; // another file took the name; another subtask reads it
+    return !is_done || now.inode != entry->done.inode || now.size != entry->done.size ||
+           now.changed_ns != entry->done.changed_ns;
 }
 
 // Open the next file that has something to read. 1 opened, 0 none, or -errno.
 static int next_file(struct file_source *f, struct err *err)
 {
     for (int i = 0; i < f->files.count; i++) {
-        struct file_entry *entry = &f->files.entries[i];
-        if (entry->done_at >= 0 &&
-            (f->options.monitor_ms == 0 || size_of(entry->path) <= entry->done_at))
+        if (!is_worth_opening(f, &f->files.entries[i]))
             continue;
         int rc = open_file(f, i, err);
-        return rc < 0 ? rc : 1;
+        if (rc)
+            return rc;
     }
     return 0;
+}
+
+// Has the open file's path come to name another file, or none?
+static bool is_replaced(const struct file_source *f)
+{
+    struct file_look now, own;
+    if (!is_followed(f) || file_look_at_fd(f->fd, &own) < 0)
+        return false;
+    return file_look_at(f->files.entries[f->current].path, &now) < 0 || now.inode != own.inode;
+}
+
+// A file that was held open at its end has grown, or was cut: then it is opened anew.
+static void look_at_held(struct file_source *f)
+{
+    struct file_entry *entry = &f->files.entries[f->current];
+    struct file_look now;
+    if (!is_followed(f) || entry->done.size < 0 || file_look_at_fd(f->fd, &now) < 0 ||
+        (now.size == entry->done.size && now.changed_ns == entry->done.changed_ns))
+        return;
+    entry->done.size = -1;
+    struct file_identity known = file_positions_identity(&f->files, f->current);
+    if ((uint64_t)now.size < f->at || !file_identity_holds(f->base.context.env, f->fd, &known))
+        close_current(f);
+}
+
+// Nothing is left of the open file for now. A followed one stays open.
+static void note_done(struct file_source *f)
+{
+    struct file_entry *entry = &f->files.entries[f->current];
+    struct file_look now = {.size = 0};
+    uint64_t end = f->window.offset + f->window.len;
+    file_look_at_fd(f->fd, &now);
+    if (!is_followed(f)) {
+        if ((uint64_t)now.size < end)
+            note(f, "%s became shorter while it was read", entry->path);
+        entry->done.size = now.size;
+        close_current(f);
+        return;
+    }
+    if ((uint64_t)now.size != end)
+        now.changed_ns = 0; // it has grown since the last read: look again
+    entry->done = now;
+    struct file_identity known = file_positions_identity(&f->files, f->current), fresh;
+    if (file_identity_make(f->base.context.env, f->fd, f->at, &fresh) == 0 &&
+        fresh.prefix_bytes > known.prefix_bytes)
+        file_positions_identify(&f->files, f->current, &fresh);
 }
 
 // --- reading ---
@@ -320,7 +518,7 @@ static int parse_some(struct file_source *f, struct batch *batch)
         size_t len;
         const char *bytes = file_window_at(&f->window, f->at, &len);
         size_t usable = limit_to_chunk(f, bytes, len);
-        bool ends = is_last && usable == len && f->options.monitor_ms == 0;
+        bool ends = is_last && usable == len && (!is_followed(f) || f->is_ending);
         if (usable > 0) {
             reader_parse(f->reader, slice_make(bytes, usable), ends, &f->result, batch);
             if (f->result.consumed > 0) {
@@ -343,12 +541,15 @@ static int parse_some(struct file_source *f, struct batch *batch)
 
 static int look_for_files(struct file_source *f, int64_t now_ms, struct err *err)
 {
-    if (f->options.monitor_ms == 0 || now_ms < f->next_list_ms)
+    if (!is_followed(f) || now_ms < f->next_list_ms)
         return 0;
     // The list goes into the arena with the next commit; after an abort it is simply made again.
     f->next_list_ms = now_ms + f->options.monitor_ms;
     int rc = find_files(f, err);
-    return rc < 0 ? rc : 0;
+    if (rc == -ENOSPC || rc >= 0)
+        return rc < 0 ? rc : 0;
+    note(f, "new files are not looked for: %s", err->text); // and try again next time
+    return 0;
 }
 
 static int file_source_poll(struct source *source, struct batch *batch, uint32_t max_rows,
@@ -361,29 +562,28 @@ static int file_source_poll(struct source *source, struct batch *batch, uint32_t
     batch->has_kinds = false;
     reader_set_max_rows(f->reader, max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS);
     int rc = look_for_files(f, now_ms, err);
+    if (f->current >= 0)
+        look_at_held(f);
     while (rc >= 0) {
-        if (f->current < 0) {
-            rc = next_file(f, err);
-            if (rc == 0) {
-                bool follows = f->options.monitor_ms > 0;
-                out->status = follows ? SOURCE_IDLE : SOURCE_END;
-                source->has_caught_up = follows;
-                out->retry_ms = f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms
-                                                                         : now_ms + IDLE_RETRY_MS;
-            }
-            if (rc <= 0)
-                return rc;
-        }
-        rc = parse_some(f, batch);
-        if (rc > 0) {
+        if (f->current >= 0) {
+            f->is_ending = f->is_ending || is_replaced(f);
+            rc = parse_some(f, batch);
             out->status = SOURCE_ROWS;
-            return 0;
+            if (rc > 0)
+                return 0;
+            if (rc < 0)
+                return err_set(err, rc, "cannot read %s: %s", f->files.entries[f->current].path,
+                               strerror(-rc));
+            note_done(f);
         }
-        if (rc < 0)
-            return err_set(err, rc, "cannot read %s: %s", f->files.entries[f->current].path,
-                           strerror(-rc));
-        f->files.entries[f->current].done_at = (int64_t)(f->window.offset + f->window.len);
-        close_current(f);
+        rc = next_file(f, err);
+        if (rc <= 0) {
+            out->status = is_followed(f) ? SOURCE_IDLE : SOURCE_END;
+            source->has_caught_up = is_followed(f);
+            out->retry_ms =
+                f->next_list_ms < now_ms + IDLE_RETRY_MS ? f->next_list_ms : now_ms + IDLE_RETRY_MS;
+            return rc;
+        }
     }
     return rc;
 }
@@ -443,14 +643,23 @@ static void file_source_place(const struct source *source, uint32_t row, struct 
     };
 }
 
+// That the open file took the place of another may have been undone.
+static bool is_still_current(const struct file_source *f)
+{
+    struct file_identity known = file_positions_identity(&f->files, f->current);
+    struct file_look now;
+    return !is_followed(f) ||
+           (file_look_at_fd(f->fd, &now) == 0 && known.inode != 0 && known.inode == now.inode);
+}
+
 static void file_source_reset(struct source *source)
 {
     struct file_source *f = (struct file_source *)source;
     file_positions_reload(&f->files);
     f->next_list_ms = 0;
     for (int i = 0; i < f->files.count; i++)
-        f->files.entries[i].done_at = -1;
-    if (f->current >= 0 && f->current < f->files.count)
+        f->files.entries[i].done.size = -1;
+    if (f->current >= 0 && f->current < f->files.count && is_still_current(f))
         load_position(f, f->current);
     else
         close_current(f);
