@@ -5,9 +5,9 @@ usage: run.py WEIR [--cores N,N...] [--only PREFIX] [--verbose] [TOPIC.sql...]
 Lines are compared sorted, because the order of groups within a firing is nobody's promise; a case
 with "-- compare: exact" has one group, so its order counts. Where Flink said ERROR, weir must
 refuse. "-- refused: TEXT" is a recorded difference: weir refuses with TEXT what Flink answers.
-weir's own answers are never the golden ones. 1, 2 and 4 cores are 1, 2 and at least 4 tasks with
-one source: of several sources, which rows are late is a race, in Flink too. The last line is
-"N passed, N failed".
+weir's own answers are never the golden ones. 1, 2 and 4 cores are 1, 2 and at least 4 tasks. A plan
+with several sources in front of the task that judges what is late is left out: that is a race, in
+Flink too. The last line is "N passed, N failed".
 """
 import argparse
 import re
@@ -37,6 +37,11 @@ def run_weir(weir, cores, folder, script):
     (folder / "case.yaml").write_text(
         f"job: golden-{folder.name}\nsql: case.sql\nmemory: {{state: 64MiB, reserve: 0%}}\n"
         f"placement: {{cores: {cores}}}\n")
+    # Several tasks of a first stage that has no window of its own: the race.
+    explained = subprocess.run([weir, "explain", folder / "case.yaml"], capture_output=True,
+                               text=True, stdin=subprocess.DEVNULL, check=False)
+    if re.search(r"(?m)^Stage 0: (?!.*window).*\n  tasks 0\.\.", explained.stdout):
+        return None
     return subprocess.run([weir, "run", folder / "case.yaml"], capture_output=True, text=True,
                           timeout=60, stdin=subprocess.DEVNULL, check=False)
 
@@ -90,6 +95,8 @@ def main():
                     continue
                 for cores in args.cores.split(","):
                     done = run_weir(args.weir, cores, Path(name), script)
+                    if not done:
+                        continue
                     wrong = verdict(script, wanted, done)
                     counts["failed" if wrong else "passed"] += 1
                     if wrong or args.verbose:

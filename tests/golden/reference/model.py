@@ -163,6 +163,7 @@ class Query:
     where: str = ""
     lateness: int = 0  # legacy: late rows change what was emitted
     early: bool = False  # legacy: every row does
+    delay: int = 0  # of early and late fires; 0: for each row
     bound: int = 0  # of the table's watermark
     table: str = "r"
 
@@ -175,10 +176,10 @@ class Query:
             pairs.append(("table.local-time-zone", self.zone))
         if self.early:
             pairs += [("table.exec.emit.early-fire.enabled", "true"),
-                      ("table.exec.emit.early-fire.delay", "0 ms")]
+                      ("table.exec.emit.early-fire.delay", f"{self.delay} ms")]
         if self.lateness:
             pairs += [("table.exec.emit.late-fire.enabled", "true"),
-                      ("table.exec.emit.late-fire.delay", "0 ms"),
+                      ("table.exec.emit.late-fire.delay", f"{self.delay} ms"),
                       ("table.exec.emit.allow-lateness", f"{self.lateness} ms")]
         return "".join(f"SET '{k}' = '{v}';\n" for k, v in pairs)
 
