@@ -71,7 +71,13 @@ static int add_by_start(struct window *w, const struct batch *batch, const int64
     static _Thread_local uint16_t taken[BATCH_ROWS];
     while (count) {
         int64_t start = starts[rows[0]];
-        uint32_t taken_count = 0, left = 0;
+        uint32_t taken_count = 0, left = 0, same_count = 1;
+        while (same_count < count && starts[rows[same_count]] == start)
+            same_count++;
+        if (same_count == count) { // mostly
+            struct window_rows all = {batch, rows, count};
+            return add_to_pane(w, start, &all);
+        }
         for (uint32_t i = 0; i < count; i++) {
             if (starts[rows[i]] == start)
                 taken[taken_count++] = rows[i];

@@ -10,33 +10,47 @@
 #include "core/base/hash.h"
 #include "core/row/row.h"
 
-static void encode_value(const struct column *column, uint32_t row, struct buf *out)
+static char *encode_value(const struct column *column, uint32_t row, char *out)
 {
     bool present = column->state[row] == VALUE_PRESENT;
-    buf_append_char(out, (char)present);
+    *out++ = (char)present;
     if (!present)
-        return;
+        return out;
     if (column->kind != TYPE_STRING) {
-        buf_append(out, &column->i64[row], 8);
-        return;
+        memcpy(out, &column->i64[row], 8);
+        return out + 8;
     }
     uint32_t len = (uint32_t)column->str[row].len;
-    buf_append(out, &len, 4);
-    buf_append(out, column->str[row].ptr, len);
+    memcpy(out, &len, 4);
+    if (len)
+        memcpy(out + 4, column->str[row].ptr, len);
+    return out + 4 + len;
+}
+
+// Bytes of the rows' keys at most.
+static uint64_t keys_bound(const struct window *w, const struct window_rows *rows)
+{
+    uint64_t bytes = (uint64_t)rows->count * (uint64_t)w->plan->key_count * 9;
+    for (int k = 0; k < w->plan->key_count; k++) {
+        const struct column *column = &rows->batch->columns[w->key_columns[k]];
+        for (uint32_t i = 0; column->kind == TYPE_STRING && i < rows->count; i++)
+            bytes +=
+                column->state[rows->rows[i]] == VALUE_PRESENT ? column->str[rows->rows[i]].len : 0;
+    }
+    return bytes;
 }
 
 void window_encode_keys(struct window *w, const struct window_rows *rows, struct slice *keys)
 {
-    uint64_t begin[BATCH_ROWS + 1];
     buf_clear(&w->keys);
+    char *begin = buf_reserve(&w->keys, keys_bound(w, rows));
     for (uint32_t i = 0; i < rows->count; i++) {
-        begin[i] = w->keys.len;
+        char *end = begin;
         for (int k = 0; k < w->plan->key_count; k++)
-            encode_value(&rows->batch->columns[w->key_columns[k]], rows->rows[i], &w->keys);
+            end = encode_value(&rows->batch->columns[w->key_columns[k]], rows->rows[i], end);
+        keys[i] = slice_make(begin, (size_t)(end - begin));
+        begin = end;
     }
-    begin[rows->count] = w->keys.len;
-    for (uint32_t i = 0; i < rows->count; i++)
-        keys[i] = slice_make(w->keys.data + begin[i], begin[i + 1] - begin[i]);
 }
 
 void window_key(const struct window *w, struct slice key, struct batch *out, uint32_t row)
