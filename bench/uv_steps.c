@@ -4,8 +4,8 @@
 // The product's own code does all the work: the linker puts the functions __wrap_* below in front
 // of the product's (bench/rules.mk has the list), each of which notes the time, calls the product's
 // and notes the time again. A step's time is its own: what it calls and is traced too is taken off,
-// so the steps add up to the whole. There are about two dozen notes a batch of 1,024 rows, 30 ns
-// each.
+// so the steps add up to the whole. Time is the thread's CPU time, which other processes do not
+// lengthen; what the clock itself costs is measured and taken off.
 //
 // Then, with polls of 1, 32 and 1,024 rows: what one commit costs, and how much the undo log held.
 #include <inttypes.h>
@@ -57,6 +57,7 @@ static const char *const step_names[] = {
 
 struct trace {
     int64_t spent_ns[STEP_COUNT];
+    uint64_t notes[STEP_COUNT];
     enum step now;
     int64_t since_ns;
     // What the run may take, and what it took.
@@ -71,11 +72,22 @@ struct trace {
 
 static struct trace trace;
 
+static double clock_ns; // what one look at the clock costs
+
 static int64_t now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void measure_clock(void)
+{
+    enum { LOOKS = 200000 };
+    int64_t start = now_ns();
+    for (int i = 0; i < LOOKS; i++)
+        now_ns();
+    clock_ns = (double)(now_ns() - start) / LOOKS;
 }
 
 // Time goes to `step` from now on; returns the step that it went to before.
@@ -84,6 +96,7 @@ static enum step enter(enum step step)
     int64_t now = now_ns();
     enum step before = trace.now;
     trace.spent_ns[before] += now - trace.since_ns;
+    trace.notes[before]++;
     trace.since_ns = now;
     trace.now = step;
     return before;
@@ -384,14 +397,20 @@ static void run_traced(const char *format, const char *file, uint32_t max_rows, 
     plan_free(plan);
 }
 
+// What the step took, less the looks at the clock.
+static double step_ns(const struct trace *t, int step)
+{
+    return (double)t->spent_ns[step] - (double)t->notes[step] * clock_ns;
+}
+
 static void print_steps(const struct trace *json, const struct trace *csv)
 {
     double json_sum = 0, csv_sum = 0;
     printf("%-36s %8s %8s\n", "nanoseconds a row, by step", "json", "csv");
     for (int i = 1; i <= STEP_COUNT; i++) {
         int step = i % STEP_COUNT; // the loop last
-        double one = (double)json->spent_ns[step] / (double)json->rows;
-        double two = (double)csv->spent_ns[step] / (double)csv->rows;
+        double one = step_ns(json, step) / (double)json->rows;
+        double two = step_ns(csv, step) / (double)csv->rows;
         json_sum += one;
         csv_sum += two;
         printf("%-36s %8.1f %8.1f\n", step_names[step], one, two);
@@ -407,13 +426,12 @@ static void print_steps(const struct trace *json, const struct trace *csv)
 static void print_commit(uint32_t batch)
 {
     double rows = (double)trace.rows, commits = (double)trace.commits;
-    double all = 0;
+    double commit_ns = (double)trace.commit_ns - commits * clock_ns, all = 0;
     for (int i = 0; i < STEP_COUNT; i++)
-        all += (double)trace.spent_ns[i];
-    all -= (double)(trace.spent_ns[STEP_EMIT] + trace.spent_ns[STEP_SINK]);
+        all += i == STEP_EMIT || i == STEP_SINK ? 0 : step_ns(&trace, i);
     printf("commit at %4u rows a batch: %6.0f ns a commit, %7.1f ns a row; all steps but output "
            "%7.0f ns a row; undo log %5.0f bytes a commit\n",
-           batch, (double)trace.commit_ns / commits, (double)trace.commit_ns / rows, all / rows,
+           batch, commit_ns / commits, commit_ns / rows, all / rows,
            (double)trace.log_bytes / commits);
 }
 
@@ -423,6 +441,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: uv_steps JSON_FILE CSV_FILE\n");
         return 64;
     }
+    measure_clock();
     run_traced("json", argv[1], BATCH_ROWS, UINT64_MAX);
     struct trace json = trace;
     run_traced("csv", argv[2], BATCH_ROWS, UINT64_MAX);
