@@ -276,7 +276,7 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
     const struct sql_create_table *create = entry->table;
     struct plan_table *table = pool_zalloc(b->pool, sizeof(*table));
     int hint_count = hints ? hints->count : 0;
-    size_t capacity = (size_t)(create->options.count + hint_count + 1);
+    size_t capacity = (size_t)create->options.count + (size_t)hint_count + 1;
     struct plan_option *options = pool_alloc(b->pool, sizeof(*options) * capacity);
     table->name = entry->name;
     table->place = place_text(b, create->options.count ? create->options_pos : create->name.pos);
