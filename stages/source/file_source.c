@@ -181,6 +181,13 @@ static struct known_file match(const struct file_source *f, const struct known_f
     return (struct known_file){.identity = {.inode = inode}};
 }
 
+// Is the file still at the entry's path?
+static bool has_file(const struct file_source *f, int index, uint64_t inode)
+{
+    struct file_look now;
+    return file_look_at(f->files.entries[index].path, &now) == 0 && now.inode == inode;
+}
+
 // A path that was not seen before: a new file, or a known one under a new name. 1 added, 0 not
 // mine, gone, or read at this moment; or -errno.
 static int add_followed(struct file_source *f, const char *path)
@@ -198,6 +205,8 @@ static int add_followed(struct file_source *f, const char *path)
         if (known.identity.inode != now.inode)
             continue;
         file = match(f, &known, 1, path, now.inode);
+        if (!has_file(f, i, now.inode)) // it has moved: only one name may go on with it
+            assign(f, i, (struct known_file){0});
         break;
     }
     int rc = file_positions_add(&f->files, path);
@@ -302,10 +311,15 @@ static int follow_names(struct file_source *f, struct err *err)
     for (int i = 0; i < count; i++) {
         struct file_look now;
         const char *path = f->files.entries[i].path;
-        if (before[i].identity.inode != 0 && file_look_at(path, &now) == 0 &&
-            now.inode != before[i].identity.inode)
+        if (file_look_at(path, &now) == 0 && now.inode != before[i].identity.inode)
             assign(f, i, match(f, before, count, path, now.inode));
     }
+    for (int i = 0; i < count; i++) // a file that has moved goes on under its new name only
+        for (int j = 0; j < count && before[i].identity.inode != 0; j++)
+            if (j != i && file_positions_identity(&f->files, i).inode == before[i].identity.inode &&
+                file_positions_identity(&f->files, j).inode == before[i].identity.inode &&
+                !has_file(f, i, before[i].identity.inode))
+                assign(f, i, (struct known_file){0});
     free(before);
     return 0;
 }
@@ -321,7 +335,7 @@ static int verify(struct file_source *f, int index, struct err *err)
         return err_set(err, rc, "cannot look at %s: %s", f->files.entries[index].path,
                        strerror(-rc));
     uint64_t inode = file_positions_identity(&f->files, index).inode;
-    if (inode != 0 && inode != now.inode)
+    if (inode != now.inode)
         rc = follow_names(f, err);
     if (rc < 0)
         return rc;

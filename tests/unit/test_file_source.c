@@ -1,5 +1,7 @@
 // test_file_source.c: every line of a file exactly once, however it is cut, aborted or taken over.
 #include <errno.h>
+#include <stddef.h>
+#include <time.h>
 
 #include "tests/unit/test_task_support.h"
 
@@ -190,6 +192,223 @@ static void test_file_source_follows_growth(void **state)
     bench_fini(&b);
 }
 
+// --- followed folders ---
+
+struct follower {
+    struct bench bench;
+    struct batch batch;
+    struct source *source;
+    int written, names; // rows; names that rotated files have got
+    int *seen;          // one a row
+    unsigned seed;
+    int notes;
+};
+
+enum { FOLLOW_ROWS = 4000 };
+
+static void count_note(void *context, const char *text)
+{
+    struct follower *f = (struct follower *)((char *)context - offsetof(struct follower, bench));
+    assert_non_null(strstr(text, "read from its begin again"));
+    f->notes++;
+}
+
+static void follow_start(struct follower *f, unsigned seed)
+{
+    *f = (struct follower){.seed = seed, .seen = calloc(FOLLOW_ROWS, sizeof(int))};
+    assert_non_null(f->seen);
+    start(&f->bench, "json");
+    bench_option(&f->bench, "source.monitor-interval", "1ms");
+    f->bench.context.note = count_note;
+    batch_init(&f->batch, &f->bench.table.physical);
+    f->source = open_source(&f->bench);
+}
+
+static void follow_end(struct follower *f)
+{
+    file_source_class.close(f->source);
+    batch_fini(&f->batch);
+    bench_fini(&f->bench);
+    free(f->seen);
+}
+
+static int draw(struct follower *f, int below)
+{
+    return rand_r(&f->seed) % below;
+}
+
+static void append_rows(struct follower *f, const char *name, int rows)
+{
+    char text[64];
+    for (int i = 0; i < rows && f->written < FOLLOW_ROWS; i++) {
+        snprintf(text, sizeof text, "{\"n\": %d, \"s\": \"x\"}\n", f->written++);
+        write_file(&f->bench, name, text, "a");
+    }
+}
+
+static void rename_file(struct follower *f, const char *from, const char *to)
+{
+    char old[256], new[256];
+    snprintf(old, sizeof old, "%s/%s", f->bench.folder, from);
+    snprintf(new, sizeof new, "%s/%s", f->bench.folder, to);
+    if (rename(old, new) < 0)
+        assert_int_equal(errno, ENOENT);
+}
+
+// One thing that a writer may do to its files without losing a row: log.2 is closed for good before
+// it is pushed out under a name of its own.
+static void write_something(struct follower *f)
+{
+    char name[32];
+    switch (draw(f, 6)) {
+    case 0:
+        snprintf(name, sizeof name, "own.%d", f->names++);
+        rename_file(f, "log.2", name);
+        rename_file(f, "log.1", "log.2");
+        rename_file(f, "log", "log.1");
+        break;
+    case 1:
+        snprintf(name, sizeof name, "own.%d", f->names++);
+        append_rows(f, name, 1 + draw(f, 3));
+        break;
+    case 2:
+        append_rows(f, "log.1", draw(f, 4));
+        break;
+    default:
+        append_rows(f, "log", draw(f, 30));
+    }
+}
+
+// Poll once; take some rows, all, or none; now and then the process dies.
+static bool read_something(struct follower *f)
+{
+    struct bench *b = &f->bench;
+    bool has_rows = poll(b, f->source, &f->batch, (uint32_t)(1 + draw(f, 40))) == SOURCE_ROWS;
+    uint32_t rows = draw(f, 3) ? f->batch.count : (uint32_t)draw(f, (int)f->batch.count + 1);
+    assert_int_equal(b->bad_rows + (uint64_t)f->source->bad_row_count, 0);
+    if (has_rows && rows)
+        assert_int_equal(file_source_class.advance(f->source, rows), 0);
+    if (draw(f, 4) == 0) {
+        arena_abort(b->arena);
+        file_source_class.reset(f->source);
+    } else {
+        arena_commit(b->arena);
+        for (uint32_t i = 0; has_rows && i < rows; i++)
+            f->seen[f->batch.columns[0].i64[i]]++;
+        if (has_rows && rows < f->batch.count)
+            file_source_class.reset(f->source);
+    }
+    if (draw(f, 20) == 0) {
+        file_source_class.close(f->source);
+        bench_reopen(b);
+        f->source = open_source(b);
+    }
+    return has_rows;
+}
+
+// Rotations, new files and growth in any order, aborts and deaths between: every row once.
+static void test_file_source_follows_rotations(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)time(NULL);
+    for (unsigned round = 0; round < 20; round++) {
+        struct follower f;
+        follow_start(&f, seed + round);
+        print_message("seed %u\n", f.seed);
+        while (f.written < FOLLOW_ROWS / 10) {
+            write_something(&f);
+            for (int i = draw(&f, 4); i > 0; i--)
+                read_something(&f);
+            if (draw(&f, 5) == 0)
+                usleep(1500);
+        }
+        for (int idle = 0; idle < 30;) {
+            idle = read_something(&f) ? 0 : idle + 1;
+            usleep(500);
+        }
+        for (int i = 0; i < f.written; i++)
+            if (f.seen[i] != 1)
+                fail_msg("row %d of %d was read %d times", i, f.written, f.seen[i]);
+        assert_int_equal(f.notes, 0);
+        follow_end(&f);
+    }
+}
+
+static void drain(struct follower *f)
+{
+    for (int idle = 0; idle < 4;) {
+        bool has_rows = poll(&f->bench, f->source, &f->batch, 1024) == SOURCE_ROWS;
+        idle = has_rows ? 0 : idle + 1;
+        for (uint32_t i = 0; has_rows && i < f->batch.count; i++)
+            f->seen[f->batch.columns[0].i64[i]]++;
+        if (has_rows)
+            file_source_class.advance(f->source, f->batch.count);
+        arena_commit(f->bench.arena);
+        usleep(1500);
+    }
+}
+
+// Cut, cut and grown beyond what was read, removed and made again: read from the begin.
+static void test_file_source_notices_cut_files(void **state)
+{
+    (void)state;
+    struct follower f;
+    follow_start(&f, 1);
+    append_rows(&f, "a", 3);
+    drain(&f);
+    write_file(&f.bench, "a", "", "w");
+    append_rows(&f, "a", 1);
+    drain(&f);
+    assert_int_equal(f.notes, 1);
+    write_file(&f.bench, "a", "", "w");
+    append_rows(&f, "a", 9);
+    drain(&f);
+    assert_int_equal(f.notes, 2);
+    char path[256];
+    snprintf(path, sizeof path, "%s/a", f.bench.folder);
+    assert_int_equal(unlink(path), 0);
+    drain(&f);
+    append_rows(&f, "a", 2);
+    drain(&f);
+    for (int i = 0; i < f.written; i++)
+        assert_int_equal(f.seen[i], 1);
+    follow_end(&f);
+}
+
+// Where a row is: its text stands there, whatever lies between the rows.
+static void test_file_source_knows_the_place_of_a_row(void **state)
+{
+    (void)state;
+    static const char text[] = "\n{\"n\":1,\"s\":\"a\"}\n\r\nbad\n\n{\"n\":2,\"s\":\"b\"}\r\n"
+                               "{\"n\":3}\nbad\nbad\n  {\"n\":4}\n";
+    struct bench b;
+    struct batch batch;
+    uint64_t bytes_in = 0;
+    start(&b, "json");
+    b.context.bytes_in = &bytes_in;
+    write_file(&b, "x", text, "w");
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 1024), SOURCE_ROWS);
+    assert_int_equal(batch.count, 4);
+    static const char *const rows[] = {"{\"n\":1,\"s\":\"a\"}", "{\"n\":2,\"s\":\"b\"}",
+                                       "{\"n\":3}", "  {\"n\":4}"};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct row_place place;
+        file_source_class.place(source, i, &place);
+        assert_int_equal(place.text.len, strlen(rows[i]));
+        assert_memory_equal(place.text.ptr, rows[i], place.text.len);
+        assert_memory_equal(text + place.position, rows[i], place.text.len);
+        assert_non_null(strstr(place.source, "/x"));
+    }
+    file_source_class.advance(source, 2);
+    file_source_class.advance(source, 4);
+    assert_int_equal(bytes_in, strlen(text));
+    file_source_class.close(source);
+    batch_fini(&batch);
+    bench_fini(&b);
+}
+
 static void test_file_source_checks_before_start(void **state)
 {
     (void)state;
@@ -213,6 +432,9 @@ int main(void)
         cmocka_unit_test(test_file_source_shares_one_file),
         cmocka_unit_test(test_file_source_reports_bad_rows),
         cmocka_unit_test(test_file_source_follows_growth),
+        cmocka_unit_test(test_file_source_follows_rotations),
+        cmocka_unit_test(test_file_source_notices_cut_files),
+        cmocka_unit_test(test_file_source_knows_the_place_of_a_row),
         cmocka_unit_test(test_file_source_checks_before_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
