@@ -50,6 +50,8 @@ static int unknown_column(struct binder *b, const struct relation *from,
     diag_error(b->err, b->source, name->pos, "there is no column '%s'", column);
     if (err_suggest(column, names, from->visible_count))
         diag_suggest(b->err, column, names, from->visible_count);
+    else if (from->visible_count == 0)
+        diag_hint(b->err, "a SELECT without FROM has no columns");
     else
         diag_hint(b->err, "the columns here are %s", buf_str(&list));
     buf_fini(&list);

@@ -196,7 +196,7 @@ static void add_pipeline(struct binder *b, struct rel *input, struct plan_table 
 
 // A window function that no GROUP BY has made a window of; the time column that travelled behind
 // the named ones ends here.
-static int complete_window(struct binder *b, struct relation *query)
+int bind_complete_window(struct binder *b, struct relation *query)
 {
     const struct schema *schema = &query->rel->op.output;
     int rc = query->window ? bind_assign(b, query->window) : 0;
@@ -240,21 +240,20 @@ static int lookup_sink(struct binder *b, const struct sql_insert *insert, struct
 int bind_insert(struct binder *b, const struct sql_insert *insert)
 {
     struct plan_table *table = NULL;
-    struct relation query = {0};
-    struct rel *rel = NULL;
+    struct branches branches = {0};
     int rc = refuse_insert(b, insert);
     if (rc == 0)
         rc = lookup_sink(b, insert, &table);
     if (rc == 0)
-        rc = bind_query(b, insert->query, &query);
-    if (rc == 0)
-        rc = complete_window(b, &query);
-    if (rc == 0)
-        rc = check_changes(b, &query, table, insert->table.pos);
-    if (rc == 0)
-        rc = bind_sink_columns(b, insert, table, &query, &rel);
-    if (rc == 0)
-        add_pipeline(b, rel, table);
+        rc = bind_branches(b, insert->query, &branches);
+    for (int i = 0; i < branches.count && rc == 0; i++) {
+        struct rel *rel = NULL;
+        rc = check_changes(b, &branches.items[i], table, insert->table.pos);
+        if (rc == 0)
+            rc = bind_sink_columns(b, insert, table, &branches.items[i], &rel);
+        if (rc == 0)
+            add_pipeline(b, rel, table);
+    }
     return rc;
 }
 
@@ -277,19 +276,20 @@ static const char *unique_name(struct binder *b, const struct schema *schema, in
 
 int bind_select(struct binder *b, const struct sql_query *query)
 {
-    struct relation relation = {0};
-    int rc = bind_query(b, query, &relation);
-    if (rc == 0)
-        rc = complete_window(b, &relation);
+    struct branches branches = {0};
+    int rc = bind_branches(b, query, &branches);
     if (rc)
         return rc;
-    struct schema *schema = &relation.rel->op.output;
+    struct schema *schema = &branches.items[0].rel->op.output;
     for (int i = 0; i < schema->field_count; i++)
         schema->fields[i].name = unique_name(b, schema, i);
     struct plan_table *table = pool_zalloc(b->pool, sizeof(*table));
     table->name = "print";
     table->connector = "print";
     table->physical = *schema;
-    add_pipeline(b, relation.rel, table);
+    for (int i = 0; i < branches.count; i++) {
+        branches.items[i].rel->op.output = *schema;
+        add_pipeline(b, branches.items[i].rel, table);
+    }
     return 0;
 }

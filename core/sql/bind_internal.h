@@ -160,11 +160,24 @@ int bind_emit(struct binder *b, const struct window_spec *spec, struct op_window
 // The zone whose local time cuts windows over TIMESTAMP_LTZ; NULL: UTC.
 int bind_window_zone(struct binder *b, struct source_pos pos, const char **name);
 
+// bind_values.c
+int bind_values(struct binder *b, const struct sql_query *query, struct relation *out);
+int bind_numbers(struct binder *b, int count, struct relation *out); // rows without a column
+
+// bind_union.c: the query's branches of UNION ALL, all of one schema; one without any.
+struct branches {
+    struct relation *items;
+    int count, capacity;
+};
+int bind_branches(struct binder *b, const struct sql_query *query, struct branches *out);
+
 // bind_query.c
+void bind_ctes(struct binder *b, const struct sql_query *query);
 int bind_query(struct binder *b, const struct sql_query *query, struct relation *out);
 int bind_from(struct binder *b, const struct sql_table_ref *ref, struct relation *out);
 
 // bind_insert.c
+int bind_complete_window(struct binder *b, struct relation *query);
 int bind_insert(struct binder *b, const struct sql_insert *insert);
 int bind_select(struct binder *b, const struct sql_query *query); // a bare SELECT: prints
 

@@ -148,6 +148,8 @@ static int expand_star(struct binder *b, const struct bind_scope *scope, const s
         diag_error(b->err, b->source, e->pos, "* cannot be selected with GROUP BY");
         return diag_hint(b->err, "name the group keys and aggregates");
     }
+    if (from->visible_count == 0)
+        return diag_error(b->err, b->source, e->pos, "* needs a FROM");
     if (e->name.parts.count > 0) {
         const struct sql_ident *table = &e->name.parts.items[e->name.parts.count - 1];
         if (!from->alias || strcmp(from->alias, table->text) != 0)
@@ -344,10 +346,6 @@ static int check_select(struct binder *b, const struct sql_query *query)
     if (select->windows.count)
         return diag_error(b->err, b->source, select->windows.items[0]->pos,
                           "the WINDOW clause is not supported yet");
-    if (!select->from) {
-        diag_error(b->err, b->source, query->pos, "a SELECT without FROM is not supported yet");
-        return diag_hint(b->err, "declare a datagen table to make rows from nothing");
-    }
     return 0;
 }
 
@@ -357,7 +355,7 @@ static int bind_select_query(struct binder *b, const struct sql_query *query, st
     struct relation from = {0};
     int rc = check_select(b, query);
     if (rc == 0)
-        rc = bind_from(b, select->from, &from);
+        rc = select->from ? bind_from(b, select->from, &from) : bind_numbers(b, 1, &from);
     if (rc)
         return rc;
     if (select->distinct)
@@ -382,11 +380,13 @@ static int bind_table_query(struct binder *b, const struct sql_query *query, str
 static int refuse_set_query(struct binder *b, const struct sql_query *query)
 {
     static const char *const names[] = {"UNION", "INTERSECT", "EXCEPT"};
-    diag_error(b->err, b->source, query->set->pos, "%s is not supported yet",
-               names[query->set->op]);
-    if (query->set->op == SQL_UNION && query->set->all)
-        return diag_hint(b->err, "two INSERTs into one table in an EXECUTE STATEMENT SET do it");
-    return -EINVAL;
+    if (query->set->op == SQL_UNION && query->set->all) {
+        diag_error(b->err, b->source, query->set->pos,
+                   "UNION ALL inside a query is not supported yet");
+        return diag_hint(b->err, "it may stand at the top of a SELECT or INSERT");
+    }
+    return diag_error(b->err, b->source, query->set->pos, "%s is not supported yet",
+                      names[query->set->op]);
 }
 
 static int check_query(struct binder *b, const struct sql_query *query)
@@ -402,7 +402,7 @@ static int check_query(struct binder *b, const struct sql_query *query)
     return 0;
 }
 
-static void add_ctes(struct binder *b, const struct sql_query *query)
+void bind_ctes(struct binder *b, const struct sql_query *query)
 {
     for (int i = 0; i < query->ctes.count; i++) {
         const struct sql_cte *cte = &query->ctes.items[i];
@@ -428,8 +428,7 @@ static int bind_body(struct binder *b, const struct sql_query *query, struct rel
     case SQL_QUERY_SET:
         return refuse_set_query(b, query);
     case SQL_QUERY_VALUES:
-        diag_error(b->err, b->source, query->pos, "VALUES is not supported yet");
-        return diag_hint(b->err, "read a file, or a datagen table");
+        return bind_values(b, query, out);
     }
     CHECK(!"a query of no kind");
     return 0;
@@ -442,7 +441,7 @@ int bind_query(struct binder *b, const struct sql_query *query, struct relation 
     if (rc == 0)
         rc = check_query(b, query);
     if (rc == 0) {
-        add_ctes(b, query);
+        bind_ctes(b, query);
         rc = bind_body(b, query, out);
     }
     b->entry_count = entry_count; // the names of WITH end here
