@@ -228,8 +228,8 @@ static int sweep(int cores, int victim)
     const int64_t count = rounds ? rounds : total;
     for (int64_t i = 0; i < count; i++) {
         int64_t k = 1 + i * total / count;
-        k += rounds ? (int64_t)test_random(&rng, (uint64_t)(total / count)) : 0;
-        int64_t again = 1 + (int64_t)test_random(&rng, (uint64_t)total);
+        k += rounds ? (int64_t)test_random(&rng, (uint64_t)(total / count) + 1) : 0;
+        int64_t again = 1 + (int64_t)test_random(&rng, (uint64_t)total + 1);
         run_once(config, victim, k, i % 2 ? again : NEVER);
         check_result(&want, k, i % 2 ? again : NEVER);
     }

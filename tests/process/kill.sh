@@ -6,7 +6,7 @@
 # lines where several tasks may mix their order), the dead letters, and for a changelog the
 # materialised result and that each retraction takes back what was there.
 #
-# usage: [KILLS=300] [SEED=1] [FORMS="cumulate end early tumble hop"] [CORES="1 2"] kill.sh
+# usage, KILLS for each core: [KILLS=300] [SEED=1] [FORMS="cumulate end early tumble hop"] [CORES="1 2"] kill.sh
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -133,12 +133,12 @@ complain() {
 run_killed() { # FORM
     rm -rf "$dir/out" "$dir/dead"
     case $1 in
-    end) set -- "$dir/job.yaml" --rows $end_rows --life 1 --mix late=80,early=20 ;;
+    end) set -- "$dir/job.yaml" --rows $end_rows --life 1 --mix late=60,early=20,waiting=20 ;;
     *) set -- "$dir/job.yaml" ;;
     esac
     config=$1
     shift
-    python3 "$here/kill_driver.py" --seed "$seed" --kills "$kills" "$@" "$WEIR" "$config"
+    python3 "$here/kill_driver.py" --seed "$seed" --kills $((kills * cores)) "$@" "$WEIR" "$config"
 }
 
 check() { # FORM CORES

@@ -23,6 +23,7 @@ import argparse, collections, ctypes, glob, json, mmap, os, random, signal, stru
 import subprocess, sys, threading, time
 
 PAGE = 4096
+STATES = ["empty", "starting", "running", "waiting-input", "waiting-output", "finished", "failed"]
 RUNNING, WAITING_INPUT, WAITING_OUTPUT = 2, 3, 4
 MIX = "early=20,run=48,waiting=10,both=6,slow=8,frozen=8"
 QUICK_MAX = 6
@@ -62,6 +63,7 @@ class Driver:
         self.fates, self.weights = [p[0] for p in pairs], [int(p[1]) for p in pairs]
         self.kills = collections.Counter()
         self.by_task = collections.Counter()
+        self.states = collections.Counter()
         self.stops = 0
         self.gaps, self.deaths, self.events = [], collections.Counter(), []
         self.victims, self.quick = {}, collections.Counter()
@@ -105,14 +107,15 @@ class Driver:
         return self.a.rows and sum(self.control.page(t)[3] for t in self.a.sources) >= self.a.rows
 
     def signal(self, victim, number):
+        pid, state, progress, _ = self.control.page(victim.task)
         try:
             os.kill(victim.pid, number)
         except ProcessLookupError:
             return False
         if number == signal.SIGKILL:
+            self.states[STATES[state] if pid == victim.pid else "attaching"] += 1
             self.kills[victim.fate] += 1
             self.by_task[victim.task] += 1
-            progress = self.control.page(victim.task)[2] if victim.task is not None else 0
             if progress > self.seen_progress.get(victim.task, 0):
                 self.quick[victim.task] = 0
             else:
@@ -234,7 +237,7 @@ class Driver:
             return round(gaps[min(len(gaps) - 1, int(len(gaps) * p))], 2) if gaps else None
         print(json.dumps({
             "seed": self.a.seed, "status": self.weir.returncode, "kills": done,
-            "fates": dict(self.kills), "by_task": {str(k): v for k, v in self.by_task.items()},
+            "fates": dict(self.kills), "states": dict(self.states), "by_task": {str(k): v for k, v in self.by_task.items()},
             "stops": self.stops, "deaths": sum(self.deaths.values()), "restarts": len(gaps),
             "gap_ms": {"p50": percentile(.5), "p99": percentile(.99), "max": percentile(1)},
             "killing_seconds": round(killing_seconds, 2), "seconds": round(seconds, 2)}))
