@@ -15,7 +15,11 @@ enum { STATE_NULL = 1, STATE_PRESENT = 2, STATE_LENGTH_SHIFT = 8 };
 bool window_output_is_full(const struct window *w)
 {
     enum { OUTPUT_BYTES = 128 << 10 };
-    return w->output.count + 2 > BATCH_ROWS || w->output_bytes > OUTPUT_BYTES;
+    const uint32_t *most = w->base.context.max_rows;
+    uint32_t rows = w->output.count;
+    if (most && rows && rows >= *most)
+        return true;
+    return rows + 2 > BATCH_ROWS || w->output_bytes > OUTPUT_BYTES;
 }
 
 static uint64_t due_at(const struct window *w, uint64_t value)

@@ -33,7 +33,8 @@ struct op_context {
     void (*fail_job)(void *bad_row_context, const char *reason);
     // Something that a person should know, while the job goes on.
     void (*note)(void *bad_row_context, const char *text);
-    uint64_t *late_rows; // counters to bump (plain adds; published by the task)
+    const uint32_t *max_rows; // of one transaction's output, where that is long work; NULL: no less
+    uint64_t *late_rows;      // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
     uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
 };
@@ -59,8 +60,8 @@ static inline void op_count_bytes(uint64_t *counter, uint64_t bytes)
         *counter += bytes;
 }
 
-// All return 0 or -errno. -EAGAIN from push: the transaction's output does not fit the rings; the
-// runtime aborts and retries with fewer rows.
+// All return 0 or -errno. -EAGAIN: the transaction's output does not fit the rings, or its changes
+// the undo log; the runtime aborts and tries again with fewer rows (context.max_rows for work).
 struct operator_class {
     const char *name;
     // Before the start: are the options right, could it write where it shall? Changes nothing. A

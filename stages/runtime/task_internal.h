@@ -61,6 +61,7 @@ struct task {
     bool must_fail;    // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
     bool give_up_row;  // the next single row goes to the dead letters instead of the chain
     uint32_t max_rows; // of the next transaction
+    int stuck;         // transactions of one row in a row that did not fit
     uint32_t fits;     // transactions in a row that did, below BATCH_ROWS
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark

@@ -140,19 +140,28 @@ static int step(struct task *task, bool *ended)
     return rc;
 }
 
-// After a transaction that did not fit: try with fewer rows; one row that does not fit is bad.
-static void take_less(struct task *task)
+// After a transaction that did not fit: try with fewer rows; one row that does not fit is bad. When
+// that did not help either, it is not the input.
+static int take_less(struct task *task)
 {
-    if (task->max_rows == 1)
+    enum { TRIES = 3 };
+    if (task->max_rows == 1) {
         task->give_up_row = true;
+        if (++task->stuck > TRIES)
+            return err_set(&task->err, -EMSGSIZE,
+                           "what one row or group gives does not fit into one transaction; set "
+                           "memory.ring or memory.state higher");
+    }
     task->max_rows = task->max_rows > 1 ? task->max_rows / 2 : 1;
     task->fits = 0;
+    return 0;
 }
 
 // Not at once: where rows cause much, twice as many would not fit again.
 static void take_more(struct task *task)
 {
     enum { PATIENCE = 16 };
+    task->stuck = 0;
     if (task->max_rows == BATCH_ROWS || ++task->fits < PATIENCE)
         return;
     task->fits = 0;
@@ -190,7 +199,9 @@ int task_loop(struct task *task)
         if (rc != -EAGAIN)
             return rc;
         ended = false;
-        take_less(task);
+        rc = take_less(task);
+        if (rc < 0)
+            return rc;
         rc = task_drain_work(task); // work comes before new input, also after an abort
     }
     return chain_finish(&task->chain, &task->err);

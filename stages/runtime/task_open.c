@@ -267,6 +267,7 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         .bad_row = task_bad_row,
         .fail_job = task_fail,
         .note = task_note,
+        .max_rows = &task->max_rows,
         .late_rows = &task->state.late_rows,
         .rows_out = &task->state.rows_out,
         .bytes_in = &task->state.bytes_in,

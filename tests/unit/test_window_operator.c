@@ -48,8 +48,11 @@ static void print_row(const struct batch *batch, uint32_t row, struct buf *out)
     }
 }
 
+static uint32_t max_rows = BATCH_ROWS; // what a transaction may give
+
 static int capture_push(struct operator* op, struct batch *batch)
 {
+    assert_true(batch->count <= max_rows);
     for (uint32_t i = 0; i < batch->count; i++)
         print_row(batch, i, &((struct capture *)op)->rows);
     return 0;
@@ -135,6 +138,7 @@ static void attach(struct fixture *f)
                                  .op = &f->op,
                                  .stage = &f->stage,
                                  .ordered_input = false,
+                                 .max_rows = &max_rows,
                                  .next = &f->capture.base,
                                  .late_rows = &f->late};
     assert_int_equal(window_class.open(&context, &f->window, &err), 0);
@@ -386,6 +390,16 @@ static void test_window_cumulate_counts_as_the_naive_answer(void **state)
     check_against_naive(WINDOW_CUMULATE, 20 * STEP, STEP, 2000, 0);
 }
 
+// A channel that holds few rows: the points go out in pieces that fit.
+static void test_window_emits_no_more_than_it_may(void **state)
+{
+    (void)state;
+    max_rows = 2;
+    check_against_naive(WINDOW_CUMULATE, 20 * STEP, STEP, 2000, 3);
+    check_against_naive(WINDOW_HOP, 4 * STEP, STEP, 2000, 0);
+    max_rows = BATCH_ROWS;
+}
+
 static void test_window_late_rows_feed_windows_that_are_open(void **state)
 {
     (void)state;
@@ -567,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_window_hop_counts_as_the_naive_answer),
         cmocka_unit_test(test_window_hop_takes_any_slide),
         cmocka_unit_test(test_window_cumulate_counts_as_the_naive_answer),
+        cmocka_unit_test(test_window_emits_no_more_than_it_may),
         cmocka_unit_test(test_window_late_rows_feed_windows_that_are_open),
         cmocka_unit_test(test_window_survives_deaths_in_any_step),
         cmocka_unit_test(test_window_early_fire_follows_the_first_element),
