@@ -433,7 +433,8 @@ static void note_done(struct file_source *f)
     uint64_t end = f->window.offset + f->window.len;
     file_look_at_fd(f->fd, &now);
     if (!is_followed(f)) {
-        if ((uint64_t)now.size < end)
+        bool beyond = f->in_chunks && f->window.len == 0; // this subtask's next chunk
+        if ((uint64_t)now.size < end && !beyond)
             note(f, "%s became shorter while it was read", entry->path);
         entry->done.size = now.size;
         close_current(f);

@@ -142,6 +142,30 @@ static void test_file_source_shares_one_file(void **state)
     }
 }
 
+static void fail_note(void *context, const char *text)
+{
+    (void)context;
+    fail_msg("noted: %s", text);
+}
+
+// The second subtask's first chunk begins behind the end: that is not a file that was cut.
+static void test_file_source_has_nothing_to_say_of_a_small_shared_file(void **state)
+{
+    (void)state;
+    struct taken taken = {0};
+    for (int subtask = 0; subtask < 2; subtask++) {
+        struct bench b;
+        start(&b, "json");
+        write_lines(&b, "one.json", 0, 100);
+        b.stage.parallelism = 2;
+        b.context.subtask = subtask;
+        b.context.note = fail_note;
+        take_all(&b, 0, &taken);
+        assert_int_equal(taken.rows, 100);
+        bench_fini(&b);
+    }
+}
+
 static void test_file_source_reports_bad_rows(void **state)
 {
     (void)state;
@@ -430,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file_source_reads_a_folder_once),
         cmocka_unit_test(test_file_source_shares_one_file),
+        cmocka_unit_test(test_file_source_has_nothing_to_say_of_a_small_shared_file),
         cmocka_unit_test(test_file_source_reports_bad_rows),
         cmocka_unit_test(test_file_source_follows_growth),
         cmocka_unit_test(test_file_source_follows_rotations),
