@@ -36,9 +36,9 @@ static int bind_string_type(struct binder *b, const struct sql_type *from, struc
     out->fixed_length = from->kind == SQL_TYPE_CHAR;
     if (from->precision == 0)
         return diag_error(b->err, b->source, from->pos, "a length must be at least 1");
-    out->length = from->precision < 0 ? 1 : (uint32_t)from->precision;
-    if (!out->fixed_length && from->precision == INT32_MAX)
-        out->length = 0; // VARCHAR(2147483647) is STRING
+    // VARCHAR(2147483647) is STRING and, whatever Flink's documentation says, so is plain VARCHAR.
+    if (out->fixed_length || (from->precision > 0 && from->precision != INT32_MAX))
+        out->length = from->precision < 0 ? 1 : (uint32_t)from->precision;
     return 0;
 }
 

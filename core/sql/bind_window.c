@@ -299,21 +299,35 @@ int bind_assign(struct binder *b, struct window_spec *spec)
     return 0;
 }
 
+// TABLE t, TABLE (query) or (query).
+static const struct sql_table_ref *table_of_argument(struct binder *b, const struct sql_expr *arg)
+{
+    if (arg->kind == SQL_EXPR_TABLE_ARG)
+        return arg->table_arg->table;
+    if (arg->kind != SQL_EXPR_SUBQUERY)
+        return NULL;
+    struct sql_table_ref *ref = pool_zalloc(b->pool, sizeof(*ref));
+    ref->kind = SQL_FROM_QUERY;
+    ref->pos = arg->pos;
+    ref->query = arg->query;
+    return ref;
+}
+
 static int bind_window_input(struct binder *b, const struct window_args *args, struct relation *in,
                              int *time_column)
 {
-    if (args->table->kind != SQL_EXPR_TABLE_ARG || args->time->kind != SQL_EXPR_DESCRIPTOR ||
-        args->time->columns.count != 1) {
+    const struct sql_table_ref *table = table_of_argument(b, args->table);
+    if (!table || args->time->kind != SQL_EXPR_DESCRIPTOR || args->time->columns.count != 1) {
         diag_error(b->err, b->source, args->table->pos,
                    "a window function takes a table and the descriptor of one column");
         return diag_hint(b->err, "TABLE t, DESCRIPTOR(time)");
     }
-    const struct sql_table_arg *table = args->table->table_arg;
-    if (table->partition_by.count || table->order_by.count)
+    if (args->table->kind == SQL_EXPR_TABLE_ARG &&
+        (args->table->table_arg->partition_by.count || args->table->table_arg->order_by.count))
         return diag_error(b->err, b->source, args->table->pos,
                           "PARTITION BY and ORDER BY are only for SESSION, which is not "
                           "supported yet");
-    int rc = bind_from(b, table->table, in);
+    int rc = bind_from(b, table, in);
     if (rc)
         return rc;
     if (in->window)

@@ -68,7 +68,6 @@ SELECT k, window_end, SUM(n) FROM TABLE(CUMULATE(TABLE w, DESCRIPTOR(wt), INTERV
 -- refused: GROUP BY without a window is not supported yet
 SELECT window_start, window_end, SUM(n) FROM (SELECT window_start, window_end, window_time, k, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '2' HOUR)) GROUP BY window_start, window_end, window_time, k) GROUP BY window_start, window_end;
 -- case tvf_of_derived
--- refused: a window function takes a table
 SELECT window_start, COUNT(*) FROM TABLE(TUMBLE((SELECT * FROM r), DESCRIPTOR(ts), INTERVAL '4' HOUR)) GROUP BY window_start, window_end;
 -- case statement_set
 CREATE TABLE p1 (w TIMESTAMP(3), n BIGINT) WITH ('connector' = 'print', 'print-identifier' = 'one');

@@ -80,17 +80,14 @@ SELECT window_start, window_end, k FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), IN
 -- case window_time_selected
 SELECT window_time, CAST(window_end AS DATE), COUNT(*) FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR)) GROUP BY window_start, window_end, window_time;
 -- case distinct_select
--- refused: SELECT DISTINCT is not supported yet
 SELECT DISTINCT window_start, window_end, k FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR));
 -- case alias
 SELECT w.window_start, w.k, COUNT(*) FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR)) AS w GROUP BY w.window_start, w.window_end, w.k;
 -- case tvf_without_table
 SELECT window_start, COUNT(*) FROM TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR) GROUP BY window_start, window_end;
 -- case tvf_star
--- refused: without GROUP BY window_start, window_end is not supported yet
 SELECT k, i, window_start, window_end, window_time FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR)) WHERE i = 7;
 -- case hop_star
--- refused: without GROUP BY window_start, window_end is not supported yet
 SELECT i, ts, window_start FROM TABLE(HOP(TABLE r, DESCRIPTOR(ts), INTERVAL '2' HOUR, INTERVAL '4' HOUR)) WHERE i = 7;
 -- case tumble_group_minute_of_start
 SELECT HOUR(window_start), COUNT(*) FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR)) GROUP BY window_start, window_end;
