@@ -44,7 +44,8 @@ static void print_json(const struct job_load *load, const struct job_memory *mem
     buf_fini(&out);
 }
 
-static int check_loaded(const struct job_load *load, bool json, struct err *err)
+static int check_loaded(const struct job_load *load, const struct arguments *arguments,
+                        struct err *err)
 {
     struct job_memory memory;
     struct job_options options = job_memory_options(load);
@@ -53,29 +54,18 @@ static int check_loaded(const struct job_load *load, bool json, struct err *err)
     if (job_memory_plan(load, &memory, err))
         return COMMAND_UNAVAILABLE;
     int code = job_memory_check(&memory, err);
-    if (json)
+    if (arguments->json)
         print_json(load, &memory, code == 0);
     else
         print_text(load, &memory);
+    if (!code && !arguments->json)
+        puts("ok");
     return code ? COMMAND_UNAVAILABLE : COMMAND_OK;
 }
 
 static int check(const struct command *command, int argc, char **argv)
 {
-    struct arguments arguments;
-    struct job_load load = {.config = NULL};
-    struct err err = {.text = ""};
-    int status;
-    if (!arguments_parse(command, argc, argv, &arguments, &status))
-        return status;
-    status = job_load(arguments.path, &load, &err) ? COMMAND_CONFIG
-                                                   : check_loaded(&load, arguments.json, &err);
-    if (status)
-        command_complain(&err);
-    else if (!arguments.json)
-        puts("ok");
-    job_load_fini(&load);
-    return status;
+    return job_command(command, argc, argv, check_loaded);
 }
 
 const struct command command_check = {

@@ -4,26 +4,20 @@
 #include "tools/command.h"
 #include "tools/job_load.h"
 
+static int explain_loaded(const struct job_load *load, const struct arguments *arguments,
+                          struct err *err)
+{
+    (void)err;
+    struct buf text = {.data = NULL};
+    plan_explain(load->plan, arguments->json, &text);
+    fwrite(text.data, 1, text.len, stdout);
+    buf_fini(&text);
+    return COMMAND_OK;
+}
+
 static int explain(const struct command *command, int argc, char **argv)
 {
-    struct arguments arguments;
-    struct job_load load = {.config = NULL};
-    struct err err = {.text = ""};
-    int status;
-    if (!arguments_parse(command, argc, argv, &arguments, &status))
-        return status;
-    if (job_load(arguments.path, &load, &err)) {
-        command_complain(&err);
-        status = COMMAND_CONFIG;
-    } else {
-        struct buf text = {.data = NULL};
-        plan_explain(load.plan, arguments.json, &text);
-        fwrite(text.data, 1, text.len, stdout);
-        buf_fini(&text);
-        status = COMMAND_OK;
-    }
-    job_load_fini(&load);
-    return status;
+    return job_command(command, argc, argv, explain_loaded);
 }
 
 const struct command command_explain = {

@@ -61,3 +61,23 @@ void job_load_fini(struct job_load *load)
     config_free(load->config);
     *load = (struct job_load){.config = NULL};
 }
+
+int job_command(const struct command *command, int argc, char **argv,
+                int (*body)(const struct job_load *load, const struct arguments *arguments,
+                            struct err *err))
+{
+    struct arguments arguments;
+    struct job_load load = {.config = NULL};
+    struct err err = {.text = ""};
+    int status;
+    if (!arguments_parse(command, argc, argv, &arguments, &status))
+        return status;
+    if (job_load(arguments.path, &load, &err))
+        status = COMMAND_CONFIG;
+    else
+        status = body(&load, &arguments, &err);
+    if (status)
+        command_complain(&err);
+    job_load_fini(&load);
+    return status;
+}

@@ -4,6 +4,7 @@
 
 #include "core/base/buf.h"
 #include "core/plan/plan.h"
+#include "tools/command.h"
 #include "tools/config.h"
 
 struct job_load {
@@ -17,6 +18,12 @@ struct job_load {
 // The plan's file name for messages is the script's path. -errno with a text.
 int job_load(const char *config_path, struct job_load *out, struct err *err);
 void job_load_fini(struct job_load *load);
+
+// A subcommand that takes a job: read the arguments, load, do `body`, complain, free. `body`
+// returns an exit status, and a text when it is not 0. Returns the exit status.
+int job_command(const struct command *command, int argc, char **argv,
+                int (*body)(const struct job_load *load, const struct arguments *arguments,
+                            struct err *err));
 
 // Cores that this process may run on: its affinity mask, and not more than its control group's
 // quota. At least 1.

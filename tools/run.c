@@ -164,7 +164,7 @@ static int run_locked(struct run *run, struct err *err)
     return COMMAND_FAILED;
 }
 
-static int run_loaded(struct run *run, struct err *err)
+static int run_prepared(struct run *run, struct err *err)
 {
     struct err ignored;
     const struct config *config = run->load->config;
@@ -191,32 +191,24 @@ static const char *dead_letter_of(const struct job_load *load)
     return job_uses_dead_letters(load->plan, &options) ? options.dead_letter_dir : NULL;
 }
 
+static int run_loaded(const struct job_load *load, const struct arguments *arguments,
+                      struct err *err)
+{
+    struct run run = {
+        .load = load,
+        .progress = {.mode = progress_choose_mode(load->plan, arguments->json, arguments->quiet),
+                     .plan = load->plan,
+                     .job = load->config->job,
+                     .dead_letter = dead_letter_of(load)},
+    };
+    return run_prepared(&run, err);
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
-    struct arguments arguments;
     // A reader of ours that goes away must not kill the supervisor before its tasks.
     signal(SIGPIPE, SIG_IGN);
-    struct job_load load = {.config = NULL};
-    struct err err = {.text = ""};
-    int status;
-    if (!arguments_parse(command, argc, argv, &arguments, &status))
-        return status;
-    if (job_load(arguments.path, &load, &err)) {
-        status = COMMAND_CONFIG;
-    } else {
-        struct run run = {
-            .load = &load,
-            .progress = {.mode = progress_choose_mode(load.plan, arguments.json, arguments.quiet),
-                         .plan = load.plan,
-                         .job = load.config->job,
-                         .dead_letter = dead_letter_of(&load)},
-        };
-        status = run_loaded(&run, &err);
-    }
-    if (status)
-        command_complain(&err);
-    job_load_fini(&load);
-    return status;
+    return job_command(command, argc, argv, run_loaded);
 }
 
 const struct command command_run = {

@@ -117,35 +117,30 @@ static int64_t floor_days(int64_t days, enum calendar_unit unit)
     return calendar_days(date.year, month, 1);
 }
 
+// Milliseconds of the units that are always equally long.
+static const int64_t fixed_ms[] = {
+    [CALENDAR_MILLISECOND] = 1,
+    [CALENDAR_SECOND] = CALENDAR_SECOND_MS,
+    [CALENDAR_MINUTE] = CALENDAR_MINUTE_MS,
+    [CALENDAR_HOUR] = CALENDAR_HOUR_MS,
+    [CALENDAR_DAY] = CALENDAR_DAY_MS,
+    [CALENDAR_WEEK] = 7 * CALENDAR_DAY_MS,
+};
+
 int64_t calendar_floor(int64_t ms, enum calendar_unit unit)
 {
-    static const int64_t fixed[] = {
-        [CALENDAR_MILLISECOND] = 1,
-        [CALENDAR_SECOND] = CALENDAR_SECOND_MS,
-        [CALENDAR_MINUTE] = CALENDAR_MINUTE_MS,
-        [CALENDAR_HOUR] = CALENDAR_HOUR_MS,
-        [CALENDAR_DAY] = CALENDAR_DAY_MS,
-    };
     if (unit <= CALENDAR_DAY)
-        return ms - calendar_floor_mod(ms, fixed[unit]);
+        return ms - calendar_floor_mod(ms, fixed_ms[unit]);
     return floor_days(calendar_floor_div(ms, CALENDAR_DAY_MS), unit) * CALENDAR_DAY_MS;
 }
 
 int64_t calendar_ceil(int64_t ms, enum calendar_unit unit)
 {
-    static const int64_t fixed[] = {
-        [CALENDAR_MILLISECOND] = 1,
-        [CALENDAR_SECOND] = CALENDAR_SECOND_MS,
-        [CALENDAR_MINUTE] = CALENDAR_MINUTE_MS,
-        [CALENDAR_HOUR] = CALENDAR_HOUR_MS,
-        [CALENDAR_DAY] = CALENDAR_DAY_MS,
-        [CALENDAR_WEEK] = 7 * CALENDAR_DAY_MS,
-    };
     int64_t floor = calendar_floor(ms, unit);
     if (floor == ms)
         return ms;
     if (unit <= CALENDAR_WEEK)
-        return floor + fixed[unit];
+        return floor + fixed_ms[unit];
     int months = unit == CALENDAR_MONTH ? 1 : unit == CALENDAR_QUARTER ? 3 : 12;
     return calendar_add_months(floor / CALENDAR_DAY_MS, months) * CALENDAR_DAY_MS;
 }

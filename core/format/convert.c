@@ -9,22 +9,6 @@
 #include "core/base/calendar.h"
 #include "core/base/number.h"
 
-static const char *type_name(enum type_kind kind)
-{
-    static const char *const names[TYPE_KIND_COUNT] = {
-        [TYPE_BOOLEAN] = "BOOLEAN",
-        [TYPE_INT] = "INT",
-        [TYPE_BIGINT] = "BIGINT",
-        [TYPE_DOUBLE] = "DOUBLE",
-        [TYPE_STRING] = "STRING",
-        [TYPE_DATE] = "DATE",
-        [TYPE_TIME] = "TIME",
-        [TYPE_TIMESTAMP] = "TIMESTAMP",
-        [TYPE_TIMESTAMP_LTZ] = "TIMESTAMP_LTZ",
-    };
-    return names[kind] ? names[kind] : "value of this type";
-}
-
 // As Java's trim: everything up to the blank.
 static struct slice trimmed(struct slice text)
 {
@@ -175,7 +159,7 @@ static bool not_of_type(struct reader *reader, struct reader_slot *slot, uint32_
     if (reader->quiet)
         return false;
     return reader_fail(reader, "column \"%.40s\": \"%s\" is no %s", slot->name.ptr,
-                       reader_shown(text, shown), type_name(slot->kind));
+                       reader_shown(text, shown), type_kind_name(slot->kind));
 }
 
 static bool is_null_text(const struct reader *reader, const struct reader_slot *slot,

@@ -9,12 +9,17 @@ static const char *const kind_names[TYPE_KIND_COUNT] = {
     [TYPE_DOUBLE] = "DOUBLE",
     [TYPE_STRING] = "STRING",
     [TYPE_DATE] = "DATE",
-    [TYPE_TIME] = "TIME(0)",
+    [TYPE_TIME] = "TIME",
     [TYPE_TIMESTAMP] = "TIMESTAMP",
     [TYPE_TIMESTAMP_LTZ] = "TIMESTAMP_LTZ",
     [TYPE_INTERVAL_DAY] = "INTERVAL DAY TO SECOND",
     [TYPE_INTERVAL_MONTH] = "INTERVAL YEAR TO MONTH",
 };
+
+const char *type_kind_name(enum type_kind kind)
+{
+    return kind_names[kind];
+}
 
 void type_format(const struct type *type, struct buf *out)
 {
@@ -24,6 +29,8 @@ void type_format(const struct type *type, struct buf *out)
         buf_append_str(out, kind_names[type->kind]);
     if (type_is_timestamp(type->kind))
         buf_printf(out, "(%u)", type->precision);
+    if (type->kind == TYPE_TIME)
+        buf_append_str(out, "(0)");
     if (type->rowtime)
         buf_append_str(out, " *ROWTIME*");
     if (type->not_null)

@@ -57,6 +57,9 @@ static inline bool type_is_timestamp(enum type_kind kind)
     return kind == TYPE_TIMESTAMP || kind == TYPE_TIMESTAMP_LTZ;
 }
 
+// The name alone, without length or precision: "TIMESTAMP_LTZ".
+const char *type_kind_name(enum type_kind kind);
+
 // Append the type as Flink writes it: "VARCHAR(10) NOT NULL", "TIMESTAMP(3) *ROWTIME*".
 void type_format(const struct type *type, struct buf *out);
 

@@ -47,6 +47,15 @@ static void test_type_format_of_what_a_kind_carries(void **state)
         "TIMESTAMP_LTZ(3) *ROWTIME* NOT NULL");
 }
 
+static void test_type_kind_name_is_bare(void **state)
+{
+    (void)state;
+    assert_string_equal(type_kind_name(TYPE_TIME), "TIME");
+    assert_string_equal(type_kind_name(TYPE_TIMESTAMP), "TIMESTAMP");
+    for (int kind = 0; kind < TYPE_KIND_COUNT; kind++)
+        assert_non_null(type_kind_name((enum type_kind)kind));
+}
+
 static void test_type_families(void **state)
 {
     (void)state;
@@ -75,6 +84,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_type_format_of_each_kind),
         cmocka_unit_test(test_type_format_of_what_a_kind_carries),
+        cmocka_unit_test(test_type_kind_name_is_bare),
         cmocka_unit_test(test_type_families),
         cmocka_unit_test(test_type_schema_find_is_exact),
     };
