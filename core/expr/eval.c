@@ -1,8 +1,8 @@
 // eval.c: a tree compiled to a flat list of steps, each one kernel over the whole batch.
 //
-// Every node has a register: a pointer to a column. A column reference points into the batch, a
-// literal into a column filled once at compile time, a call into a scratch column of its own. Equal
-// subtrees share a register. Nothing is allocated per batch but the bytes of computed strings.
+// A column reference points into the batch, a literal into a column filled once at compile time, a
+// call into a scratch column, which another call takes over once nobody reads it any more. Equal
+// subtrees are one node. Nothing is allocated per batch but the bytes of computed strings.
 #include <stdlib.h>
 
 #include "core/expr/internal.h"
@@ -13,16 +13,19 @@ enum register_kind { REGISTER_COLUMN, REGISTER_LITERAL, REGISTER_CALL };
 struct node {
     const struct expr *expr;
     int *args; // indexes of nodes
+    int arg_count;
     const struct column **arg_columns;
     bool *arg_constant;
     void *prepared;
-    struct column column; // of a literal or a call
+    struct column column; // of a literal; of a call: a header over a scratch column's arrays
 };
 
 struct expr_program {
     struct node *nodes; // arguments before their calls; the last one is the result
     int node_count, node_capacity;
     int result;
+    struct column *scratch; // as many as are in use at one time
+    int scratch_count;
     const struct column **values; // one a node; set at each evaluation
     struct zone *zone;            // opened when a function needs it
     bool needs_zone;
@@ -55,15 +58,15 @@ static int add_node(struct expr_program *p, const struct expr *e);
 
 static void prepare_call(struct expr_program *p, struct node *node, const struct expr *e)
 {
-    size_t count = (size_t)e->arg_count;
+    node->arg_count = e->function->flags & FUNCTION_SET ? 1 : e->arg_count;
+    size_t count = (size_t)node->arg_count;
     node->args = alloc_zeroed(count, sizeof(int));
     node->arg_columns = alloc_zeroed(count, sizeof(*node->arg_columns));
     node->arg_constant = alloc_zeroed(count, sizeof(bool));
-    for (int i = 0; i < e->arg_count; i++) {
+    for (int i = 0; i < node->arg_count; i++) {
         node->args[i] = add_node(p, e->args[i]);
         node->arg_constant[i] = e->args[i]->kind == EXPR_LITERAL;
     }
-    column_init(&node->column, e->type.kind);
     if (e->function->prepare)
         node->prepared = e->function->prepare(e);
     p->needs_zone |= (e->function->flags & FUNCTION_ZONE) != 0;
@@ -89,12 +92,63 @@ static int add_node(struct expr_program *p, const struct expr *e)
     return p->node_count++;
 }
 
+// --- scratch columns ---
+
+// last[i]: the last node that reads node i; the result is read after all.
+static int *find_last_reads(const struct expr_program *p)
+{
+    int *last = alloc_zeroed((size_t)p->node_count, sizeof(*last));
+    for (int i = 0; i < p->node_count; i++)
+        for (int a = 0; a < p->nodes[i].arg_count; a++)
+            last[p->nodes[i].args[a]] = i;
+    last[p->result] = p->node_count;
+    return last;
+}
+
+// A scratch column of the node's slot size that is not read from node `at` on: its number. Strings
+// keep apart from numbers, so that what an absent row has left in a slot is never another kind's.
+static int take_scratch(struct expr_program *p, int *busy_until, enum type_kind kind, int at)
+{
+    for (int s = 0; s < p->scratch_count; s++)
+        if (busy_until[s] < at && column_slot_bytes(p->scratch[s].kind) == column_slot_bytes(kind))
+            return s;
+    column_init(&p->scratch[p->scratch_count], kind);
+    return p->scratch_count++;
+}
+
+// A call's result and its arguments are never one column: an argument is busy until its last
+// reader.
+static void give_scratch(struct expr_program *p)
+{
+    int *last = find_last_reads(p);
+    int *busy_until = alloc_zeroed((size_t)p->node_count, sizeof(*busy_until));
+    p->scratch = alloc_zeroed((size_t)p->node_count, sizeof(*p->scratch));
+    for (int i = 0; i < p->node_count; i++) {
+        struct node *node = &p->nodes[i];
+        if (node->expr->kind != EXPR_CALL)
+            continue;
+        enum type_kind kind = node->expr->type.kind;
+        int taken = take_scratch(p, busy_until, kind, i);
+        busy_until[taken] = last[i];
+        node->column = p->scratch[taken];
+        node->column.kind = kind;
+    }
+    free(busy_until);
+    free(last);
+}
+
+int expr_scratch_count(const struct expr_program *program)
+{
+    return program->scratch_count;
+}
+
 struct expr_program *expr_compile(const struct expr *expr, const struct schema *input)
 {
     (void)input;
     struct expr_program *p = alloc_zeroed(1, sizeof(*p));
     p->result = add_node(p, expr);
     p->values = alloc_zeroed((size_t)p->node_count, sizeof(*p->values));
+    give_scratch(p);
     return p;
 }
 
@@ -106,12 +160,15 @@ void expr_program_free(struct expr_program *program)
         struct node *node = &program->nodes[i];
         if (node->expr->kind == EXPR_CALL && node->expr->function->release)
             node->expr->function->release(node->prepared);
-        if (node->expr->kind != EXPR_COLUMN)
+        if (node->expr->kind == EXPR_LITERAL)
             column_fini(&node->column);
         free(node->args);
         free(node->arg_columns);
         free(node->arg_constant);
     }
+    for (int s = 0; s < program->scratch_count; s++)
+        column_fini(&program->scratch[s]);
+    free(program->scratch);
     zone_close(program->zone);
     free(program->values);
     free(program->nodes);
@@ -146,11 +203,11 @@ static void run_call(struct expr_program *p, struct node *node, uint32_t count,
                      struct expr_context *context)
 {
     const struct expr_function *function = node->expr->function;
-    for (int i = 0; i < node->expr->arg_count; i++)
+    for (int i = 0; i < node->arg_count; i++)
         node->arg_columns[i] = p->values[node->args[i]];
     struct kernel k = {
         .count = count,
-        .arg_count = node->expr->arg_count,
+        .arg_count = node->arg_count,
         .args = node->arg_columns,
         .constant = node->arg_constant,
         .out = &node->column,

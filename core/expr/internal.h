@@ -39,6 +39,7 @@ enum function_flags {
     FUNCTION_INFIX = 1 << 7,    // written as (a NAME b)
     FUNCTION_POSTFIX = 1 << 8,  // written as (a NAME)
     FUNCTION_HIDDEN = 1 << 9,   // not called by name: made by the binder
+    FUNCTION_SET = 1 << 10,     // the kernel sees the first argument only, `prepare` the others
 };
 
 // One overload. `args` has a letter an argument; a trailing '*' repeats the last one any number of
@@ -95,6 +96,10 @@ static inline bool expr_is_string_literal(const struct expr *e)
 {
     return e->kind == EXPR_LITERAL && !e->is_null && e->type.kind == TYPE_STRING;
 }
+
+// --- eval.c ---
+
+int expr_scratch_count(const struct expr_program *program); // columns for results of calls
 
 // --- resolve.c ---
 

@@ -212,7 +212,7 @@ const struct expr_function *expr_in_function(enum storage storage)
 {
     static const struct expr_function function = {.name = "IN",
                                                   .result = 'b',
-                                                  .flags = FUNCTION_LENIENT,
+                                                  .flags = FUNCTION_LENIENT | FUNCTION_SET,
                                                   .kernel = in_kernel,
                                                   .prepare = prepare_in,
                                                   .release = release_in};
