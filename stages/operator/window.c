@@ -45,41 +45,6 @@ static int window_push(struct operator* op, struct batch *batch)
 
 // --- points out ---
 
-static const struct window *sorting; // qsort has no context; a task has one thread
-
-static int compare_groups(const void *left, const void *right)
-{
-    const struct arena *a = sorting->base.context.arena;
-    uint64_t groups = sorting->order_pane + offsetof(struct pane, groups);
-    struct slice x = table_key(a, table_at(a, groups, *(const uint64_t *)left));
-    struct slice y = table_key(a, table_at(a, groups, *(const uint64_t *)right));
-    return slice_compare(x, y);
-}
-
-// With several input channels the order of arrival is chance: emit in the order of the keys
-// instead.
-static void sort_groups(struct window *w, uint64_t pane)
-{
-    uint64_t count = table_count(w->base.context.arena, pane + offsetof(struct pane, groups));
-    if (w->order_pane == pane && w->order_start == pane_at(w, pane)->start &&
-        w->order_count == count)
-        return;
-    if (w->order_capacity < count) {
-        w->order_capacity = count * 2;
-        w->order = realloc(w->order, w->order_capacity * sizeof(*w->order));
-        CHECK(w->order);
-    }
-    for (uint64_t i = 0; i < count; i++)
-        w->order[i] = i;
-    w->order_pane = pane;
-    w->order_start = pane_at(w, pane)->start;
-    w->order_count = count;
-    if (count == 0)
-        return; // no group, no array: qsort may not be given a null pointer
-    sorting = w;
-    qsort(w->order, count, sizeof(*w->order), compare_groups);
-}
-
 void window_emit_group(struct window *w, const struct pane *pane, uint64_t record)
 {
     struct batch *out = &w->output;
@@ -151,10 +116,10 @@ static int emit_step(struct window *w, uint64_t pane, bool *done)
     if (w->is_partial && !pane_at(w, pane)->unsent)
         cursor = stop = count;
     if (!ordered)
-        sort_groups(w, pane);
+        window_sort_groups(w, pane);
     window_begin_output(w);
     for (; cursor < stop && !window_output_is_full(w); cursor++) {
-        uint64_t record = table_at(a, groups, ordered ? cursor : w->order[cursor]);
+        uint64_t record = table_at(a, groups, ordered ? cursor : w->order[cursor].index);
         int status = emit_group(w, pane, record);
         if (status < 0)
             return status;

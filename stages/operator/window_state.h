@@ -59,6 +59,12 @@ struct window_rows {
     uint32_t count;
 };
 
+// A group's place in the order of the keys.
+struct group_order {
+    uint64_t prefix; // of the key
+    uint64_t index;
+};
+
 struct window {
     struct operator base;
     const struct op_window *plan;
@@ -79,8 +85,7 @@ struct window {
     struct column *one_row;       // headers for views of one row
     struct pool scratch;          // strings of the output that state may free meanwhile
     struct buf keys;              // encoded keys of one batch
-    uint64_t
-        *order; // group indexes in key order, for inputs without an order; NULL: insertion order
+    struct group_order *order;    // for inputs without an order; owned
     uint64_t order_count, order_capacity;
     uint64_t order_pane; // what `order` was made for: the pane, and its start, for an offset may
     int64_t order_start; // be given to another pane later
@@ -133,6 +138,9 @@ int window_accumulate(struct window *w, uint64_t pane, const struct window_rows 
 // Write aggregate `agg` of the group value at `value` into the output column's row.
 void window_result(const struct window *w, int agg, uint64_t value, struct column *out,
                    uint32_t row);
+
+// Make w->order the order of the pane's groups.
+void window_sort_groups(struct window *w, uint64_t pane);
 
 // Write the group as one more row of the output.
 void window_emit_group(struct window *w, const struct pane *pane, uint64_t record);

@@ -190,7 +190,7 @@ static bool dies(struct fixture *f, uint32_t one_in)
 
 struct row {
     int64_t ts;
-    char dimension[8], id[8];
+    char dimension[16], id[8];
     int64_t n;
 };
 
@@ -453,6 +453,30 @@ static void expect(struct fixture *f, const char *rows)
     f->capture.rows.len = f->capture.committed = 0;
 }
 
+// Groups that come between two points are merged into the order of those that were there.
+static void test_window_groups_come_in_the_order_of_their_keys(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, WINDOW_CUMULATE, 10000, 1000);
+    one_row(&f, 1, "m", "x1");
+    one_row(&f, 2, "longlong2", "x1"); // the same first bytes
+    one_row(&f, 3, "longlong1", "x1");
+    at_watermark(&f, 999);
+    expect(&f, "longlong1 0 1000 999 1 1 1 x1\nlonglong2 0 1000 999 1 1 1 x1\n"
+               "m 0 1000 999 1 1 1 x1\n");
+    one_row(&f, 1000, "z", "x1");
+    one_row(&f, 1001, "", "x1");
+    one_row(&f, 1002, "longlong0", "x1");
+    one_row(&f, 1003, "a", "x1");
+    at_watermark(&f, 1999);
+    expect(&f, "null 0 2000 1999 1 1 1 x1\na 0 2000 1999 1 1 1 x1\n"
+               "longlong0 0 2000 1999 1 1 1 x1\nlonglong1 0 2000 1999 1 1 1 x1\n"
+               "longlong2 0 2000 1999 1 1 1 x1\nm 0 2000 1999 1 1 1 x1\n"
+               "z 0 2000 1999 1 1 1 x1\n");
+    teardown(&f);
+}
+
 static void setup_changelog(struct fixture *f, int64_t early, int64_t late, int64_t lateness)
 {
     setup(f, WINDOW_TUMBLE, 10000, 10000);
@@ -584,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_window_emits_no_more_than_it_may),
         cmocka_unit_test(test_window_late_rows_feed_windows_that_are_open),
         cmocka_unit_test(test_window_survives_deaths_in_any_step),
+        cmocka_unit_test(test_window_groups_come_in_the_order_of_their_keys),
         cmocka_unit_test(test_window_early_fire_follows_the_first_element),
         cmocka_unit_test(test_window_without_delay_fires_for_each_row),
         cmocka_unit_test(test_window_late_rows_fire_until_lateness_is_over),
