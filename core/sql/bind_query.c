@@ -246,29 +246,80 @@ static int select_rows(struct binder *b, const struct sql_select *select,
     return 0;
 }
 
+// --- WHERE in front of a window's GROUP BY ---
+
+struct where {
+    const struct bind_scope *rows, *groups;
+    struct expr *of_rows, *of_groups; // NULL: nothing is asked of them
+};
+
+static int also(struct binder *b, const struct sql_expr *e, struct expr *condition,
+                struct expr **all)
+{
+    struct err cause = {0};
+    struct expr *pair[] = {*all, condition};
+    struct expr_args args = {pair, 2};
+    if (*all && expr_call(b->pool, "AND", args, &condition, &cause))
+        return bind_expr_error(b, e->pos, &cause);
+    *all = condition;
+    return 0;
+}
+
+static int try_condition(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e,
+                         struct expr **out)
+{
+    struct err *err = b->err;
+    b->err = NULL;
+    int rc = bind_condition(b, scope, e, out);
+    b->err = err;
+    return rc;
+}
+
+// A condition on the window's columns and the keys keeps or drops whole groups, so it is asked of
+// the result: which window a row belongs to is not known before.
+static int bind_where(struct binder *b, struct where *where, const struct sql_expr *e)
+{
+    struct expr *condition = NULL;
+    if (try_condition(b, where->rows, e, &condition) == 0)
+        return also(b, e, condition, &where->of_rows);
+    if (e->kind == SQL_EXPR_CALL && e->call->is_operator && strcmp(e->call->name, "AND") == 0) {
+        int rc = 0;
+        for (int i = 0; i < e->call->args.count && rc == 0; i++)
+            rc = bind_where(b, where, e->call->args.items[i]);
+        return rc;
+    }
+    if (!bind_has_aggregate(e) && where->rows->from->window &&
+        try_condition(b, where->groups, e, &condition) == 0)
+        return also(b, e, condition, &where->of_groups);
+    return bind_condition(b, where->rows, e, &condition); // says what is wrong
+}
+
 static int select_groups(struct binder *b, const struct sql_select *select,
                          const struct relation *from, struct relation *out)
 {
     struct grouping grouping = {.input = from};
     struct bind_scope rows = {.from = from, .clause = "WHERE"};
     struct bind_scope groups = {.from = from, .grouping = &grouping, .clause = "SELECT"};
-    struct expr *where = NULL, *having = NULL;
+    struct where where = {.rows = &rows, .groups = &groups};
+    struct expr *having = NULL;
     struct items items = {0};
     struct rel *window = NULL;
-    int rc = select->where ? bind_condition(b, &rows, select->where, &where) : 0;
-    if (rc == 0)
-        rc = bind_group_by(b, select, &grouping);
+    int rc = bind_group_by(b, select, &grouping);
+    if (rc == 0 && select->where)
+        rc = bind_where(b, &where, select->where);
     if (rc == 0)
         rc = bind_items(b, &groups, select, &items);
     groups.clause = "HAVING";
     if (rc == 0 && select->having)
         rc = bind_condition(b, &groups, select->having, &having);
+    if (rc == 0 && having)
+        rc = also(b, select->having, having, &where.of_groups);
     if (rc == 0)
-        rc = bind_group_rel(b, &grouping, where, &window, &out->updating);
+        rc = bind_group_rel(b, &grouping, where.of_rows, &window, &out->updating);
     if (rc)
         return rc;
     out->visible_count = items.count;
-    out->rel = project(b, window, &items, having);
+    out->rel = project(b, window, &items, where.of_groups);
     return 0;
 }
 

@@ -247,6 +247,9 @@ static void test_bind_inserts(void **state)
 
 static const char *const good_scripts[] = {
     PERSON "SELECT * FROM person;",
+    PERSON "SELECT COUNT(*) " TVF
+           "WHERE window_end > TIMESTAMP '2013-05-16 00:00:00' AND amount > 1 "
+           "GROUP BY window_start, window_end;",
     PERSON "SELECT p.*, amount * 2 AS twice FROM person AS p WHERE id LIKE "
            "'a%' AND amount IS "
            "NOT NULL;",
