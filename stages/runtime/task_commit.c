@@ -150,9 +150,17 @@ bool task_must_stop(const struct task *task)
     return control_requested(task->control, CONTROL_STOP);
 }
 
-bool task_is_cancelled(const struct task *task)
+bool task_is_cancelled(struct task *task)
 {
-    return control_requested(task->control, CONTROL_CANCEL);
+    static const int64_t PATIENCE_NS = INT64_C(2500000000); // of the supervisor's 10 s, each level
+    if (control_requested(task->control, CONTROL_CANCEL))
+        return true;
+    if (!task_must_stop(task))
+        return false;
+    int64_t now_ns = task->env->monotonic_ns(task->env);
+    if (!task->stop_seen_ns)
+        task->stop_seen_ns = now_ns;
+    return now_ns - task->stop_seen_ns > PATIENCE_NS;
 }
 
 static int open_dead_letter(struct task *task)

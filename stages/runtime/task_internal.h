@@ -57,12 +57,13 @@ struct task {
     char dead_letter_path[4096];
     bool dead_letter_open;
     enum bad_row_policy policy;
-    bool claim_failed; // the folder had no memory left for the arena
-    bool must_fail;    // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
-    bool give_up_row;  // the next single row goes to the dead letters instead of the chain
-    uint32_t max_rows; // of the next transaction
-    int stuck;         // transactions of one row in a row that did not fit
-    uint32_t fits;     // transactions in a row that did, below BATCH_ROWS
+    bool claim_failed;    // the folder had no memory left for the arena
+    bool must_fail;       // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
+    bool give_up_row;     // the next single row goes to the dead letters instead of the chain
+    uint32_t max_rows;    // of the next transaction
+    int64_t stop_seen_ns; // 0: nobody has asked
+    int stuck;            // transactions of one row in a row that did not fit
+    uint32_t fits;        // transactions in a row that did, below BATCH_ROWS
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark
     struct err err;
@@ -86,9 +87,10 @@ void task_note(void *context, const char *text);
 // Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
 // transaction.
 int task_find_dead_letter(struct task *task, bool is_first);
-// Has somebody asked to end where we are? Or at once, whatever is unread?
+// Has somebody asked to end where we are? Or at once, whatever is unread? A stop that takes long
+// becomes that: the supervisor's patience ends too, and files are to be finished before.
 bool task_must_stop(const struct task *task);
-bool task_is_cancelled(const struct task *task);
+bool task_is_cancelled(struct task *task);
 
 // task_head.c
 int head_open(struct task *task, const struct op_context *context);

@@ -143,6 +143,32 @@ impatience() {
     fi
 }
 
+# What is under way when the stop comes would take long: it is left, and the files are finished.
+patience() {
+    job long 1
+    cat >"$dir/job.sql" <<SQL
+CREATE TABLE n (i BIGINT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'datagen',
+  'rows-per-second' = '0', 'number-of-rows' = '1000', 'fields.i.kind' = 'sequence',
+  'fields.i.start' = '0', 'fields.i.end' = '900', 'fields.t.start' = '2024-01-01 00:00:00');
+CREATE TABLE points (t TIMESTAMP(3), i BIGINT, n BIGINT) WITH ('connector' = 'filesystem',
+  'path' = '$dir/out', 'format' = 'csv', 'sink.rolling-policy.file-size' = '4kb');
+INSERT INTO points SELECT * FROM (SELECT window_end, i, COUNT(*)
+FROM TABLE(CUMULATE(TABLE n, DESCRIPTOR(t), INTERVAL '1' MINUTE, INTERVAL '1' DAY))
+GROUP BY window_start, window_end, i) WHERE CHAR_LENGTH(REPLACE(LPAD(CAST(i AS STRING), 3000, 'ab'), 'a', 'xy')) > 0;
+SQL
+    start
+    begin=$(date +%s)
+    kill -TERM "$weir_pid"
+    finish
+    seconds=$(($(date +%s) - begin))
+    if [ "$status" = 0 ] && [ $seconds -lt 9 ] && [ -z "$(find "$dir/out" -name '.part*')" ] &&
+        [ ! -e "$memory/$name" ] && ! grep -q 'did not stop in time' "$dir/err"; then
+        good
+    else
+        bad "SIGTERM in long work: status $status after $seconds s"
+    fi
+}
+
 alive() { # PIDS
     for pid in $1; do
         [ ! -d "/proc/$pid" ] || grep -q 'State:.[ZX]' "/proc/$pid/status" 2>/dev/null || return 0
@@ -229,6 +255,7 @@ strategies() {
 }
 
 stops
+patience
 impatience
 orphans
 orphans
