@@ -18,6 +18,9 @@ build libfyaml-dev  reads the YAML config
 build libpcre2-dev  regular expressions
 build nettle-dev    MD5 and SHA
 build libxxhash-dev the hash of keys and shards
+build libisal-dev   CRC32C of snapshots
+build libjansson-dev reads and writes the manifests of checkpoints
+build liburing-dev  writes snapshots through io_uring
 test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with
 test  clang         builds the fuzzers (libFuzzer)

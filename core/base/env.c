@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,29 @@ static int system_unlink(struct env *env, const char *path)
     return unlink(path) < 0 ? -errno : 0;
 }
 
+static int system_mkdir(struct env *env, const char *path, mode_t mode)
+{
+    (void)env;
+    return mkdir(path, mode) < 0 ? -errno : 0;
+}
+
+static int system_rmdir(struct env *env, const char *path)
+{
+    (void)env;
+    return rmdir(path) < 0 ? -errno : 0;
+}
+
+static int system_sync_dir(struct env *env, const char *path)
+{
+    (void)env;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
 static ssize_t system_write(struct env *env, int fd, const void *bytes, size_t len)
 {
     (void)env;
@@ -94,6 +118,9 @@ struct env *env_system(void)
         .fdatasync = system_fdatasync,
         .rename = system_rename,
         .unlink = system_unlink,
+        .mkdir = system_mkdir,
+        .rmdir = system_rmdir,
+        .sync_dir = system_sync_dir,
         .write = system_write,
     };
     return &env;

@@ -20,6 +20,9 @@ struct env {
     int (*fdatasync)(struct env *env, int fd);
     int (*rename)(struct env *env, const char *from, const char *to);
     int (*unlink)(struct env *env, const char *path);
+    int (*mkdir)(struct env *env, const char *path, mode_t mode);
+    int (*rmdir)(struct env *env, const char *path);
+    int (*sync_dir)(struct env *env, const char *path); // makes its names durable
     ssize_t (*write)(struct env *env, int fd, const void *bytes, size_t len);
 };
 

@@ -65,8 +65,8 @@ const char *json_value(struct reader *reader, const char *p, const char *limit,
 
 // The string whose opening quote is at `p`; *text is its content, decoded when it must be (into
 // reader->spare when `lasting` is false, else into reader->scratch).
-const char *json_string(struct reader *reader, const char *p, const char *limit, bool lasting,
-                        struct slice *text);
+const char *json_text(struct reader *reader, const char *p, const char *limit, bool lasting,
+                      struct slice *text);
 
 // Check the number at `p`.
 const char *json_number(struct reader *reader, const char *p, const char *limit);

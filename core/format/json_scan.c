@@ -34,7 +34,7 @@ static const char *read_key(struct reader *reader, const char *p, const char *li
     if (c != '"')
         return fail(reader, c == '\n' ? "the row is cut off: its object is not closed"
                                       : "a key in quotes is missing");
-    p = json_string(reader, p, limit, false, &key);
+    p = json_text(reader, p, limit, false, &key);
     if (!p)
         return NULL;
     *slot = json_find_slot(reader->json, key);

@@ -127,8 +127,8 @@ const char *json_escaped(struct reader *reader, const char *p, const char *limit
     return close + 1;
 }
 
-const char *json_string(struct reader *reader, const char *p, const char *limit, bool lasting,
-                        struct slice *text)
+const char *json_text(struct reader *reader, const char *p, const char *limit, bool lasting,
+                      struct slice *text)
 {
     return json_string_inline(reader, p, limit, lasting, text);
 }
@@ -237,7 +237,7 @@ static const char *skip_key(struct reader *reader, const char *p, const char *li
     struct slice ignored;
     if (json_peek(p, limit) != '"')
         return fail(reader, "a key in a nested object is missing");
-    p = json_string(reader, p, limit, false, &ignored);
+    p = json_text(reader, p, limit, false, &ignored);
     if (!p)
         return NULL;
     p = json_skip_blanks(p, limit);

@@ -42,8 +42,16 @@ static void mark_blocks(struct arena *a, uint64_t offset, uint64_t bytes)
     memset(a->epochs + first, a->epoch, ((offset + bytes - 1) >> ARENA_PAGE_SHIFT) - first + 1);
 }
 
+// Before memory is written over without a log entry: a snapshot may still need what it held.
+static void note_reuse(struct arena *a, uint64_t offset, uint64_t bytes)
+{
+    if (a->watcher.reuse)
+        a->watcher.reuse(a->watcher.context, offset, bytes);
+}
+
 static void zero_fresh(struct arena *a, uint64_t offset, uint64_t bytes)
 {
+    note_reuse(a, offset, bytes);
     mark_blocks(a, offset, bytes);
 #ifndef WEIR_MUTANT_5
     memset(a->base + offset, 0, bytes);
@@ -190,8 +198,10 @@ static int class_carve(struct arena *a, uint64_t class, uint64_t bytes)
     uint64_t start = page << ARENA_PAGE_SHIFT;
     uint64_t slab_bytes = slab_pages << ARENA_PAGE_SHIFT;
     uint64_t tail = slab_bytes % bytes;
-    if (tail) // belongs to no block, ever
+    if (tail) { // belongs to no block, ever
+        note_reuse(a, start + slab_bytes - tail, tail);
         memset(a->base + start + slab_bytes - tail, 0, tail);
+    }
     mark_blocks(a, start, slab_bytes);
     arena_store8_once(a, class + offsetof(struct arena_class, bump), start);
     arena_store8_once(a, class + offsetof(struct arena_class, bump_end), start + slab_bytes - tail);

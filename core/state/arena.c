@@ -132,6 +132,7 @@ int arena_format(void *base, uint64_t bytes, const struct arena_options *options
         memcpy(want.boot_id, options->boot_id, strlen(options->boot_id) + 1);
     want.sum = header_sum(&want);
     want.claimed = claimed;
+    want.epoch = 1; // 0 marks what was never changed
     memcpy(h, &want, sizeof want);
     ARENA_BARRIER();
     h->version = ARENA_VERSION; // a half-made arena never looks like one
@@ -181,7 +182,7 @@ static int words_check(const struct arena_header *h, uint64_t bytes, struct err 
         return err_set(err, -EINVAL,
                        "the arena's undo log is damaged: restore the last checkpoint");
     if (h->claimed < h->heap_offset || h->claimed > bytes || h->claimed % ARENA_PAGE_BYTES ||
-        h->epoch > 255)
+        h->epoch < 1 || h->epoch > 255)
         return err_set(err, -EINVAL, "the arena's header is damaged: restore the last checkpoint");
     return 0;
 }
@@ -242,7 +243,7 @@ int arena_open(void *base, uint64_t bytes, const struct arena_options *options, 
     if (!a)
         return err_set(err, -ENOMEM, "no memory for an arena's handle");
     handle_fill(a, base, options);
-    r = arena_undo_entries(a, arena_log(a), err);
+    r = arena_undo_entries(a, arena_log(a), NULL, err);
     if (r)
         goto err_after_alloc;
     r = top_check(a, err);
@@ -330,7 +331,22 @@ static bool entry_read(const struct arena *a, struct slice entries, uint64_t end
     return true;
 }
 
-int arena_undo_entries(struct arena *a, struct slice entries, struct err *err)
+// Put old bytes back, in the blocks that are asked for.
+static void entry_undo(struct arena *a, uint64_t offset, struct slice old, const uint8_t *blocks)
+{
+    while (old.len) {
+        uint64_t block = offset >> ARENA_PAGE_SHIFT;
+        uint64_t part = ARENA_PAGE_BYTES - offset % ARENA_PAGE_BYTES;
+        part = part < old.len ? part : old.len;
+        if (blocks[block / 8] >> block % 8 & 1)
+            memcpy(a->base + offset, old.ptr, part);
+        offset += part;
+        old = slice_make(old.ptr + part, old.len - part);
+    }
+}
+
+int arena_undo_entries(struct arena *a, struct slice entries, const uint8_t *blocks,
+                       struct err *err)
 {
     struct slice old;
     uint64_t offset;
@@ -343,7 +359,10 @@ int arena_undo_entries(struct arena *a, struct slice entries, struct err *err)
                            entries.len - end);
     for (uint64_t end = entries.len; end > 0; end = (uint64_t)(old.ptr - entries.ptr)) {
         CHECK(entry_read(a, entries, end, &old, &offset));
-        memcpy(a->base + offset, old.ptr, old.len);
+        if (blocks)
+            entry_undo(a, offset, old, blocks);
+        else
+            memcpy(a->base + offset, old.ptr, old.len);
     }
     return 0;
 }
@@ -358,13 +377,15 @@ void arena_commit_prepare(struct arena *a)
 void arena_commit(struct arena *a)
 {
     arena_commit_prepare(a);
+    if (a->watcher.commit)
+        a->watcher.commit(a->watcher.context, arena_log(a));
     log_clear(a);
 }
 
 void arena_abort(struct arena *a)
 {
     struct err err;
-    CHECK(arena_undo_entries(a, arena_log(a), &err) == 0);
+    CHECK(arena_undo_entries(a, arena_log(a), NULL, &err) == 0);
     alloc_drop_frees(a);
     log_clear(a);
 }
@@ -374,6 +395,43 @@ void arena_set_epoch(struct arena *a, uint8_t epoch)
     CHECK(arena_log_used(a) == 0);
     a->header->epoch = epoch;
     a->epoch = epoch;
+}
+
+void arena_watch(struct arena *a, const struct arena_watcher *watcher)
+{
+    CHECK(arena_log_used(a) == 0);
+    a->watcher = watcher ? *watcher : (struct arena_watcher){0};
+}
+
+uint8_t arena_next_epoch(struct arena *a)
+{
+    CHECK(arena_log_used(a) == 0);
+    if (a->epoch == UINT8_MAX) { // begin again: everything ever changed counts as changed long ago
+        a->header->snapshot_base = 0;
+        for (uint64_t i = 0; i < a->header->epochs_bytes; i++)
+            a->epochs[i] = a->epochs[i] != 0;
+        arena_set_epoch(a, 1);
+    }
+    arena_set_epoch(a, a->epoch + 1);
+    return a->epoch;
+}
+
+uint8_t arena_epoch_behind(const struct arena *a)
+{
+    return a->epoch == UINT8_MAX ? 2 : a->epoch + 1;
+}
+
+uint64_t arena_snapshot_base(const struct arena *a, uint8_t *since_epoch)
+{
+    *since_epoch = (uint8_t)a->header->snapshot_base;
+    return a->header->snapshot_base >> 8;
+}
+
+void arena_set_snapshot_base(struct arena *a, uint64_t checkpoint, uint8_t since_epoch)
+{
+    CHECK(checkpoint < UINT64_C(1) << 56);
+    // One store: a kill leaves the old base or the new one.
+    __atomic_store_n(&a->header->snapshot_base, checkpoint << 8 | since_epoch, __ATOMIC_RELAXED);
 }
 
 uint8_t arena_block_epoch(const struct arena *a, uint64_t block)

@@ -45,6 +45,16 @@ struct arena_options {
     void *claim_context;
 };
 
+// Who wants to see everything that is about to be lost: a snapshot under way.
+struct arena_watcher {
+    void *context;
+    // Memory is handed out again and still holds its old bytes: they will be written over without a
+    // log entry.
+    void (*reuse)(void *context, uint64_t offset, uint64_t bytes);
+    // A transaction is about to be committed; all of its entries.
+    void (*commit)(void *context, struct slice entries);
+};
+
 // A private handle. The fields are here for the inline functions below; nobody else uses them.
 struct arena {
     uint8_t *base;
@@ -56,6 +66,7 @@ struct arena {
     uint64_t log_reserve; // log bytes that the pending frees will need at commit
     uint64_t round;       // of the once cache: << 48
     uint8_t epoch;
+    struct arena_watcher watcher;
     uint32_t pending_count, pending_capacity;
     struct arena_pending *pending; // owned: frees that wait for the commit
     struct arena_options options;
@@ -108,12 +119,28 @@ uint64_t arena_log_room(const struct arena *a);
 // The entries of the transaction so far (for a snapshot's stream). Valid until the next touch.
 struct slice arena_log(const struct arena *a);
 
-// Undo `entries` (as arena_log gave them), newest first; they are checked. -EINVAL: damaged.
-int arena_undo_entries(struct arena *a, struct slice entries, struct err *err);
+// Undo `entries` (as arena_log gave them), newest first, in the blocks whose bit is set in `blocks`
+// (NULL: everywhere); they are checked first. -EINVAL: damaged.
+int arena_undo_entries(struct arena *a, struct slice entries, const uint8_t *blocks,
+                       struct err *err);
 
 // The epoch that changed blocks are marked with from now on; between transactions only.
 void arena_set_epoch(struct arena *a, uint8_t epoch);
+// Begin the next epoch and return it; between transactions only. After 255 of them all marks become
+// 1, and the snapshot base is forgotten: the next snapshot is a full one.
+uint8_t arena_next_epoch(struct arena *a);
+// What arena_next_epoch will return.
+uint8_t arena_epoch_behind(const struct arena *a);
+
+// The last complete checkpoint (0: none) that an increment can build on: blocks marked with
+// since_epoch or a later one have changed since its barrier. Outlives the process.
+uint64_t arena_snapshot_base(const struct arena *a, uint8_t *since_epoch);
+void arena_set_snapshot_base(struct arena *a, uint64_t checkpoint, uint8_t since_epoch);
+
 uint8_t arena_block_epoch(const struct arena *a, uint64_t block);
+
+// From now on tell `watcher` (copied); NULL: nobody any more. Between two transactions.
+void arena_watch(struct arena *a, const struct arena_watcher *watcher);
 
 // --- memory ---
 

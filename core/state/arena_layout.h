@@ -20,7 +20,7 @@
 
 enum {
     // Counts every change of the arena's layout or of a typed state's (core/state/*.h).
-    ARENA_VERSION = 1,
+    ARENA_VERSION = 2,
 
     ARENA_PAGE_SHIFT = 12,
     ARENA_PAGE_BYTES = 1 << ARENA_PAGE_SHIFT,
@@ -60,7 +60,10 @@ struct arena_header {
     // word shows. 0: no transaction is unfinished.
     uint64_t log_word;
     uint64_t claimed; // bytes from the start that have memory behind them; only grows
-    uint64_t epoch;   // 0..255
+    uint64_t epoch;   // 1..255
+    // The last complete checkpoint << 8 | the first epoch behind its barrier; 0: none. What was
+    // marked with an earlier epoch is in it.
+    uint64_t snapshot_base;
 };
 
 struct arena_class {
@@ -105,7 +108,8 @@ static_assert(offsetof(struct arena_header, owner) == 144, "layout");
 static_assert(offsetof(struct arena_header, log_word) == 208, "layout");
 static_assert(offsetof(struct arena_header, claimed) == 216, "layout");
 static_assert(offsetof(struct arena_header, epoch) == 224, "layout");
-static_assert(sizeof(struct arena_header) == 232, "layout");
+static_assert(offsetof(struct arena_header, snapshot_base) == 232, "layout");
+static_assert(sizeof(struct arena_header) == 240, "layout");
 static_assert(offsetof(struct arena_meta, top) == 0, "layout");
 static_assert(offsetof(struct arena_meta, free_runs) == 16, "layout");
 static_assert(offsetof(struct arena_meta, classes) == 176, "layout");

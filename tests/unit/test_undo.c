@@ -121,14 +121,14 @@ static void test_undo_entries_are_validated(void **state)
     uint64_t root = world_open(a);
     uint64_t words[2] = {0, WORLD(a, root, sum) << 16 | 8};
     struct err err;
-    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), &err), 0);
+    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), NULL, &err), 0);
     words[1] = UINT64_C(8) << 16 | 8; // the header
-    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), &err), -EINVAL);
+    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), NULL, &err), -EINVAL);
     words[1] = (uint64_t)ARENA_BYTES << 16 | 8; // beyond the end
-    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), &err), -EINVAL);
+    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), NULL, &err), -EINVAL);
     words[1] = root << 16 | 9; // longer than what is there
-    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), &err), -EINVAL);
-    assert_int_equal(arena_undo_entries(a, slice_make(words, 8), &err), -EINVAL);
+    assert_int_equal(arena_undo_entries(a, slice_make(words, 16), NULL, &err), -EINVAL);
+    assert_int_equal(arena_undo_entries(a, slice_make(words, 8), NULL, &err), -EINVAL);
     assert_non_null(strstr(err.text, "damaged"));
     test_arena_free(a);
 }
@@ -156,7 +156,7 @@ static void test_undo_entries_lead_back_over_commits(void **state)
         arena_commit(a);
     }
     for (int i = 7; i >= 0; i--)
-        assert_int_equal(arena_undo_entries(a, slice_make(kept[i], lens[i]), &err), 0);
+        assert_int_equal(arena_undo_entries(a, slice_make(kept[i], lens[i]), NULL, &err), 0);
     test_image_check(a, &before);
     test_image_free(&before);
     test_arena_free(a);

@@ -1,0 +1,331 @@
+// writer.c: see writer.h.
+//
+// Why the result is right. Let B be the barrier. A page is copied at some time after B, between two
+// transactions. Every change after B, before the copy or behind it, is either in an undo entry of a
+// committed transaction, and so in the file, or was made without a log to memory that was free in
+// the transaction before. Such memory may have been live at B (freed and taken again since):
+// the arena's watcher shows us its bytes before they go, and they go into the stream too, in their
+// place in time. Undone from the end, the stream leads every page that was copied back to B; it is
+// undone in no other page (of an increment). A page that was free at B is not copied, and its bytes
+// mean nothing.
+//
+// Once the last page has been copied, no later change can be in the file: the stream ends there.
+#include "core/snapshot/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+
+#define UNDO_LIMIT_BYTES (UINT64_C(256) << 20)
+
+enum { SUBMITS_A_STEP = 8 };
+
+enum phase { COPYING, DRAINING, SYNCING, DONE };
+
+struct snapshot {
+    struct arena *arena;
+    struct snapshot_engine *engine;
+    struct snapshot_spec spec;
+    enum phase phase;
+    uint64_t first, cursor,
+        end;        // blocks: of the data part, next to look at, behind the last in use
+    uint8_t *marks; // epochs of [first, end) at the barrier
+    uint8_t *runs;  // page map of [first, end) at the barrier
+    struct snapshot_frame
+        *frame;                // BLOCKS frame that is being filled, in a taken buffer; NULL: none
+    struct buf undo;           // entries not yet in a frame
+    size_t undo_taken;         // of them, bytes that are in frames
+    uint64_t round, log_taken; // transaction, and how much of its log is in `undo`
+    bool head_written;
+    struct snapshot_head head;
+    uint64_t frame_count;
+    struct snapshot_stats stats;
+};
+
+// --- what is to be copied ---
+
+// Was it in use by then, and has it changed since the base? Pages that were never changed since the
+// arena's making are zero, and stay so without being written.
+static bool is_wanted(const struct snapshot *s, uint64_t block)
+{
+    uint8_t mark = s->marks[block - s->first];
+    return s->spec.base ? mark >= s->spec.since_epoch : mark != 0;
+}
+
+// The block behind this one that is to be looked at: the inside of a free run means nothing.
+static uint64_t next_block(const struct snapshot *s, uint64_t block)
+{
+    uint8_t run = s->runs[block - s->first];
+    return block + (run ? UINT64_C(1) << (run - 1) : 1);
+}
+
+static void append_entry(struct snapshot *s, uint64_t offset, uint64_t len)
+{
+    static const char padding[8];
+    const uint64_t trailer = offset << 16 | len;
+    buf_append(&s->undo, arena_at(s->arena, offset), len);
+    buf_append(&s->undo, padding, -len & 7);
+    buf_append(&s->undo, &trailer, sizeof trailer);
+}
+
+// The entries of the open transaction that the stream does not have yet.
+static void append_log(struct snapshot *s, struct slice entries)
+{
+    if (s->round != s->arena->round) { // another transaction; an aborted one is not finished
+        s->round = s->arena->round;
+        s->log_taken = 0;
+    }
+    buf_append(&s->undo, entries.ptr + s->log_taken, entries.len - s->log_taken);
+    s->log_taken = entries.len;
+}
+
+static void before_commit(void *context, struct slice entries)
+{
+    struct snapshot *s = context;
+    append_log(s, entries);
+    s->round = 0;
+}
+
+// What the memory holds now may have been written earlier in this very transaction, so the entries
+// so far come first.
+static void before_reuse(void *context, uint64_t offset, uint64_t bytes)
+{
+    struct snapshot *s = context;
+    while (bytes) {
+        uint64_t block = offset >> ARENA_PAGE_SHIFT;
+        uint64_t part = ARENA_PAGE_BYTES - offset % ARENA_PAGE_BYTES;
+        part = part < bytes ? part : bytes;
+        if (block < s->end && is_wanted(s, block)) {
+            append_log(s, arena_log(s->arena));
+            append_entry(s, offset, part);
+        }
+        offset += part;
+        bytes -= part;
+    }
+}
+
+int snapshot_begin(struct arena *arena, struct snapshot_engine *engine,
+                   const struct snapshot_spec *spec, struct snapshot **out, struct err *err)
+{
+    CHECK(arena_log_used(arena) == 0);
+    const struct arena_header *h = arena->header;
+    struct snapshot *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(err, -ENOMEM, "no memory for a snapshot");
+    s->arena = arena;
+    s->engine = engine;
+    s->spec = *spec;
+    if (!s->spec.undo_limit)
+        s->spec.undo_limit = UNDO_LIMIT_BYTES;
+    s->first = s->cursor = h->data_offset >> ARENA_PAGE_SHIFT;
+    s->end = arena->meta->top >> ARENA_PAGE_SHIFT;
+    size_t count = s->end - s->first;
+    s->marks = malloc(count);
+    s->runs = malloc(count);
+    if (!s->marks || !s->runs) {
+        snapshot_end(s);
+        return err_set(err, -ENOMEM, "no memory for a snapshot of %zu blocks", count);
+    }
+    memcpy(s->marks, arena->epochs + s->first, count);
+    memcpy(s->runs, arena->base + h->data_offset + s->first, count);
+    s->stats.blocks_left = count;
+    s->head = (struct snapshot_head){spec->base,   h->layout_hash,   h->total_bytes,
+                                     h->log_bytes, arena->meta->top, arena->meta->used_bytes};
+    const struct arena_watcher watcher = {s, before_reuse, before_commit};
+    arena_watch(arena, &watcher);
+    *out = s;
+    return 0;
+}
+
+// --- frames ---
+
+static struct snapshot_frame *take_frame(struct snapshot *s, enum snapshot_frame_kind kind)
+{
+    struct snapshot_frame *frame = s->engine->class->take(s->engine);
+    if (!frame)
+        return NULL;
+    memset(frame, 0, sizeof *frame);
+    frame->kind = kind;
+    frame->id = s->spec.id;
+    return frame;
+}
+
+static int submit_frame(struct snapshot *s, struct snapshot_frame *frame)
+{
+    uint32_t padded = snapshot_padded(frame->bytes);
+    memset((uint8_t *)(frame + 1) + frame->bytes, 0, padded - frame->bytes);
+    frame->index = s->frame_count++;
+    if (frame->kind == SNAPSHOT_UNDO)
+        frame->payload_crc = snapshot_undo_crc(&s->spec.id, frame->index, frame + 1, padded);
+    snapshot_seal(frame);
+    s->stats.file_bytes += sizeof *frame + padded;
+    return s->engine->class->submit(s->engine, frame, (uint32_t)sizeof *frame + padded);
+}
+
+static int submit_head(struct snapshot *s)
+{
+    struct snapshot_frame *frame = take_frame(s, SNAPSHOT_HEAD);
+    if (!frame)
+        return -EAGAIN;
+    frame->head = s->head;
+    s->head_written = true;
+    return submit_frame(s, frame);
+}
+
+static int submit_foot(struct snapshot *s)
+{
+    struct snapshot_frame *frame = take_frame(s, SNAPSHOT_FOOT);
+    if (!frame)
+        return -EAGAIN;
+    frame->foot = (struct snapshot_foot){s->frame_count + 1, s->stats.blocks, s->stats.undo_bytes};
+    return submit_frame(s, frame);
+}
+
+static int submit_undo(struct snapshot *s)
+{
+    struct snapshot_frame *frame = take_frame(s, SNAPSHOT_UNDO);
+    if (!frame)
+        return -EAGAIN;
+    size_t left = s->undo.len - s->undo_taken;
+    frame->bytes = (uint32_t)(left < SNAPSHOT_PAYLOAD_MAX ? left : SNAPSHOT_PAYLOAD_MAX);
+    memcpy(frame + 1, s->undo.data + s->undo_taken, frame->bytes);
+    s->undo_taken += frame->bytes;
+    s->stats.undo_bytes += frame->bytes;
+    if (s->undo_taken >= s->undo.len / 2) { // close the gap, at a cost of one copy a byte
+        s->undo.len -= s->undo_taken;
+        memmove(s->undo.data, s->undo.data + s->undo_taken, s->undo.len);
+        s->undo_taken = 0;
+    }
+    return submit_frame(s, frame);
+}
+
+static int submit_blocks(struct snapshot *s)
+{
+    struct snapshot_frame *frame = s->frame;
+    s->frame = NULL;
+    frame->bytes = frame->blocks * SNAPSHOT_PAGE_BYTES;
+    s->stats.blocks += frame->blocks;
+    return submit_frame(s, frame);
+}
+
+static int copy_block(struct snapshot *s, uint64_t number)
+{
+    if (!s->frame && !(s->frame = take_frame(s, SNAPSHOT_BLOCKS)))
+        return -EAGAIN;
+    struct snapshot_frame *frame = s->frame;
+    uint8_t *page = (uint8_t *)(frame + 1) + (size_t)frame->blocks * SNAPSHOT_PAGE_BYTES;
+    memcpy(page, arena_at(s->arena, number << ARENA_PAGE_SHIFT), SNAPSHOT_PAGE_BYTES);
+    frame->block[frame->blocks++] =
+        (struct snapshot_block){number, snapshot_block_crc(&s->spec.id, number, page), 0};
+    return frame->blocks == SNAPSHOT_BLOCKS_MAX ? submit_blocks(s) : 0;
+}
+
+// --- the way to the end ---
+
+// Looking at a block that is not copied costs little, but there may be millions of them.
+static int copy_some(struct snapshot *s, uint32_t blocks)
+{
+    uint64_t looks = (uint64_t)blocks * 256;
+    int rc = 0;
+    while (rc == 0 && blocks && looks-- && s->cursor < s->end) {
+        uint64_t block = s->cursor;
+        if (is_wanted(s, block)) {
+            rc = copy_block(s, block);
+            blocks--;
+        }
+        if (rc == 0)
+            s->cursor = next_block(s, block);
+    }
+    s->cursor = s->cursor < s->end ? s->cursor : s->end;
+    s->stats.blocks_left = s->end - s->cursor;
+    return rc;
+}
+
+static int flush_undo(struct snapshot *s, size_t at_least)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < SUBMITS_A_STEP && s->undo.len - s->undo_taken >= at_least; i++)
+        rc = submit_undo(s);
+    return rc;
+}
+
+// Everything has been copied: no later change matters any more.
+static int stop_watching(struct snapshot *s)
+{
+    arena_watch(s->arena, NULL);
+    s->phase = DRAINING;
+    return s->frame ? submit_blocks(s) : 0;
+}
+
+static int drain(struct snapshot *s)
+{
+    int rc = flush_undo(s, 1);
+    if (rc == 0 && s->undo.len)
+        return -EAGAIN;
+    if (rc == 0)
+        rc = submit_foot(s);
+    if (rc == 0)
+        rc = s->engine->class->sync(s->engine);
+    if (rc == 0)
+        s->phase = SYNCING;
+    return rc;
+}
+
+// Give to the disk what it takes now. -EAGAIN: it takes nothing more.
+static int feed(struct snapshot *s, uint32_t blocks)
+{
+    int rc = s->head_written ? 0 : submit_head(s);
+    if (rc == 0 && s->phase == COPYING)
+        rc = flush_undo(s, SNAPSHOT_PAYLOAD_MAX);
+    if (rc == 0 && s->phase == COPYING)
+        rc = copy_some(s, blocks);
+    if (rc == 0 && s->phase == COPYING && s->cursor == s->end)
+        rc = stop_watching(s);
+    if (rc == 0 && s->phase == DRAINING)
+        rc = drain(s);
+    return rc;
+}
+
+int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *err)
+{
+    bool idle;
+    *done = false;
+    int rc = s->engine->class->poll(s->engine, false, &idle);
+    if (rc == 0 && s->phase == SYNCING && idle)
+        s->phase = DONE;
+    if (rc == 0 && s->phase < SYNCING)
+        rc = feed(s, blocks);
+    *done = s->phase == DONE;
+    if (rc == 0 || rc == -EAGAIN) {
+        if (s->undo.len - s->undo_taken <= s->spec.undo_limit)
+            return 0;
+        return err_set(err, -ENOBUFS,
+                       "the disk is slower than the state changes: %zu bytes of undo entries wait",
+                       s->undo.len - s->undo_taken);
+    }
+    return err_set(err, rc, "cannot write the snapshot: %s", strerror(-rc));
+}
+
+bool snapshot_is_written(const struct snapshot *s)
+{
+    return s->phase >= SYNCING;
+}
+
+struct snapshot_stats snapshot_stats(const struct snapshot *s)
+{
+    return s->stats;
+}
+
+void snapshot_end(struct snapshot *s)
+{
+    if (!s)
+        return;
+    if (s->arena->watcher.context == s)
+        s->arena->watcher = (struct arena_watcher){0};
+    buf_fini(&s->undo);
+    free(s->marks);
+    free(s->runs);
+    free(s);
+}

@@ -1,0 +1,53 @@
+// writer.h: write a snapshot of an arena while the arena goes on changing.
+//
+// At the barrier, between two transactions, snapshot_begin notes which blocks there are. Then,
+// after each transaction, a few blocks are copied *as they are now*, and the undo entries of every
+// transaction since the barrier go into the same file. Blocks, and then the entries from the end,
+// are the arena at the barrier (restore.h). Nothing stops, nothing is copied aside.
+//
+//   snapshot_begin(..)                  after the commit that passed the barrier
+//   each transaction:
+//     ... arena_commit(a)               the snapshot watches the arena and takes the entries
+//     snapshot_step(s, blocks)          copies; done when it says so
+//   snapshot_end(s)                     also to abandon it
+//
+// Nothing here waits for the disk.
+#ifndef WEIR_CORE_SNAPSHOT_WRITER_H
+#define WEIR_CORE_SNAPSHOT_WRITER_H
+
+#include "core/snapshot/engine.h"
+#include "core/state/arena.h"
+
+struct snapshot; // private; one thread
+
+struct snapshot_spec {
+    struct snapshot_id id;
+    uint64_t base;       // checkpoint that this one builds on; 0: full
+    uint8_t since_epoch; // blocks marked with this epoch or a later one have changed since `base`;
+                         // not used when full. The caller sets the arena's next epoch itself, right
+                         // after snapshot_begin.
+    uint64_t undo_limit; // bytes of entries that may wait in memory for a slow disk; 0: 256 MiB
+};
+
+struct snapshot_stats {
+    uint64_t file_bytes, blocks, undo_bytes; // written so far
+    uint64_t blocks_left;                    // at most: to be looked at
+};
+
+// The engine stays the caller's, who has begun its file and ends it after snapshot_end. -ENOMEM.
+int snapshot_begin(struct arena *arena, struct snapshot_engine *engine,
+                   const struct snapshot_spec *spec, struct snapshot **out, struct err *err);
+
+// Between two transactions: copy up to `blocks` blocks and move on. *done: the file is complete and
+// durable. -ENOBUFS: the disk is slower than the state changes, give up; other -errno: of the disk.
+// After an error, or *done, only snapshot_end may follow.
+int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *err);
+
+// Has everything been given to the disk? Then only its answer is awaited, and a step costs nothing.
+bool snapshot_is_written(const struct snapshot *s);
+
+struct snapshot_stats snapshot_stats(const struct snapshot *s);
+
+void snapshot_end(struct snapshot *s); // NULL is fine
+
+#endif

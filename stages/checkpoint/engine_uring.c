@@ -1,0 +1,324 @@
+// engine_uring.c: asynchronous writes through io_uring, O_DIRECT where the file system has it.
+//
+// Submissions and completions belong to the task's one thread. Writes go to a file that no other
+// process ever writes (its name carries the attempt), so a write of a dead task that arrives late
+// harms nobody. The ring is small: newer kernels charge it to the user's locked memory.
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "stages/checkpoint/engine.h"
+
+enum { BUFFER_COUNT = 8, RING_ENTRIES = 16 };
+
+enum buffer_state { BUFFER_FREE, BUFFER_TAKEN, BUFFER_UNDER_WAY };
+
+struct uring_buffer {
+    uint8_t *bytes;
+    enum buffer_state state;
+    uint32_t done, len; // of the write under way
+    uint64_t offset;    // in the file
+};
+
+struct uring_engine {
+    struct snapshot_engine base; // must be first
+    struct env *env;
+    struct io_uring ring;
+    bool has_ring, is_registered;
+    uint8_t *memory;
+    struct uring_buffer buffers[BUFFER_COUNT];
+    int fd; // -1: no file
+    int failed;
+    int under_way; // submissions without a completion yet
+    bool wants_sync;
+    uint64_t offset;
+};
+
+// user_data of the fsync; a write has the index of its buffer.
+#define SYNC_TAG UINT64_C(0xffff)
+
+static struct uring_engine *engine_of(struct snapshot_engine *base)
+{
+    return (struct uring_engine *)base;
+}
+
+// --- submissions ---
+
+static struct io_uring_sqe *next_sqe(struct uring_engine *e)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&e->ring);
+    CHECK(sqe); // more entries than buffers, and each submission is handed over at once
+    return sqe;
+}
+
+static int hand_over(struct uring_engine *e)
+{
+    int rc;
+    do
+        rc = io_uring_submit(&e->ring);
+    while (rc == -EINTR);
+    if (rc < 0)
+        return rc;
+    e->under_way++;
+    return 0;
+}
+
+static int submit_write(struct uring_engine *e, int index)
+{
+    struct uring_buffer *b = &e->buffers[index];
+    struct io_uring_sqe *sqe = next_sqe(e);
+    uint8_t *from = b->bytes + b->done;
+    uint32_t len = b->len - b->done;
+    if (e->is_registered)
+        io_uring_prep_write_fixed(sqe, e->fd, from, len, b->offset + b->done, index);
+    else
+        io_uring_prep_write(sqe, e->fd, from, len, b->offset + b->done);
+    io_uring_sqe_set_data64(sqe, (unsigned)index);
+    return hand_over(e);
+}
+
+static int submit_sync(struct uring_engine *e, int fd)
+{
+    struct io_uring_sqe *sqe = next_sqe(e);
+    io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+    io_uring_sqe_set_data64(sqe, SYNC_TAG);
+    int rc = hand_over(e);
+    if (rc < 0 && !e->failed)
+        e->failed = rc;
+    return rc;
+}
+
+// --- completions ---
+
+static int complete_write(struct uring_engine *e, int index, int result)
+{
+    struct uring_buffer *b = &e->buffers[index];
+    if (result == -EINTR || result == -EAGAIN)
+        result = 0;
+    else if (result <= 0)
+        return result ? result : -EIO;
+    b->done += (uint32_t)result;
+    if (b->done < b->len && !e->failed) // a short write goes on where it stopped
+        return submit_write(e, index);
+    b->state = BUFFER_FREE;
+    return 0;
+}
+
+static void complete(struct uring_engine *e, const struct io_uring_cqe *cqe)
+{
+    int rc = cqe->res;
+    uint64_t tag = io_uring_cqe_get_data64(cqe);
+    e->under_way--;
+    if (tag != SYNC_TAG) {
+        CHECK(tag < BUFFER_COUNT);
+        rc = complete_write(e, (int)tag, cqe->res);
+        if (rc < 0)
+            e->buffers[tag].state = BUFFER_FREE;
+    }
+    if (rc < 0 && !e->failed)
+        e->failed = rc;
+}
+
+static void reap(struct uring_engine *e, bool wait)
+{
+    struct io_uring_cqe *cqe;
+    while (e->under_way &&
+           (wait ? io_uring_wait_cqe(&e->ring, &cqe) : io_uring_peek_cqe(&e->ring, &cqe)) == 0) {
+        struct io_uring_cqe copy = *cqe;
+        io_uring_cqe_seen(&e->ring, cqe);
+        complete(e, &copy);
+        wait = false;
+    }
+}
+
+// --- the engine ---
+
+static int uring_begin(struct snapshot_engine *base, const char *path, struct err *err)
+{
+    struct uring_engine *e = engine_of(base);
+    CHECK(e->fd < 0 && e->under_way == 0);
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int fd = e->env->open(e->env, path, flags | O_DIRECT, 0600);
+    if (fd == -EINVAL) { // tmpfs and others have no O_DIRECT, but may have made the file by now
+        e->env->unlink(e->env, path);
+        fd = e->env->open(e->env, path, flags, 0600);
+    }
+    if (fd < 0)
+        return err_set(err, fd, "cannot make %s: %s", path, strerror(-fd));
+    e->fd = fd;
+    e->failed = 0;
+    e->offset = 0;
+    e->wants_sync = false;
+    return 0;
+}
+
+static void *uring_take(struct snapshot_engine *base)
+{
+    struct uring_engine *e = engine_of(base);
+    for (int i = 0; i < BUFFER_COUNT; i++) {
+        if (e->buffers[i].state != BUFFER_FREE)
+            continue;
+        e->buffers[i].state = BUFFER_TAKEN;
+        return e->buffers[i].bytes;
+    }
+    return NULL;
+}
+
+static int uring_submit(struct snapshot_engine *base, void *buffer, uint32_t bytes)
+{
+    struct uring_engine *e = engine_of(base);
+    int index = (int)(((uint8_t *)buffer - e->memory) / SNAPSHOT_FRAME_MAX);
+    struct uring_buffer *b = &e->buffers[index];
+    CHECK(e->fd >= 0 && b->state == BUFFER_TAKEN && bytes <= SNAPSHOT_FRAME_MAX);
+    b->len = bytes;
+    b->done = 0;
+    b->offset = e->offset;
+    e->offset += bytes;
+    int rc = e->failed ? e->failed : submit_write(e, index);
+    b->state = rc < 0 ? BUFFER_FREE : BUFFER_UNDER_WAY;
+    if (rc < 0 && !e->failed)
+        e->failed = rc;
+    return rc;
+}
+
+static int uring_sync(struct snapshot_engine *base)
+{
+    struct uring_engine *e = engine_of(base);
+    e->wants_sync = true; // when the writes are done: see poll
+    return e->failed;
+}
+
+static int uring_sync_file(struct snapshot_engine *base, int fd)
+{
+    struct uring_engine *e = engine_of(base);
+    return e->failed ? e->failed : submit_sync(e, fd);
+}
+
+static int uring_poll(struct snapshot_engine *base, bool wait, bool *idle)
+{
+    struct uring_engine *e = engine_of(base);
+    reap(e, wait);
+    if (e->wants_sync && e->under_way == 0 && !e->failed) {
+        e->wants_sync = false;
+        submit_sync(e, e->fd);
+    }
+    *idle = e->under_way == 0;
+    return e->failed;
+}
+
+static void uring_end(struct snapshot_engine *base)
+{
+    struct uring_engine *e = engine_of(base);
+    e->failed = e->failed ? e->failed : -ECANCELED; // a short write is not gone on with
+    while (e->under_way)
+        reap(e, true);
+    for (int i = 0; i < BUFFER_COUNT; i++)
+        e->buffers[i].state = BUFFER_FREE;
+    if (e->fd >= 0)
+        e->env->close(e->env, e->fd);
+    e->fd = -1;
+}
+
+static void uring_destroy(struct snapshot_engine *base)
+{
+    struct uring_engine *e = engine_of(base);
+    if (e->has_ring) {
+        uring_end(base);
+        io_uring_queue_exit(&e->ring);
+    }
+    free(e->memory);
+    free(e);
+}
+
+static const struct snapshot_engine_class uring_class = {
+    .name = "io_uring",
+    .begin = uring_begin,
+    .take = uring_take,
+    .submit = uring_submit,
+    .sync = uring_sync,
+    .sync_file = uring_sync_file,
+    .poll = uring_poll,
+    .end = uring_end,
+    .destroy = uring_destroy,
+};
+
+static int why_not(int rc, struct err *err)
+{
+    if (rc == -EPERM || rc == -EACCES)
+        return err_set(err, rc,
+                       "io_uring is forbidden here (a container's seccomp profile, or sysctl "
+                       "kernel.io_uring_disabled); use checkpoint.engine: pwrite");
+    if (rc == -ENOSYS)
+        return err_set(err, rc, "this kernel has no io_uring; use checkpoint.engine: pwrite");
+    if (rc == -ENOMEM)
+        return err_set(err, rc,
+                       "no locked memory for an io_uring; raise `ulimit -l`, or use "
+                       "checkpoint.engine: pwrite");
+    return err_set(err, rc, "io_uring does not work here: %s", strerror(-rc));
+}
+
+static int probe_operations(struct io_uring *ring, struct err *err)
+{
+    static const int needed[] = {IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_FSYNC};
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    if (!probe)
+        return why_not(-ENOSYS, err);
+    int rc = 0;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!io_uring_opcode_supported(probe, needed[i]))
+            rc = -ENOSYS;
+    io_uring_free_probe(probe);
+    return rc ? why_not(rc, err) : 0;
+}
+
+int engine_probe_io_uring(struct err *why)
+{
+    struct io_uring ring;
+    int rc = io_uring_queue_init(RING_ENTRIES, &ring, 0);
+    if (rc < 0)
+        return why_not(rc, why);
+    rc = probe_operations(&ring, why);
+    io_uring_queue_exit(&ring);
+    return rc;
+}
+
+static void register_buffers(struct uring_engine *e)
+{
+    struct iovec places[BUFFER_COUNT];
+    for (int i = 0; i < BUFFER_COUNT; i++)
+        places[i] = (struct iovec){e->buffers[i].bytes, SNAPSHOT_FRAME_MAX};
+    // Where locked memory is scarce, plain writes do the same, a little slower.
+    e->is_registered = io_uring_register_buffers(&e->ring, places, BUFFER_COUNT) == 0;
+}
+
+int engine_create_io_uring(struct env *env, struct snapshot_engine **out, struct err *err)
+{
+    struct uring_engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return err_set(err, -ENOMEM, "no memory for a snapshot engine");
+    e->base.class = &uring_class;
+    e->env = env;
+    e->fd = -1;
+    size_t bytes = (size_t)BUFFER_COUNT * SNAPSHOT_FRAME_MAX;
+    e->memory = aligned_alloc(SNAPSHOT_PAGE_BYTES, bytes);
+    if (!e->memory) {
+        uring_destroy(&e->base);
+        return err_set(err, -ENOMEM, "no memory for the buffers of a snapshot engine");
+    }
+    memset(e->memory, 0, bytes); // first use now, not in the middle of a batch
+    for (int i = 0; i < BUFFER_COUNT; i++)
+        e->buffers[i].bytes = e->memory + (size_t)i * SNAPSHOT_FRAME_MAX;
+    int rc = io_uring_queue_init(RING_ENTRIES, &e->ring, 0);
+    e->has_ring = rc == 0;
+    rc = rc < 0 ? why_not(rc, err) : probe_operations(&e->ring, err);
+    if (rc < 0) {
+        uring_destroy(&e->base);
+        return rc;
+    }
+    register_buffers(e);
+    *out = &e->base;
+    return 0;
+}

@@ -1,0 +1,478 @@
+// store.c: see store.h. What a crash leaves: a folder without MANIFEST (never complete, removed
+// later), or a MANIFEST.tmp (the same).
+#include "stages/checkpoint/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/check.h"
+
+enum { MANIFEST_BYTES_MAX = 64 << 20, JOB_LINE_MAX = 256 };
+
+// --- names ---
+
+void store_path(const struct store *store, const char *relative, char *out)
+{
+    snprintf(out, STORE_PATH_BYTES, "%s/%s", store->dir, relative);
+}
+
+void store_checkpoint_path(const struct store *store, uint64_t checkpoint, char *out)
+{
+    snprintf(out, STORE_PATH_BYTES, "%s/chk-%" PRIu64, store->dir, checkpoint);
+}
+
+void store_snapshot_name(uint64_t checkpoint, int task, uint32_t attempt, char *out)
+{
+    snprintf(out, STORE_PATH_BYTES, "chk-%" PRIu64 "/task-%d-%" PRIu32 ".snap", checkpoint, task,
+             attempt);
+}
+
+static void manifest_path(const struct store *store, uint64_t checkpoint, const char *suffix,
+                          char *out)
+{
+    snprintf(out, STORE_PATH_BYTES, "%s/chk-%" PRIu64 "/MANIFEST%s", store->dir, checkpoint,
+             suffix);
+}
+
+// --- small files ---
+
+static int read_file(struct env *env, const char *path, struct buf *out)
+{
+    int fd = env->open(env, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t n;
+    do {
+        char *to = buf_reserve(out, 65536);
+        n = env->pread(env, fd, to, 65536, (off_t)out->len);
+        out->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && out->len < MANIFEST_BYTES_MAX);
+    env->close(env, fd);
+    return n < 0 ? (int)n : n > 0 ? -EFBIG : 0;
+}
+
+static int write_all(struct env *env, int fd, struct slice bytes)
+{
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t n = env->pwrite(env, fd, bytes.ptr + done, bytes.len - done, (off_t)done);
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static int write_file(struct env *env, const char *path, struct slice bytes)
+{
+    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fd;
+    int rc = write_all(env, fd, bytes);
+    if (rc == 0)
+        rc = env->fdatasync(env, fd);
+    int closed = env->close(env, fd);
+    return rc < 0 ? rc : closed;
+}
+
+// --- the folder ---
+
+static int set_dir(struct env *env, const char *dir, struct store *out, struct err *err)
+{
+    *out = (struct store){.env = env};
+    if (strlen(dir) >= sizeof out->dir)
+        return err_set(err, -ENAMETOOLONG, "checkpoint.dir is longer than %zu bytes",
+                       sizeof out->dir - 1);
+    snprintf(out->dir, sizeof out->dir, "%s", dir);
+    return 0;
+}
+
+// Whose folder is it? -ENOENT: nobody's yet.
+static int check_owner(const struct store *store, const char *job, struct err *err)
+{
+    char path[STORE_PATH_BYTES], want[JOB_LINE_MAX];
+    struct buf text = {0};
+    store_path(store, "JOB", path);
+    int rc = read_file(store->env, path, &text);
+    if (rc == 0 && job) {
+        snprintf(want, sizeof want, "%s\n", job);
+        if (text.len != strlen(want) || memcmp(text.data, want, text.len) != 0)
+            rc = err_set(err, -EEXIST,
+                         "%s has the checkpoints of job '%.*s', not of '%s'; set checkpoint.dir to "
+                         "another folder",
+                         store->dir, (int)strcspn(buf_str(&text), "\n"), text.data, job);
+    } else if (rc < 0 && rc != -ENOENT) {
+        err_set(err, rc, "cannot read %s: %s", path, strerror(-rc));
+    }
+    buf_fini(&text);
+    return rc;
+}
+
+int store_open(struct env *env, const char *dir, const char *job, struct store *out,
+               struct err *err)
+{
+    int rc = set_dir(env, dir, out, err);
+    if (rc == 0)
+        rc = check_owner(out, job, err);
+    return rc == -ENOENT ? err_set(err, rc, "%s has no checkpoints", dir) : rc;
+}
+
+static int cannot_use(const struct store *store, int code, struct err *err)
+{
+    const char *advice = code == -ENOSPC  ? "make room, or set checkpoint.dir to another disk"
+                         : code == -EROFS ? "the file system is read-only: set checkpoint.dir to "
+                                            "a folder that can be written"
+                                          : "set checkpoint.dir to a folder that can be written";
+    return err_set(err, code, "cannot keep checkpoints in %s: %s; %s", store->dir, strerror(-code),
+                   advice);
+}
+
+// All parts of the path.
+static int make_folders(const struct store *store)
+{
+    char path[STORE_PATH_BYTES];
+    size_t len = strlen(store->dir);
+    memcpy(path, store->dir, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        path[i] = '\0';
+        int rc = store->env->mkdir(store->env, path, 0700);
+        struct stat st;
+        if (rc < 0 && (rc != -EEXIST || stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+            return rc == -EEXIST ? -ENOTDIR : rc;
+        path[i] = store->dir[i];
+    }
+    return 0;
+}
+
+int store_create(struct env *env, const char *dir, const char *job, struct store *out,
+                 struct err *err)
+{
+    char path[STORE_PATH_BYTES], line[JOB_LINE_MAX];
+    int rc = set_dir(env, dir, out, err);
+    if (rc < 0)
+        return rc;
+    rc = make_folders(out);
+    if (rc < 0)
+        return cannot_use(out, rc, err);
+    rc = check_owner(out, job, err);
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    // Written also when it is there: so that a folder that cannot be written shows now.
+    snprintf(line, sizeof line, "%s\n", job);
+    store_path(out, "JOB.tmp", path);
+    rc = write_file(env, path, slice_of(line));
+    if (rc == 0) {
+        char to[STORE_PATH_BYTES];
+        store_path(out, "JOB", to);
+        rc = env->rename(env, path, to);
+    }
+    if (rc == 0)
+        rc = env->sync_dir(env, out->dir);
+    return rc < 0 ? cannot_use(out, rc, err) : 0;
+}
+
+// --- what is there ---
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct store_entry *a = left, *b = right;
+    return a->checkpoint < b->checkpoint ? -1 : a->checkpoint > b->checkpoint;
+}
+
+int store_list(const struct store *store, struct store_entry **out, int *count, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    struct buf entries = {0};
+    DIR *dir = opendir(store->dir);
+    *out = NULL;
+    *count = 0;
+    if (!dir)
+        return err_set(err, -errno, "cannot read %s: %s", store->dir, strerror(errno));
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        struct store_entry entry = {0};
+        struct stat st;
+        int used = 0;
+        if (sscanf(e->d_name, "chk-%" SCNu64 "%n", &entry.checkpoint, &used) != 1 ||
+            e->d_name[used] || entry.checkpoint == 0)
+            continue;
+        manifest_path(store, entry.checkpoint, "", path);
+        entry.is_complete = stat(path, &st) == 0;
+        buf_append(&entries, &entry, sizeof entry);
+    }
+    closedir(dir);
+    *count = (int)(entries.len / sizeof **out);
+    *out = malloc(entries.len + 1);
+    CHECK(*out);
+    if (entries.len)
+        memcpy(*out, entries.data, entries.len);
+    qsort(*out, (size_t)*count, sizeof **out, compare_entries);
+    buf_fini(&entries);
+    return 0;
+}
+
+int store_read(const struct store *store, uint64_t checkpoint, struct pool *pool,
+               struct manifest *out, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    struct buf text = {0};
+    manifest_path(store, checkpoint, "", path);
+    int rc = read_file(store->env, path, &text);
+    if (rc < 0)
+        err_set(err, rc, "cannot read: %s", strerror(-rc));
+    else
+        rc = manifest_read(buf_slice(&text), pool, out, err);
+    if (rc == 0 && out->checkpoint != checkpoint)
+        rc = err_set(err, -EBADMSG, "it is of checkpoint %" PRIu64, out->checkpoint);
+    buf_fini(&text);
+    return rc < 0 ? err_prefix(err, rc, "%s", path) : 0;
+}
+
+// --- making one ---
+
+int store_begin(const struct store *store, uint64_t checkpoint, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    store_checkpoint_path(store, checkpoint, path);
+    int rc = store->env->mkdir(store->env, path, 0700);
+    return rc < 0 ? err_set(err, rc, "cannot make %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_commit(const struct store *store, const struct manifest *manifest, struct err *err)
+{
+    char folder[STORE_PATH_BYTES], temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    struct env *env = store->env;
+    struct buf text = {0};
+    store_checkpoint_path(store, manifest->checkpoint, folder);
+    manifest_path(store, manifest->checkpoint, ".tmp", temporary);
+    manifest_path(store, manifest->checkpoint, "", path);
+    manifest_write(manifest, &text);
+    int rc = env->sync_dir(env, folder);
+    if (rc == 0)
+        rc = env->sync_dir(env, store->dir); // the folder's own name, before its manifest counts
+    if (rc == 0)
+        rc = write_file(env, temporary, buf_slice(&text));
+    if (rc == 0)
+        rc = env->rename(env, temporary, path);
+    if (rc == 0)
+        rc = env->sync_dir(env, folder);
+    buf_fini(&text);
+    return rc < 0 ? err_set(err, rc, "cannot complete %s: %s", folder, strerror(-rc)) : 0;
+}
+
+// --- the end of the job ---
+
+int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err)
+{
+    char path[STORE_PATH_BYTES], name[64];
+    snprintf(name, sizeof name, "finish-%d", task);
+    store_path(store, name, path);
+    int rc = write_file(store->env, path, renames);
+    return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_set_finished(const struct store *store, struct err *err)
+{
+    char temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    store_path(store, "FINISHED.tmp", temporary);
+    store_path(store, "FINISHED", path);
+    int rc = store->env->sync_dir(store->env, store->dir); // the names of finish-T
+    if (rc == 0)
+        rc = write_file(store->env, temporary, slice_of(""));
+    if (rc == 0)
+        rc = store->env->rename(store->env, temporary, path);
+    if (rc == 0)
+        rc = store->env->sync_dir(store->env, store->dir);
+    return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+bool store_is_finished(const struct store *store)
+{
+    char path[STORE_PATH_BYTES];
+    struct stat st;
+    store_path(store, "FINISHED", path);
+    return stat(path, &st) == 0;
+}
+
+// The renames of one task. A source that is gone has been renamed before.
+static int finish_task(const struct store *store, const char *path, struct err *err)
+{
+    struct buf text = {0};
+    int rc = read_file(store->env, path, &text);
+    char *line = buf_str(&text) ? text.data : NULL;
+    while (rc == 0 && line && *line) {
+        char *end = strchr(line, '\n'), *tab = strchr(line, '\t');
+        if (!end || !tab || tab > end) {
+            rc = -EBADMSG;
+            break;
+        }
+        *end = *tab = '\0';
+        rc = store->env->rename(store->env, line, tab + 1);
+        rc = rc == -ENOENT ? 0 : rc;
+        line = end + 1;
+    }
+    buf_fini(&text);
+    return rc < 0 ? err_set(err, rc, "cannot finish the output as %s says: %s", path, strerror(-rc))
+                  : 0;
+}
+
+int store_finish(const struct store *store, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    int rc = 0;
+    DIR *dir = opendir(store->dir);
+    if (!dir)
+        return err_set(err, -errno, "cannot read %s: %s", store->dir, strerror(errno));
+    for (struct dirent *e = readdir(dir); e && rc == 0; e = readdir(dir)) {
+        if (strncmp(e->d_name, "finish-", strlen("finish-")) != 0)
+            continue;
+        store_path(store, e->d_name, path);
+        rc = finish_task(store, path, err);
+    }
+    closedir(dir);
+    return rc;
+}
+
+// --- removing ---
+
+static int remove_files(const struct store *store, const char *folder, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    int rc = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return errno == ENOENT
+                   ? 0
+                   : err_set(err, -errno, "cannot read %s: %s", folder, strerror(errno));
+    for (struct dirent *e = readdir(dir); rc == 0 && e; e = readdir(dir)) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= (int)sizeof path)
+            continue;
+        rc = store->env->unlink(store->env, path);
+    }
+    closedir(dir);
+    return rc < 0 ? err_set(err, rc, "cannot remove %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_remove(const struct store *store, uint64_t checkpoint, struct err *err)
+{
+    char folder[STORE_PATH_BYTES], manifest[STORE_PATH_BYTES];
+    struct env *env = store->env;
+    store_checkpoint_path(store, checkpoint, folder);
+    manifest_path(store, checkpoint, "", manifest);
+    int rc = env->unlink(env, manifest);
+    if (rc < 0 && rc != -ENOENT)
+        return err_set(err, rc, "cannot remove %s: %s", manifest, strerror(-rc));
+    if (rc == 0)
+        rc = env->sync_dir(env, folder);
+    rc = remove_files(store, folder, err);
+    if (rc < 0)
+        return rc;
+    rc = env->rmdir(env, folder);
+    return rc < 0 && rc != -ENOENT ? err_set(err, rc, "cannot remove %s: %s", folder, strerror(-rc))
+                                   : 0;
+}
+
+static bool is_needed(const struct manifest *manifest, uint64_t checkpoint)
+{
+    for (int t = 0; t < manifest->task_count; t++)
+        for (int f = 0; f < manifest->tasks[t].file_count; f++)
+            if (manifest->tasks[t].files[f].checkpoint == checkpoint)
+                return true;
+    return false;
+}
+
+// Mark what the kept checkpoints need. One whose manifest cannot be read needs nothing: it cannot
+// be restored, but it is not removed either.
+static void mark_needed(const struct store *store, const struct store_entry *entries, int count,
+                        int first_kept, bool *needed)
+{
+    for (int k = first_kept; k < count; k++) {
+        struct pool pool = {0};
+        struct manifest manifest;
+        needed[k] = true;
+        if (entries[k].is_complete &&
+            store_read(store, entries[k].checkpoint, &pool, &manifest, NULL) == 0)
+            for (int i = 0; i < count; i++)
+                needed[i] = needed[i] || is_needed(&manifest, entries[i].checkpoint);
+        pool_fini(&pool);
+    }
+}
+
+// Index of the oldest of the newest `retain` complete ones; `count` when there are none.
+static int first_to_keep(const struct store_entry *entries, int count, int retain)
+{
+    int first = count;
+    for (int i = count - 1; i >= 0 && retain > 0; i--) {
+        if (!entries[i].is_complete)
+            continue;
+        first = i;
+        retain--;
+    }
+    return first;
+}
+
+// Index behind the newest complete one: what follows it may still be under way.
+static int behind_newest(const struct store_entry *entries, int count)
+{
+    while (count > 0 && !entries[count - 1].is_complete)
+        count--;
+    return count;
+}
+
+int store_retain(const struct store *store, int retain, struct err *err)
+{
+    struct store_entry *entries;
+    int count, rc = store_list(store, &entries, &count, err);
+    if (rc < 0)
+        return rc;
+    bool *needed = calloc((size_t)count + 1, sizeof *needed);
+    CHECK(needed);
+    mark_needed(store, entries, count, first_to_keep(entries, count, retain), needed);
+    for (int i = 0; rc == 0 && i < behind_newest(entries, count); i++)
+        if (!needed[i] || !entries[i].is_complete)
+            rc = store_remove(store, entries[i].checkpoint, err);
+    free(needed);
+    free(entries);
+    return rc;
+}
+
+// Files of the store that lie in the folder itself.
+static bool is_own_file(const char *name)
+{
+    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB", "JOB.tmp"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strncmp(name, "finish-", strlen("finish-")) == 0;
+}
+
+int store_remove_all(const struct store *store, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    struct store_entry *entries;
+    int count, rc = store_list(store, &entries, &count, err);
+    for (int i = count - 1; rc == 0 && i >= 0; i--)
+        rc = store_remove(store, entries[i].checkpoint, err);
+    free(entries);
+    DIR *dir = rc == 0 ? opendir(store->dir) : NULL;
+    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+        store_path(store, e->d_name, path);
+        if (is_own_file(e->d_name))
+            store->env->unlink(store->env, path);
+    }
+    if (dir)
+        closedir(dir);
+    if (rc == 0)
+        store->env->rmdir(store->env, store->dir); // stays if something else is in it
+    return rc;
+}
