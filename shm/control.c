@@ -2,6 +2,8 @@
 //
 //   R20 control_begin -> A20 control_view   start time and attempt that go with the pid
 //   R21 control_fail  -> A21 control_view   the error text
+//   R22, R23 control_report_snapshot -> A22, A23 control_read_snapshot   the report between them
+//   R24 control_set_ended -> A24 control_has_ended   that the output's bytes are on disk
 //
 // What a crash leaves: every word as it was last stored; a pid whose process is gone. Readers judge
 // a process by pid and start time, never by the state word alone.
@@ -278,6 +280,49 @@ bool control_requested(const struct control *control, enum control_request reque
     return atomic_read_u32(&box_page(control, control->role)->requests[request]) != 0;
 }
 
+uint64_t control_wanted_checkpoint(const struct control *control)
+{
+    return atomic_read_u64(&job_page(control)->wanted_checkpoint); // relaxed: true on its own
+}
+
+uint64_t control_complete_checkpoint(const struct control *control)
+{
+    return atomic_read_u64(&job_page(control)->complete_checkpoint); // relaxed: true on its own
+}
+
+bool control_checkpoint_is_full(const struct control *control, uint64_t checkpoint)
+{
+    // Relaxed: see control_want_checkpoint.
+    return atomic_read_u64(&job_page(control)->full_checkpoint) == checkpoint;
+}
+
+uint64_t control_attempt(const struct control *control)
+{
+    return atomic_read_u64(&own_page(control)->attempt); // relaxed: own word
+}
+
+// A sequence lock with one writer. A kill in the middle leaves the word odd: no report, until the
+// next process writes one.
+void control_report_snapshot(struct control *control, const struct control_snapshot *snapshot)
+{
+    struct control_task_page *own = own_page(control);
+    struct control_report *report = &own->report;
+    uint64_t sequence = atomic_read_u64(&report->sequence) | 1; // relaxed: own word
+    atomic_write_u64(&report->sequence, sequence); // relaxed: the fence below orders it
+    // R22: pairs with A23 in control_read_snapshot; publishes that the report is being written
+    atomic_full_fence();
+    report->snapshot = *snapshot;
+    report->snapshot.attempt = atomic_read_u64(&own->attempt); // relaxed: own word
+    // R23: pairs with A22 in control_read_snapshot; publishes the report
+    atomic_release_u64(&report->sequence, sequence + 1);
+}
+
+void control_set_ended(struct control *control, bool ended)
+{
+    // R24: pairs with A24 in control_has_ended; publishes what the task has put on disk before
+    atomic_release_u32(&own_page(control)->has_ended, ended);
+}
+
 uint64_t control_epoch(const struct control *control)
 {
     return atomic_read_u64(&job_page(control)->epoch); // relaxed: true on its own
@@ -318,7 +363,52 @@ void control_note_cpu(struct control *control, int task_index, int cpu)
     box_page(control, task_index)->cpu = cpu;
 }
 
+static void wake_all(struct control *control)
+{
+    for (int i = 0; i < control->task_count; i++)
+        waiter_wake(control_waiter(control, i));
+}
+
+void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full)
+{
+    CHECK(control->role == SUPERVISOR && checkpoint > control_wanted_checkpoint(control));
+    if (full) // relaxed: a task that sees the old word writes an increment, which is as good
+        atomic_write_u64(&job_page(control)->full_checkpoint, checkpoint);
+    // Relaxed: waiter_wake has the fence, and the number publishes nothing else.
+    atomic_write_u64(&job_page(control)->wanted_checkpoint, checkpoint);
+    wake_all(control);
+}
+
+void control_announce_checkpoint(struct control *control, uint64_t checkpoint)
+{
+    CHECK(control->role == SUPERVISOR);
+    // Relaxed: as above; that the checkpoint is on disk does not depend on this word.
+    atomic_write_u64(&job_page(control)->complete_checkpoint, checkpoint);
+    wake_all(control);
+}
+
 // --- anyone ---
+
+bool control_has_ended(const struct control *control, int task_index)
+{
+    // A24: pairs with R24 in control_set_ended; what the task has put on disk before
+    return atomic_acquire_u32(&task_page(control, task_index)->has_ended) != 0;
+}
+
+void control_read_snapshot(const struct control *control, int task_index,
+                           struct control_snapshot *out)
+{
+    const struct control_report *report = &task_page(control, task_index)->report;
+    // A22: pairs with R23 in control_report_snapshot; the report
+    uint64_t before = atomic_acquire_u64(&report->sequence);
+    *out = report->snapshot;
+    // A23: pairs with R22 in control_report_snapshot; that the report was being written
+    atomic_full_fence();
+    uint64_t after = atomic_read_u64(&report->sequence); // relaxed: the fence above orders it
+    if (before % 2 || before == 0 || before != after || out->status > CONTROL_SNAPSHOT_FAILED)
+        *out = (struct control_snapshot){.status = CONTROL_SNAPSHOT_NONE};
+    out->text[sizeof out->text - 1] = '\0';
+}
 
 struct process_id control_supervisor(const struct control *control)
 {

@@ -48,7 +48,30 @@ enum control_request {
     CONTROL_STOP,   // a source ends between batches; a reader when its channels are empty
     CONTROL_DRAIN,  // sources end as if their input had; the rest follows
     CONTROL_CANCEL, // end between batches or while waiting for room, leaving input unread
+    CONTROL_FINISH, // every task has handled all its input: make the output final, and end
     CONTROL_REQUEST_COUNT,
+};
+
+// How far a task is with the newest checkpoint that has reached it.
+enum control_snapshot_status {
+    CONTROL_SNAPSHOT_NONE,
+    CONTROL_SNAPSHOT_RUNNING, // the barrier has passed, the snapshot is being written
+    CONTROL_SNAPSHOT_DONE,    // its file is durable
+    CONTROL_SNAPSHOT_FAILED,  // text says why
+};
+
+enum { CONTROL_SNAPSHOT_TEXT_BYTES = 1024 };
+
+struct control_snapshot {
+    uint64_t checkpoint;
+    enum control_snapshot_status status;
+    uint64_t attempt; // of the process, part of the file's name
+    uint64_t base;    // checkpoint that it builds on, 0: full
+    uint64_t file_bytes, blocks, undo_bytes;
+    int64_t align_ns, duration_ns;
+    uint64_t rows_in, rows_out; // at the barrier
+    int64_t watermark_ms;
+    char text[CONTROL_SNAPSHOT_TEXT_BYTES]; // DONE: positions as JSON; FAILED: why. NUL-terminated
 };
 
 // What a reader sees of a task.
@@ -104,6 +127,17 @@ void control_heartbeat(struct control *control, int64_t now_ns);
 void control_fail(struct control *control, const char *text);
 // Has the supervisor asked? Cheap: once a batch.
 bool control_requested(const struct control *control, enum control_request request);
+// The newest checkpoint that is wanted, and the newest that is complete; 0: none yet.
+uint64_t control_wanted_checkpoint(const struct control *control);
+uint64_t control_complete_checkpoint(const struct control *control);
+// Must this checkpoint's snapshots be full ones?
+bool control_checkpoint_is_full(const struct control *control, uint64_t checkpoint);
+// Tell the supervisor about a snapshot. `attempt` is filled in here.
+void control_report_snapshot(struct control *control, const struct control_snapshot *snapshot);
+// All input is handled (or not, after a restore): the supervisor waits for it from every task.
+void control_set_ended(struct control *control, bool ended);
+// The attempt that this process is.
+uint64_t control_attempt(const struct control *control);
 // Number of restarts of any task so far; grows when a neighbour was replaced.
 uint64_t control_epoch(const struct control *control);
 
@@ -114,11 +148,19 @@ void control_begin_supervisor(struct control *control);
 void control_post(struct control *control, int task_index, enum control_request request);
 void control_note_restart(struct control *control, int task_index);
 void control_note_cpu(struct control *control, int task_index, int cpu);
+// Ask every task for checkpoint n, greater than all before; say that n is complete. Both wake.
+void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full);
+void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
 
 // --- anyone ---
 
 struct process_id control_supervisor(const struct control *control);
 void control_view(const struct control *control, int task_index, struct control_view *out);
+
+// The last report of a task; status NONE when there is none, or when it is being written.
+void control_read_snapshot(const struct control *control, int task_index,
+                           struct control_snapshot *out);
+bool control_has_ended(const struct control *control, int task_index);
 
 // What an earlier run left in the folder: SIGKILL every task in its control block that still lives
 // (pid and start time, this boot's only) and wait for its end. The caller holds the folder's lock.

@@ -12,6 +12,9 @@
 // task: everything else task        anyone    relaxed: each word is true on its own
 // box:  requests        supervisor  its task  relaxed: nothing else is published by them
 // job:  epoch           supervisor  tasks     relaxed: says only that somebody was replaced
+// job:  wanted, complete supervisor tasks     relaxed: numbers that only grow, nothing beside them
+// task: snapshot report task        anyone    its sequence word: odd while it is written
+// task: ended           task        supervisor  release: what the output needs is on disk
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
 
@@ -31,6 +34,13 @@ struct control_job_page {
     uint64_t supervisor_start_time;
     uint64_t epoch; // restarts of any task
     uint64_t fingerprint;
+    uint64_t wanted_checkpoint, complete_checkpoint;
+    uint64_t full_checkpoint; // the last one that must be full
+};
+
+struct control_report {
+    uint64_t sequence; // odd: being written
+    struct control_snapshot snapshot;
 };
 
 struct control_task_page {
@@ -40,14 +50,18 @@ struct control_task_page {
     uint64_t heartbeat_ns;
     uint64_t progress;
     uint64_t attempt;
-    uint64_t reserved[3];
+    uint32_t has_ended;
+    uint32_t reserved0;
+    uint64_t reserved[2];
     uint64_t counters[CONTROL_COUNTER_SLOTS]; // int64 in two's complement
     char error[CONTROL_ERROR_BYTES];
+    struct control_report report;
 };
 
 struct control_box_page {
     uint32_t requests[CONTROL_REQUEST_COUNT];
     int32_t cpu;
+    uint32_t reserved;
     uint64_t restarts;
     char name[CONTROL_NAME_BYTES];
 };
@@ -65,11 +79,12 @@ _Static_assert(offsetof(struct control_task_page, progress) == 24, "layout");
 _Static_assert(offsetof(struct control_task_page, attempt) == 32, "layout");
 _Static_assert(offsetof(struct control_task_page, counters) == 64, "layout");
 _Static_assert(offsetof(struct control_task_page, error) == 320, "layout");
+_Static_assert(offsetof(struct control_task_page, report) == 2368, "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
-_Static_assert(offsetof(struct control_box_page, cpu) == 12, "layout");
-_Static_assert(offsetof(struct control_box_page, restarts) == 16, "layout");
-_Static_assert(offsetof(struct control_box_page, name) == 24, "layout");
+_Static_assert(offsetof(struct control_box_page, cpu) == 16, "layout");
+_Static_assert(offsetof(struct control_box_page, restarts) == 24, "layout");
+_Static_assert(offsetof(struct control_box_page, name) == 32, "layout");
 _Static_assert((int)CONTROL_COUNTER_COUNT <= (int)CONTROL_COUNTER_SLOTS, "counters fit");
 
 #endif

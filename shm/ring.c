@@ -75,6 +75,19 @@ static int header_check(int fd, uint64_t fingerprint, struct ring_header *header
     return 0;
 }
 
+int ring_start_at(int fd, uint64_t fingerprint, uint64_t position, struct err *err)
+{
+    struct ring_header header;
+    int status = header_check(fd, fingerprint, &header, err);
+    if (status)
+        return status;
+    const off_t tail = PRODUCER_PAGE * RING_PAGE_BYTES, head = CONSUMER_PAGE * RING_PAGE_BYTES;
+    if (pwrite(fd, &position, sizeof(position), tail) != sizeof(position) ||
+        pwrite(fd, &position, sizeof(position), head) != sizeof(position))
+        return err_set(err, -EIO, "cannot write a ring's positions: %s", strerror(errno));
+    return 0;
+}
+
 static uint64_t mapping_bytes(uint64_t capacity)
 {
     return ring_file_bytes(capacity) + capacity;

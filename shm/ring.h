@@ -44,6 +44,10 @@ uint64_t ring_file_bytes(uint64_t capacity);
 // is not there.
 int ring_create(int fd, uint64_t capacity, uint64_t fingerprint, struct err *err);
 
+// A ring that nobody has attached yet begins at `position` instead of 0: it is empty, and both
+// sides have come that far in an earlier life of the job.
+int ring_start_at(int fd, uint64_t fingerprint, uint64_t position, struct err *err);
+
 // Map as producer or consumer and start at the committed position. The header and the words of the
 // other side are validated: -EPROTO with a text when they cannot be. The fd may be closed
 // afterwards.

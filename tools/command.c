@@ -1,12 +1,15 @@
 // command.c: arguments of subcommands, read the same way by all.
 #include "tools/command.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
 
-static const char *const known_options[] = {"--json", "--quiet", "--help"};
+static const char *const known_options[] = {"--json",  "--quiet", "--help",
+                                            "--fresh", "--from",  "--verbose"};
 
 void command_complain(const struct err *err)
 {
@@ -30,13 +33,56 @@ static bool is_one_of(const char *word, const char *long_name, const char *short
     return strcmp(word, long_name) == 0 || strcmp(word, short_name) == 0;
 }
 
+// "12" or the name of its folder, "chk-12" (a path to it is one too).
+static bool parse_checkpoint(const char *word, uint64_t *out)
+{
+    char *end;
+    const char *name = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
+    if (strncmp(name, "chk-", strlen("chk-")) == 0)
+        name += strlen("chk-");
+    errno = 0;
+    unsigned long long number = strtoull(name, &end, 10);
+    *out = number;
+    return errno == 0 && end != name && *end == '\0' && *name != '-' && number > 0;
+}
+
+// --fresh, --verbose, --from N. false: none of them. *problem: what is wrong.
+static bool parse_restoring(int argc, char **argv, int *at, struct arguments *out,
+                            const char **problem)
+{
+    const char *word = argv[*at];
+    if (strcmp(word, "--fresh") == 0)
+        out->fresh = true;
+    else if (is_one_of(word, "--verbose", "-v"))
+        out->verbose = true;
+    else if (strcmp(word, "--from") != 0)
+        return false;
+    else if (++*at == argc || !parse_checkpoint(argv[*at], &out->from))
+        *problem = "a number of a checkpoint (weir checkpoint list) must follow";
+    return true;
+}
+
+// One option at argv[*at], and its value. NULL: taken; else what is wrong with it.
+static const char *parse_option(const struct command *command, int argc, char **argv, int *at,
+                                struct arguments *out)
+{
+    const char *problem = NULL;
+    if (strcmp(argv[*at], "--json") == 0)
+        out->json = true;
+    else if (is_one_of(argv[*at], "--quiet", "-q"))
+        out->quiet = true;
+    else if (!command->restores || !parse_restoring(argc, argv, at, out, &problem))
+        return "unknown option";
+    return problem;
+}
+
 bool arguments_parse(const struct command *command, int argc, char **argv, struct arguments *out,
                      int *exit_status)
 {
     *out = (struct arguments){.path = NULL};
     bool only_paths = false;
     for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
+        const char *word = argv[i], *problem = NULL;
         bool is_option = !only_paths && word[0] == '-' && word[1] != '\0';
         if (is_option && strcmp(word, "--") == 0) {
             only_paths = true;
@@ -44,18 +90,16 @@ bool arguments_parse(const struct command *command, int argc, char **argv, struc
             fputs(command->usage, stdout);
             *exit_status = COMMAND_OK;
             return false;
-        } else if (is_option && strcmp(word, "--json") == 0) {
-            out->json = true;
-        } else if (is_option && is_one_of(word, "--quiet", "-q")) {
-            out->quiet = true;
         } else if (is_option) {
-            *exit_status = complain_usage(command, "unknown option", word);
-            return false;
+            problem = parse_option(command, argc, argv, &i, out);
         } else if (out->path) {
-            *exit_status = complain_usage(command, "one config only, not also", word);
-            return false;
+            problem = "one config only, not also";
         } else {
             out->path = word;
+        }
+        if (problem) {
+            *exit_status = complain_usage(command, problem, word);
+            return false;
         }
     }
     if (!out->path)

@@ -3,6 +3,7 @@
 #define WEIR_TOOLS_COMMAND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/base/err.h"
 
@@ -21,6 +22,7 @@ struct command {
     const char *name;
     const char *summary; // one line; NULL hides the command from the list
     const char *usage;   // whole text of --help, with an example
+    bool restores;       // takes --fresh, --from and --verbose
     // argv[0] is the name of the subcommand. Returns an exit status.
     int (*run)(const struct command *command, int argc, char **argv);
 };
@@ -29,7 +31,9 @@ extern const struct command command_run, command_check, command_explain, command
 
 // What the subcommands that take a job's config share.
 struct arguments {
-    bool json, quiet;
+    bool json, quiet, verbose;
+    bool fresh;       // forget the checkpoints
+    uint64_t from;    // go on from this checkpoint; 0: the newest
     const char *path; // the config
 };
 

@@ -48,8 +48,10 @@ struct config {
         struct config_share reserve;
         int64_t ring_bytes; // of one channel's ring
     } memory;
-    struct { // read and kept; checkpoints on disk come with a later issue
-        int64_t interval_ms;
+    struct {
+        int64_t interval_ms; // 0: no checkpoints
+        int64_t min_pause_ms;
+        int tolerable_failures; // or CONFIG_AUTO
         const char *dir;
         int retain;
         int64_t timeout_ms;

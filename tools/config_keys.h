@@ -5,17 +5,18 @@
 #include "tools/config.h"
 
 enum config_kind {
-    CONFIG_KIND_NAME,       // letters, digits, - and _: it names files and folders
-    CONFIG_KIND_PATH,       // joined to the folder of the config
-    CONFIG_KIND_SIZE,       // 64MiB -> int64_t bytes
-    CONFIG_KIND_SIZE_AUTO,  // the same or auto
-    CONFIG_KIND_SHARE,      // 10% or a size -> struct config_share
-    CONFIG_KIND_DURATION,   // 10s -> int64_t milliseconds
-    CONFIG_KIND_COUNT,      // a whole number -> int
-    CONFIG_KIND_COUNT_AUTO, // the same or auto
-    CONFIG_KIND_CHOICE,     // one of `choices` -> int, its index
-    CONFIG_KIND_CORES,      // -> struct config_cores
-    CONFIG_KIND_LISTEN,     // none or host:port -> const char *
+    CONFIG_KIND_NAME,          // letters, digits, - and _: it names files and folders
+    CONFIG_KIND_PATH,          // joined to the folder of the config
+    CONFIG_KIND_SIZE,          // 64MiB -> int64_t bytes
+    CONFIG_KIND_SIZE_AUTO,     // the same or auto
+    CONFIG_KIND_SHARE,         // 10% or a size -> struct config_share
+    CONFIG_KIND_DURATION,      // 10s -> int64_t milliseconds
+    CONFIG_KIND_DURATION_NONE, // the same, or none -> 0
+    CONFIG_KIND_COUNT,         // a whole number -> int
+    CONFIG_KIND_COUNT_AUTO,    // the same or auto
+    CONFIG_KIND_CHOICE,        // one of `choices` -> int, its index
+    CONFIG_KIND_CORES,         // -> struct config_cores
+    CONFIG_KIND_LISTEN,        // none or host:port -> const char *
 };
 
 enum { CONFIG_CHOICES_MAX = 5 };

@@ -182,6 +182,10 @@ static int set_share(struct config_share *slot, const struct config_key *key,
 static int set_duration(int64_t *slot, const struct config_key *key, struct config_scalar scalar,
                         struct config_complaint *complaint)
 {
+    if (key->kind == CONFIG_KIND_DURATION_NONE && is_word(scalar, "none")) {
+        *slot = 0;
+        return 0;
+    }
     int code = parse_measure(scalar.text, duration_units, slot, complaint);
     return code ? code : check_bounds(key, *slot, duration_units, complaint);
 }
@@ -339,6 +343,7 @@ int config_value_set(struct config *config, const struct config_key *key,
     case CONFIG_KIND_SHARE:
         return set_share(slot, key, scalar, complaint);
     case CONFIG_KIND_DURATION:
+    case CONFIG_KIND_DURATION_NONE:
         return set_duration(slot, key, scalar, complaint);
     case CONFIG_KIND_COUNT:
     case CONFIG_KIND_COUNT_AUTO:

@@ -245,10 +245,15 @@ void progress_tick(const struct control *control, void *context)
 static const char *event_name(enum supervisor_event_kind kind)
 {
     static const char *const names[] = {
-        [SUPERVISOR_STARTED] = "started",     [SUPERVISOR_DIED] = "died",
-        [SUPERVISOR_RESTARTED] = "restarted", [SUPERVISOR_FINISHED] = "finished",
-        [SUPERVISOR_FAILED] = "failed",       [SUPERVISOR_STOPPING] = "stopping",
+        [SUPERVISOR_STARTED] = "started",
+        [SUPERVISOR_DIED] = "died",
+        [SUPERVISOR_RESTARTED] = "restarted",
+        [SUPERVISOR_FINISHED] = "finished",
+        [SUPERVISOR_FAILED] = "failed",
+        [SUPERVISOR_STOPPING] = "stopping",
         [SUPERVISOR_KILLED] = "killed",
+        [SUPERVISOR_CHECKPOINT] = "checkpoint",
+        [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -263,6 +268,11 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
                    event->exit_status, event->delay_ms);
     if (event->kind == SUPERVISOR_RESTARTED)
         buf_printf(out, ",\"gap_ms\":%.3f", event->gap_ms);
+    if (event->checkpoint)
+        buf_printf(out, ",\"checkpoint\":%llu,\"duration_ms\":%lld,\"bytes\":%llu",
+                   (unsigned long long)event->checkpoint->checkpoint,
+                   (long long)event->checkpoint->duration_ms,
+                   (unsigned long long)event->checkpoint->file_bytes);
     if (event->text) {
         buf_append_str(out, ",\"text\":");
         buf_append_json_string(out, slice_of(event->text));
@@ -303,6 +313,11 @@ static bool format_event_text(const struct supervisor_event *event, const char *
         buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,
                    name);
         return true;
+    case SUPERVISOR_CHECKPOINT_FAILED:
+        buf_printf(out, "weir: checkpoint %llu was given up: %s",
+                   (unsigned long long)event->checkpoint->checkpoint, event->text);
+        return true;
+    case SUPERVISOR_CHECKPOINT:
     case SUPERVISOR_STARTED:
     case SUPERVISOR_FINISHED:
     case SUPERVISOR_FAILED: // its text is the error that the run ends with

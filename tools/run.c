@@ -14,14 +14,17 @@
 #include "tools/cores.h"
 #include "tools/job_memory.h"
 #include "tools/progress.h"
+#include "tools/resume.h"
 
 enum { TICK_MS = 250 };
 
 // One run, from the loaded job to the result.
 struct run {
     const struct job_load *load;
+    const struct arguments *arguments;
     struct job_memory memory;
     struct jobdir dir;
+    struct resume resume;
     struct progress progress;
     struct supervisor_result result;
     struct progress_totals totals;
@@ -32,8 +35,7 @@ static int64_t now_ns(void)
     return env_system()->monotonic_ns(env_system());
 }
 
-// An earlier run of the job was killed: end its tasks, forget its memory, say so. What it wrote
-// stays, and this run begins at the begin of its input.
+// An earlier run of the job was killed: end its tasks, forget its memory, say so.
 static int clear_stale(struct run *run, struct err *err)
 {
     int ended = 0;
@@ -48,11 +50,15 @@ static int clear_stale(struct run *run, struct err *err)
         fprintf(
             stderr,
             "weir: an earlier run of %s was killed; ended %d task%s that it left and cleared its "
-            "memory\n"
-            "weir: this run reads its input from the begin; what the earlier one wrote stays, so "
-            "rows may come twice\n",
+            "memory\n",
             run->load->config->job, ended, ended == 1 ? "" : "s");
     return 0;
+}
+
+// Does a person read what is said on stderr?
+static bool is_talkative(const struct run *run)
+{
+    return run->progress.mode != PROGRESS_JSON && run->progress.mode != PROGRESS_QUIET;
 }
 
 // Names of the tasks, one allocation that the caller frees with free().
@@ -111,12 +117,40 @@ static void read_totals(struct run *run)
     control_detach(control);
 }
 
+static struct coordinator_options checkpoint_options(struct run *run, const char *sql,
+                                                     const char *command)
+{
+    const struct checkpoint_settings *settings = &run->resume.settings;
+    const struct job_options *options = &run->memory.options;
+    return (struct coordinator_options){
+        .store = &run->resume.store,
+        .interval_ms = settings->interval_ms,
+        .min_pause_ms = settings->min_pause_ms,
+        .timeout_ms = settings->timeout_ms,
+        .retain = settings->retain,
+        .tolerable_failures = settings->tolerable_failures,
+        .job = {.job = options->job_name,
+                .fingerprint = run->load->plan->fingerprint,
+                .state_bytes = options->state_bytes,
+                .cores = options->cores,
+                .version = WEIR_VERSION,
+                .command = command,
+                .sql = sql},
+        .restored = run->resume.is_restored ? &run->resume.manifest : NULL,
+    };
+}
+
 static int supervise(struct run *run, struct err *err)
 {
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
     int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
     int *levels = task_levels(plan);
+    struct buf sql = {0}, command = {0};
+    buf_append(&sql, run->memory.options.sql.ptr, run->memory.options.sql.len);
+    buf_printf(&command, "weir run %s", run->arguments->path);
+    const struct coordinator_options checkpoints =
+        checkpoint_options(run, buf_str(&sql), buf_str(&command));
     struct supervisor_options options = {
         .dir = &run->dir,
         .job_fingerprint = plan->fingerprint,
@@ -124,6 +158,7 @@ static int supervise(struct run *run, struct err *err)
         .names = names,
         .cpus = cpus,
         .levels = levels,
+        .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = restart_of(run->load->config),
         .tick_ms = TICK_MS,
         .on_tick = progress_tick,
@@ -141,24 +176,62 @@ static int supervise(struct run *run, struct err *err)
     read_totals(run);
     if (!code || code == -ECANCELED)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
+    buf_fini(&command);
+    buf_fini(&sql);
     free(levels);
     free(cpus);
     free(names);
     return code;
 }
 
+// A finished job needs no checkpoint; a stopped one goes on from its last.
+static int end_checkpoints(struct run *run, struct err *err)
+{
+    if (!run->resume.is_on)
+        return COMMAND_OK;
+    if (run->result.end == SUPERVISOR_END_FINISHED)
+        return store_remove_all(&run->resume.store, err) ? COMMAND_FAILED : COMMAND_OK;
+    if (run->result.end == SUPERVISOR_END_STOPPED && is_talkative(run) &&
+        run->result.last_checkpoint)
+        fprintf(stderr,
+                "weir: stopped at checkpoint %llu; `weir run %s` goes on from there, with --fresh "
+                "it begins anew\n",
+                (unsigned long long)run->result.last_checkpoint, run->arguments->path);
+    return COMMAND_OK;
+}
+
 // What the job's folder is needed for; the caller holds its lock and removes it afterwards.
 static int run_locked(struct run *run, struct err *err)
 {
-    if (run->dir.stale && clear_stale(run, err))
+    bool was_killed = run->dir.stale;
+    if (was_killed && clear_stale(run, err))
         return COMMAND_UNAVAILABLE;
-    if (job_memory_plan(run->load, &run->memory, err) || job_memory_check(&run->memory, err))
+    if (resume_open(run->load, &run->resume.settings, run->arguments->fresh, &run->resume, err))
         return COMMAND_UNAVAILABLE;
-    if (job_create(&run->dir, run->load->plan, &run->memory.options, err))
-        return COMMAND_UNAVAILABLE;
-    int code = supervise(run, err);
-    if (!code)
+    if (run->resume.is_finished) {
+        fprintf(stderr,
+                "weir: the last run of %s had handled all its input; its output is complete "
+                "now. Run again to start over.\n",
+                run->load->config->job);
         return COMMAND_OK;
+    }
+    if (job_memory_plan(run->load, &run->memory, err))
+        return COMMAND_UNAVAILABLE;
+    if (run->resume.is_on) {
+        run->memory.options.checkpoint_dir = run->resume.store.dir;
+        run->memory.options.checkpoint_engine = run->resume.settings.engine;
+    }
+    const struct resume_job job = {&run->dir, run->load, &run->memory, run->arguments->from};
+    int code = resume_create_job(&run->resume, &job, err);
+    if (code)
+        return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
+    if (was_killed && !run->resume.is_restored && is_talkative(run))
+        fputs("weir: this run reads its input from the begin; what the earlier one wrote stays, so "
+              "rows may come twice\n",
+              stderr);
+    code = supervise(run, err);
+    if (!code)
+        return end_checkpoints(run, err);
     if (code == -ECANCELED && run->result.exit_status == SUPERVISOR_EXIT_CONFIG)
         return COMMAND_CONFIG;
     return COMMAND_FAILED;
@@ -169,7 +242,8 @@ static int run_prepared(struct run *run, struct err *err)
     struct err ignored;
     const struct config *config = run->load->config;
     struct job_options options = job_memory_options(run->load);
-    if (cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
+    if (checkpoint_settings_read(run->load, &run->resume.settings, err) ||
+        cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(run->load, &run->memory, err))
         return COMMAND_UNAVAILABLE;
@@ -196,12 +270,16 @@ static int run_loaded(const struct job_load *load, const struct arguments *argum
 {
     struct run run = {
         .load = load,
+        .arguments = arguments,
+        .resume = {.is_quiet = arguments->quiet || arguments->json},
         .progress = {.mode = progress_choose_mode(load->plan, arguments->json, arguments->quiet),
                      .plan = load->plan,
                      .job = load->config->job,
                      .dead_letter = dead_letter_of(load)},
     };
-    return run_prepared(&run, err);
+    int status = run_prepared(&run, err);
+    resume_fini(&run.resume);
+    return status;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
@@ -214,12 +292,16 @@ static int run_command(const struct command *command, int argc, char **argv)
 const struct command command_run = {
     .name = "run",
     .summary = "run a job to its end, or until Ctrl-C",
+    .restores = true,
     .usage =
-        "usage: weir run [--json] [--quiet] JOB.yaml\n\n"
+        "usage: weir run [--json] [--quiet] [--verbose] [--fresh | --from N] JOB.yaml\n\n"
         "Run the job. Results go to stdout or where the SQL says; what happens on the way and the\n"
         "summary go to stderr. SIGINT and SIGTERM end the job between two batches.\n\n"
         "  --json   progress, events and summary as JSON lines on stderr\n"
-        "  --quiet  errors only\n\n"
+        "  --quiet  errors only\n"
+        "  --verbose  a line for each checkpoint\n"
+        "  --fresh  forget the checkpoints of earlier runs, begin anew\n"
+        "  --from N go on from checkpoint N instead of the newest\n\n"
         "The live line: rows read and rows/s, the watermark, how far it is behind the newest row\n"
         "(lag), tasks that still run.\n\n"
         "example:\n\n"

@@ -24,6 +24,12 @@ void *bind_grow(struct binder *b, void *items, int count, int *capacity, size_t 
 // typing error; any other key is kept and shown by explain, as Flink does.
 static const char *const known_settings[] = {
     "bad-rows",
+    "execution.checkpointing.dir",
+    "execution.checkpointing.interval",
+    "execution.checkpointing.min-pause",
+    "execution.checkpointing.num-retained",
+    "execution.checkpointing.timeout",
+    "execution.checkpointing.tolerable-failed-checkpoints",
     "parallelism.default",
     "pipeline.auto-watermark-interval",
     "pipeline.name",

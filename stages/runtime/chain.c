@@ -116,6 +116,33 @@ void chain_reset(struct chain *chain)
         chain->ops[i]->class->reset(chain->ops[i]);
 }
 
+int chain_barrier(struct chain *chain, uint64_t checkpoint)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->barrier)
+            rc = chain->ops[i]->class->barrier(chain->ops[i], checkpoint);
+    return rc;
+}
+
+int chain_complete(struct chain *chain, uint64_t checkpoint)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->complete)
+            rc = chain->ops[i]->class->complete(chain->ops[i], checkpoint);
+    return rc;
+}
+
+int chain_prepare_finish(struct chain *chain, struct buf *renames, struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->prepare_finish)
+            rc = chain->ops[i]->class->prepare_finish(chain->ops[i], renames, err);
+    return rc;
+}
+
 int chain_finish(struct chain *chain, struct err *err)
 {
     int rc = 0;

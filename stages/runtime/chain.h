@@ -32,6 +32,9 @@ static inline struct operator* chain_first(const struct chain *chain)
 int chain_before_commit(struct chain *chain);
 void chain_after_commit(struct chain *chain);
 void chain_reset(struct chain *chain);
+int chain_barrier(struct chain *chain, uint64_t checkpoint);
+int chain_complete(struct chain *chain, uint64_t checkpoint);
+int chain_prepare_finish(struct chain *chain, struct buf *renames, struct err *err);
 int chain_finish(struct chain *chain, struct err *err);
 
 // One piece of work that operators have left, the ones near the end first, so that nothing reaches

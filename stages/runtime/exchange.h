@@ -40,6 +40,9 @@ struct exchange_writer *exchange_writer_create(const struct op_context *context)
 // A control frame without a watermark (IDLE, END) into every channel.
 int exchange_writer_control(struct exchange_writer *writer, enum frame_type type);
 
+// The barrier of a checkpoint into every channel.
+int exchange_writer_barrier(struct exchange_writer *writer, uint64_t checkpoint);
+
 // --- reader ---
 
 struct in_channel {
@@ -55,12 +58,21 @@ struct exchange_reader {
     int next_channel; // where the next round begins: fair
     struct batch batch;
     struct err *err;
+    uint64_t passed; // the last checkpoint whose barrier the task has passed on
 };
 
 // Reads until `max_rows` rows or a watermark that moved the minimum: fills the batch, *watermark_ms
 // is the new minimum or INT64_MIN. *ended: every channel has delivered its end. -EBADMSG: damaged.
+// A channel that has delivered a barrier is not read on until the others have delivered theirs.
 int exchange_reader_take(struct exchange_reader *reader, uint32_t max_rows, int64_t *watermark_ms,
                          bool *ended);
+
+// The checkpoint whose barrier has come through every channel that has not ended, and has not been
+// passed on yet; 0: none. It stands behind everything that was taken and before everything else.
+uint64_t exchange_reader_aligned(const struct exchange_reader *reader);
+
+// Does a channel wait for others' barriers?
+bool exchange_reader_aligns(const struct exchange_reader *reader);
 
 // Anything to read in any channel?
 bool exchange_reader_ready(struct exchange_reader *reader);

@@ -31,6 +31,37 @@ static int64_t minimum(const struct exchange_reader *r)
     return any ? least : most_idle;
 }
 
+// The newest barrier that any channel has delivered. An older one in another channel is of a
+// checkpoint that was abandoned.
+static uint64_t newest_barrier(const struct exchange_reader *r)
+{
+    uint64_t newest = 0;
+    for (int i = 0; i < r->channel_count; i++)
+        newest = r->channels[i].state.barrier > newest ? r->channels[i].state.barrier : newest;
+    return newest;
+}
+
+static bool is_blocked(const struct exchange_reader *r, const struct in_channel *channel)
+{
+    return channel->state.barrier > r->passed && channel->state.barrier == newest_barrier(r);
+}
+
+uint64_t exchange_reader_aligned(const struct exchange_reader *r)
+{
+    uint64_t newest = newest_barrier(r);
+    if (newest <= r->passed)
+        return 0;
+    for (int i = 0; i < r->channel_count; i++)
+        if (r->channels[i].state.barrier != newest && !r->channels[i].state.has_ended)
+            return 0;
+    return newest;
+}
+
+bool exchange_reader_aligns(const struct exchange_reader *r)
+{
+    return newest_barrier(r) > r->passed;
+}
+
 // Rows that are left of the frame at the head, `bytes`. 1: all of them were taken; 0: the batch is
 // full; -EBADMSG.
 static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,
@@ -75,6 +106,8 @@ static int take_frame(struct exchange_reader *r, struct in_channel *channel, uin
         memcpy(&channel->state.watermark_ms, (const char *)bytes + sizeof frame, 8);
         channel->state.is_idle = 0;
     }
+    if (frame.type == FRAME_BARRIER)
+        memcpy(&channel->state.barrier, (const char *)bytes + sizeof frame, 8);
     channel->state.is_idle |= frame.type == FRAME_IDLE;
     channel->state.has_ended |= frame.type == FRAME_END;
     ring_consume(&channel->ring, frame.bytes);
@@ -85,7 +118,7 @@ static int take_frame(struct exchange_reader *r, struct in_channel *channel, uin
 static int take_channel(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,
                         int64_t before)
 {
-    while (r->batch.count < max_rows) {
+    while (r->batch.count < max_rows && !is_blocked(r, channel)) {
         int rc = take_frame(r, channel, max_rows);
         if (rc <= 0 || minimum(r) > before)
             return rc;
@@ -106,7 +139,7 @@ int exchange_reader_take(struct exchange_reader *r, uint32_t max_rows, int64_t *
         int rc = take_channel(r, &r->channels[at], max_rows, before);
         if (rc < 0)
             return rc;
-        if (r->batch.count >= max_rows || minimum(r) > before)
+        if (r->batch.count >= max_rows || minimum(r) > before || exchange_reader_aligned(r))
             break;
     }
     r->next_channel = (r->next_channel + 1) % r->channel_count;
@@ -123,7 +156,7 @@ bool exchange_reader_ready(struct exchange_reader *r)
 {
     const void *bytes;
     for (int i = 0; i < r->channel_count; i++)
-        if (ring_peek(&r->channels[i].ring, &bytes) != 0)
+        if (!is_blocked(r, &r->channels[i]) && ring_peek(&r->channels[i].ring, &bytes) != 0)
             return true;
     return false;
 }

@@ -169,6 +169,11 @@ int exchange_writer_control(struct exchange_writer *w, enum frame_type type)
     return put_control(w, type, FRAME_HEADER_BYTES, 0);
 }
 
+int exchange_writer_barrier(struct exchange_writer *w, uint64_t checkpoint)
+{
+    return put_control(w, FRAME_BARRIER, FRAME_CONTROL_BYTES, (int64_t)checkpoint);
+}
+
 static int64_t bucket_of(int64_t watermark_ms, int64_t step, int64_t offset)
 {
     __int128 at = (__int128)watermark_ms + 1 - offset;

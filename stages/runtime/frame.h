@@ -8,7 +8,7 @@
 //   offset 8   FRAME_DATA: the rows, packed as core/row/pack.h says
 //              FRAME_WATERMARK: i64 watermark in milliseconds
 //              FRAME_IDLE, FRAME_END: nothing
-//              FRAME_BARRIER: u64 checkpoint number (kept free for checkpoints)
+//              FRAME_BARRIER: u64 checkpoint number
 //
 // A reader checks everything: the bytes come from another process.
 #ifndef WEIR_STAGES_RUNTIME_FRAME_H

@@ -171,6 +171,10 @@ static int create_text(const struct jobdir *dir, const struct plan *plan,
     put_number(&text, "cores", (uint64_t)options->cores);
     put_number(&text, "state_bytes", state_bytes(options));
     put_number(&text, "waiting", (uint64_t)options->waiting);
+    put_field(&text, "checkpoint_dir",
+              slice_of(options->checkpoint_dir ? options->checkpoint_dir : ""));
+    put_number(&text, "checkpoint_engine", (uint64_t)options->checkpoint_engine);
+    put_number(&text, "is_restored", options->is_restored);
     put_field(&text, "sql", options->sql);
     int rc = blob_create(dir->fd, "job", plan->fingerprint, buf_slice(&text), err);
     buf_fini(&text);
@@ -245,10 +249,13 @@ static int parse_text(struct job *job, struct err *err)
     job->options.cores = (int)get_number(&job->text, "cores");
     job->options.state_bytes = get_number(&job->text, "state_bytes");
     job->options.waiting = (enum waiter_policy)get_number(&job->text, "waiting");
+    job->options.checkpoint_dir = get_field(&job->text, "checkpoint_dir", &len);
+    job->options.checkpoint_engine = (int)get_number(&job->text, "checkpoint_engine");
+    job->options.is_restored = get_number(&job->text, "is_restored") != 0;
     sql = get_field(&job->text, "sql", &len);
     job->options.sql = slice_make(sql, len);
     if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir ||
-        !job->options.bad_rows)
+        !job->options.bad_rows || !job->options.checkpoint_dir)
         return err_set(err, -EILSEQ,
                        "the job's text in %s is damaged; remove the folder and start again",
                        job->dir.path);

@@ -19,6 +19,9 @@ struct job_options {
     const char *dead_letter_dir; // folder of dead-<task>.jsonl; NULL: "dead"
     const char *bad_rows;        // policy when the SQL sets none; NULL: "dead-letter"
     enum waiter_policy waiting;
+    const char *checkpoint_dir; // folder of the checkpoints; NULL or "": none are made
+    int checkpoint_engine;      // enum engine_kind
+    bool is_restored;           // the arenas were restored from a checkpoint
 };
 
 // Are the options of every source and sink right, is what the sources name there, can the sinks and

@@ -6,6 +6,7 @@
 #ifndef WEIR_STAGES_RUNTIME_OPERATOR_H
 #define WEIR_STAGES_RUNTIME_OPERATOR_H
 
+#include "core/base/buf.h"
 #include "core/base/env.h"
 #include "core/plan/plan.h"
 #include "core/state/arena.h"
@@ -21,6 +22,8 @@ struct op_context {
     const struct stage *stage;
     int subtask;        // index in the stage, 0 ..
     bool ordered_input; // one input channel: rows come in a reproducible order
+    bool checkpoints;   // the job makes checkpoints: output is final when one is complete
+    bool is_restored;   // the job was restored from a checkpoint: output may go beyond the state
     const char *job_name;
     struct operator* next; // where output goes; NULL for a sink or the exchange writer
     void *bad_row_context;
@@ -83,6 +86,20 @@ struct operator_class {
     int (*before_commit)(struct operator*
                          op); // flush what must be outside before the commit (may be NULL)
     void (*after_commit)(struct operator* op); // NULL: nothing
+    // The barrier of a checkpoint has come: what was written so far belongs to it. In the
+    // transaction that passes it on. NULL: nothing.
+    int (*barrier)(struct operator* op, uint64_t checkpoint);
+    // The checkpoint is complete: make final what belongs to it. In a transaction of its own. NULL:
+    // nothing.
+    int (*complete)(struct operator* op, uint64_t checkpoint);
+    // With checkpoints, when all input is handled: make the output's bytes durable and append, to
+    // `renames`, the lines "from<TAB>to" that will make it final (see store.h). In a transaction.
+    // NULL: nothing.
+    int (*prepare_finish)(struct operator* op, struct buf *renames, struct err *err);
+    // A file whose bytes must be durable before a snapshot counts; -1 or NULL: none.
+    int (*output_fd)(const struct operator* op);
+    // Append `"name":value` members, JSON: where it stands, for people. NULL: nothing.
+    void (*describe)(const struct operator* op, struct buf *out);
     int (*finish)(struct operator* op,
                   struct err *err);     // after the end of input, all committed (may be NULL)
     void (*reset)(struct operator* op); // after an abort: forget private views of state
@@ -156,6 +173,8 @@ struct source_class {
     // Row `row` of the last polled batch, before the next poll. NULL: nobody can tell.
     void (*place)(const struct source *source, uint32_t row, struct row_place *out);
     void (*reset)(struct source *source); // after an abort: read again from the arena's position
+    // Append `"name":value` members, JSON: its committed position, for people. NULL: nothing.
+    void (*describe)(const struct source *source, struct buf *out);
     void (*close)(struct source *source);
 };
 

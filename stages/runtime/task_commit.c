@@ -23,6 +23,7 @@ void task_load_state(struct task *task)
     uint64_t bytes;
     const struct channel_state *states = channel_states(task, false, &bytes);
     memcpy(&task->state, arena_at(task->arena, task->state_at), sizeof task->state);
+    task->reader.passed = task->state.barrier;
     for (int i = 0; i < task->reader.channel_count; i++) {
         task->reader.channels[i].state = states[i];
         task->reader.channels[i].committed = states[i].position;

@@ -314,7 +314,9 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
     struct source *source = task->head.source;
     struct source_poll found = {.status = SOURCE_IDLE};
     *idle_until_ms = 0;
-    int rc = periodic(task, task->env->realtime_ms(task->env));
+    int rc = checkpoint_from_source(task);
+    if (rc == 0)
+        rc = periodic(task, task->env->realtime_ms(task->env));
     if (rc < 0)
         return rc;
     *ended = control_requested(task->control, CONTROL_DRAIN);

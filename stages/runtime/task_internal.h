@@ -2,9 +2,12 @@
 #ifndef WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
 #define WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
 
+#include "core/snapshot/writer.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
 #include "shm/segment.h"
+#include "stages/checkpoint/engine.h"
+#include "stages/checkpoint/store.h"
 #include "stages/runtime/calculation.h"
 #include "stages/runtime/chain.h"
 #include "stages/runtime/exchange.h"
@@ -31,6 +34,18 @@ struct head {
     int64_t last_rows_ms;       // when the source last gave rows
     bool is_idle;               // the idle mark has been sent since
     int first_op;               // of the rest of the chain
+};
+
+// The task's side of checkpoints.
+struct task_checkpoint {
+    bool is_on;
+    bool lingers; // all input is handled, or the job was asked to stop
+    struct store store;
+    struct snapshot_engine *engine; // NULL: not needed yet
+    struct snapshot *snapshot;      // NULL: none under way
+    struct control_snapshot report; // of the newest barrier
+    uint64_t completed;             // last complete one that has been dealt with
+    int64_t begun_ns, align_ns;     // 0: no alignment under way
 };
 
 struct task {
@@ -66,6 +81,7 @@ struct task {
     uint32_t fits;        // transactions in a row that did, below BATCH_ROWS
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark
+    struct task_checkpoint checkpoint;
     struct err err;
 };
 
@@ -98,6 +114,24 @@ void head_close(struct head *head);
 void head_reset(struct task *task);
 // One poll and its transactions. *idle_until_ms > 0: nothing to do until then. *ended.
 int head_step(struct task *task, int64_t *idle_until_ms, bool *ended);
+
+// task_checkpoint.c
+int checkpoint_open(struct task *task);
+void checkpoint_close(struct task *task);
+// Between two transactions, once a round: a piece of a snapshot, news from the supervisor.
+int checkpoint_poll(struct task *task);
+// Nothing else to do: a larger piece. false: no snapshot is under way; else *sleep_ns: how long the
+// task may sleep until the disk has got on.
+bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns);
+// Source: has a barrier been asked for? Pass it on.
+int checkpoint_from_source(struct task *task);
+// The barrier stands behind all that was handled: pass it on, begin the snapshot.
+int checkpoint_pass(struct task *task, uint64_t checkpoint);
+// An alignment has begun, or goes on.
+void checkpoint_note_alignment(struct task *task);
+// All input is handled, or a stop has emptied the channels: wait until that is so for every task
+// and what the supervisor then does is done. 0: finish the output; -ECANCELED: leave it as it is.
+int checkpoint_linger(struct task *task);
 
 // task_loop.c
 int task_loop(struct task *task);

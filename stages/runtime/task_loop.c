@@ -28,7 +28,9 @@ int task_drain_work(struct task *task)
 
 static bool never_ready(void *context)
 {
-    return task_must_stop(context);
+    struct task *task = context;
+    return task_must_stop(task) || (task->checkpoint.is_on &&
+                                    control_wanted_checkpoint(task->control) > task->state.barrier);
 }
 
 static bool input_ready(void *context)
@@ -44,6 +46,9 @@ static void sleep_for(struct task *task, int64_t until_ms, bool (*ready)(void *c
     int64_t ns = SLEEP_MAX_NS;
     if (until - now_ms < SLEEP_MAX_NS / 1000000)
         ns = until > now_ms ? (until - now_ms) * 1000000 : 0;
+    int64_t busy_ns;
+    if (checkpoint_is_busy(task, &busy_ns))
+        ns = busy_ns < ns ? busy_ns : ns;
     control_set_state(task->control, CONTROL_WAITING_INPUT);
     control_heartbeat(task->control, task->env->monotonic_ns(task->env));
     if (ns > 0)
@@ -56,6 +61,9 @@ static int reader_step(struct task *task, bool *ended)
 {
     int64_t watermark_ms;
     bool more = false;
+    uint64_t aligned = exchange_reader_aligned(&task->reader);
+    if (aligned)
+        return checkpoint_pass(task, aligned);
     if (!exchange_reader_ready(&task->reader)) {
         *ended = task->reader.channel_count > 0;
         for (int i = 0; i < task->reader.channel_count; i++)
@@ -67,6 +75,7 @@ static int reader_step(struct task *task, bool *ended)
     int rc = exchange_reader_take(&task->reader, task->max_rows, &watermark_ms, ended);
     if (rc < 0)
         return err_set(&task->err, rc, "an input channel holds bytes that are no frame");
+    checkpoint_note_alignment(task);
     task->state.rows_in += task->reader.batch.count;
     if (task->give_up_row && task->reader.batch.count) {
         task->give_up_row = false;
@@ -186,6 +195,8 @@ int task_loop(struct task *task)
         if (rc == 0 && must_end(task))
             break; // the sinks finish what was committed
         if (rc == 0)
+            rc = checkpoint_poll(task);
+        if (rc == 0)
             rc = ended ? end_input(task) : step(task, &ended);
         if (rc == 0) {
             take_more(task);
@@ -204,5 +215,8 @@ int task_loop(struct task *task)
             return rc;
         rc = task_drain_work(task); // work comes before new input, also after an abort
     }
-    return chain_finish(&task->chain, &task->err);
+    rc = checkpoint_linger(task);
+    if (rc == -ECANCELED)
+        return 0; // the output stays as it is: a later run goes on from a checkpoint
+    return rc < 0 ? rc : chain_finish(&task->chain, &task->err);
 }

@@ -272,10 +272,14 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         .rows_out = &task->state.rows_out,
         .bytes_in = &task->state.bytes_in,
         .bytes_out = &task->state.bytes_out,
+        .checkpoints = *task->job.options.checkpoint_dir != '\0',
+        .is_restored = task->job.options.is_restored,
     };
     rc = read_policy(task);
     if (rc == 0)
         rc = open_state(task, &context);
+    if (rc == 0)
+        rc = checkpoint_open(task);
     if (rc < 0)
         return rc;
     context.ordered_input = task->reader.channel_count <= 1;
@@ -287,6 +291,7 @@ int task_open(struct task *task, const char *job_dir, int task_index)
 
 void task_close(struct task *task)
 {
+    checkpoint_close(task);
     bool writer_in_chain = task->chain.count > 0;
     chain_close(&task->chain);
     if (task->writer && !writer_in_chain)

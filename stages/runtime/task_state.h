@@ -14,6 +14,7 @@ struct channel_state {
     uint32_t rows_left;   // input: rows of the frame at the head that are not taken yet
     uint16_t is_idle;     // input: does not hold the watermark back
     uint16_t has_ended;   // input
+    uint64_t barrier;     // input: the checkpoint whose barrier it delivered last; 0: none
 };
 
 struct task_state {
@@ -26,6 +27,8 @@ struct task_state {
     uint64_t end_started;         // the watermark MAX has been given to the chain
     uint64_t has_ended;           // everything is handled
     uint64_t is_known;            // the watermarks have been laid to "none yet"
+    uint64_t barrier;             // the last checkpoint whose barrier has passed this task; 0: none
+    uint64_t barrier_epoch;       // the arena's first epoch behind it
 };
 
 #endif

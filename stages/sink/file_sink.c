@@ -1,10 +1,15 @@
 // file_sink.c: the filesystem connector as a sink: part files, each row exactly once.
 //
 // Task t writes `.part-t-n.inprogress` with a transactional file (runtime/txfile.h). When it is
-// large enough, or at the end of input, the transaction notes "part n is finished" and goes on to n
-// + 1; after the commit the file is made durable and renamed to `part-t-n`; a later commit clears
-// the note. A kill anywhere is harmless: the next process finds the note and renames again, or
-// finds that it is done.
+// large enough, or at the end of input, it is *pending*: the transaction goes on to part n + 1. A
+// pending part becomes *finished*, `part-t-n`, by a rename: in a job without checkpoints right
+// after that commit, else when a checkpoint is complete whose barrier came after it. A kill
+// anywhere is harmless: the state says which renames are due, and the next process does them, or
+// finds them done.
+//
+// Restored from a checkpoint, the folder may be ahead of the state: the part in progress is cut
+// (and taken back if it was finished since), finished parts beyond it are set aside as
+// `.part-t-n.beyond`: their rows will come again.
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,11 +30,14 @@ enum { PART_PATH_BYTES = 4096 };
 
 #define ROLL_DEFAULT_BYTES (UINT64_C(128) << 20)
 
-struct sink_state {    // in the arena
-    uint64_t length;   // committed bytes of the part in progress
-    uint64_t part;     // its number
-    uint64_t finished; // 1 + number of a part whose rename is due; 0: none
-    uint64_t is_known; // the numbers have been laid behind what the folder held at the start
+struct sink_state {        // in the arena
+    uint64_t length;       // committed bytes of the part in progress
+    uint64_t part;         // its number
+    uint64_t published;    // parts before this one are finished
+    uint64_t due;          // parts before this one are to be finished now
+    uint64_t barrier;      // the last checkpoint whose barrier came
+    uint64_t barrier_part; // the part in progress then
+    uint64_t is_known;     // the numbers have been laid behind what the folder held at the start
 };
 
 struct file_sink {
@@ -38,6 +46,7 @@ struct file_sink {
     struct writer *writer;
     struct txfile file;
     bool is_open;
+    uint64_t open_part; // number of the open file
     const char *folder;
     uint64_t roll_bytes;
     int task;   // global index: part of the names
@@ -139,6 +148,7 @@ static int open_part(struct file_sink *sink, struct err *err)
         context->env, context->arena, sink->state_at + offsetof(struct sink_state, length), hidden};
     int rc = txfile_open(&sink->file, &place, err);
     sink->is_open = rc == 0;
+    sink->open_part = state_of(sink)->part;
     return rc;
 }
 
@@ -164,39 +174,93 @@ static void close_part(struct file_sink *sink)
 }
 
 // The part in progress is complete; in a transaction.
-static void note_finished(struct file_sink *sink)
+static void roll(struct file_sink *sink)
 {
     struct sink_state *state = touch_state(sink);
-    CHECK(state->finished == 0);
-    state->finished = state->part + 1;
     state->part++;
     state->length = 0;
+    if (!sink->base.context.checkpoints)
+        state->due = state->part;
 }
 
-// Do the rename that is noted and clear the note; the caller commits. Idempotent.
-static int publish_finished(struct file_sink *sink)
+// One pending part. Done before a kill: its file has the new name already.
+static int publish_part(struct file_sink *sink, uint64_t part)
 {
     char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
     struct env *env = sink->base.context.env;
-    uint64_t finished = state_of(sink)->finished;
-    if (finished == 0)
-        return 0;
-    close_part(sink);
-    part_paths(sink, finished - 1, hidden, visible);
+    part_paths(sink, part, hidden, visible);
     int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
-    if (fd == -ENOENT && access(visible, F_OK) == 0) { // renamed before a kill
-        touch_state(sink)->finished = 0;
+    if (fd == -ENOENT && access(visible, F_OK) == 0)
         return 0;
-    }
     if (fd < 0)
         return fd;
     int rc = env->fdatasync(env, fd);
     env->close(env, fd);
-    if (rc == 0)
-        rc = env->rename(env, hidden, visible);
-    if (rc == 0)
-        touch_state(sink)->finished = 0;
+    return rc < 0 ? rc : env->rename(env, hidden, visible);
+}
+
+// Finish the parts that are due; the caller commits. Idempotent.
+static int publish_due(struct file_sink *sink)
+{
+    int rc = 0;
+    if (sink->is_open && sink->open_part < state_of(sink)->part) {
+        // A snapshot that counts on it may come before its rename.
+        if (sink->base.context.checkpoints)
+            rc = sink->file.env->fdatasync(sink->file.env, sink->file.fd);
+        close_part(sink);
+    }
+    while (rc == 0 && state_of(sink)->published < state_of(sink)->due) {
+        rc = publish_part(sink, state_of(sink)->published);
+        if (rc == 0)
+            touch_state(sink)->published++;
+    }
     return rc;
+}
+
+// --- after a restore ---
+
+// A finished part whose rows will come again.
+static int set_aside(const struct file_sink *sink, const char *name, uint64_t part)
+{
+    char from[PART_PATH_BYTES], to[PART_PATH_BYTES];
+    snprintf(from, sizeof from, "%s/%.255s", sink->folder, name);
+    snprintf(to, sizeof to, "%s/.part-%d-%llu.beyond", sink->folder, sink->task,
+             (unsigned long long)part);
+    return sink->base.context.env->rename(sink->base.context.env, from, to);
+}
+
+static int set_aside_beyond(const struct file_sink *sink, struct err *err)
+{
+    DIR *dir = opendir(sink->folder);
+    int rc = 0;
+    if (!dir)
+        return err_set(err, -errno, "cannot read folder %s: %s", sink->folder, strerror(errno));
+    for (struct dirent *entry = readdir(dir); entry && rc == 0; entry = readdir(dir)) {
+        int task, used = 0;
+        unsigned long long part;
+        if (sscanf(entry->d_name, "part-%d-%llu%n", &task, &part, &used) == 2 && used &&
+            entry->d_name[used] == '\0' && task == sink->task && part >= state_of(sink)->part)
+            rc = set_aside(sink, entry->d_name, part);
+    }
+    closedir(dir);
+    return rc < 0
+               ? err_set(err, rc, "cannot set parts of %s aside: %s", sink->folder, strerror(-rc))
+               : 0;
+}
+
+// The folder may be ahead of the state that was restored: lead it back.
+static int lead_back(const struct file_sink *sink, struct err *err)
+{
+    char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
+    struct env *env = sink->base.context.env;
+    const struct sink_state *state = state_of(sink);
+    part_paths(sink, state->part, hidden, visible);
+    int rc = 0;
+    if (state->length > 0 && access(hidden, F_OK) < 0 && access(visible, F_OK) == 0)
+        rc = env->rename(env, visible, hidden);
+    if (rc < 0)
+        return err_set(err, rc, "cannot take %s back: %s", visible, strerror(-rc));
+    return set_aside_beyond(sink, err);
 }
 
 // --- the operator ---
@@ -223,10 +287,14 @@ static int open_state(struct file_sink *sink, struct err *err)
         if (rc < 0)
             return rc;
         struct sink_state *state = touch_state(sink);
-        state->part = part;
+        state->part = state->published = state->due = part;
         state->is_known = 1;
+    } else if (context->is_restored) {
+        rc = lead_back(sink, err);
+        if (rc < 0)
+            return rc;
     }
-    rc = publish_finished(sink);
+    rc = publish_due(sink);
     if (rc < 0)
         return err_set(err, rc, "cannot finish a part in %s: %s", sink->folder, strerror(-rc));
     return open_part(sink, err);
@@ -290,16 +358,71 @@ static int file_sink_before_commit(struct operator* op)
     if (rc < 0)
         return broken(sink, rc);
     if (state_of(sink)->length >= sink->roll_bytes)
-        note_finished(sink);
+        roll(sink);
     return rc;
 }
 
 static void file_sink_after_commit(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
-    int rc = publish_finished(sink);
+    int rc = publish_due(sink);
     if (rc < 0)
         sink->failed = rc;
+}
+
+static int file_sink_barrier(struct operator* op, uint64_t checkpoint)
+{
+    struct sink_state *state = touch_state((struct file_sink *)op);
+    state->barrier = checkpoint;
+    state->barrier_part = state->part;
+    return 0;
+}
+
+static int file_sink_complete(struct operator* op, uint64_t checkpoint)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    const struct sink_state *state = state_of(sink);
+    if (state->barrier != checkpoint || state->due >= state->barrier_part)
+        return 0;
+    touch_state(sink)->due = state->barrier_part;
+    int rc = publish_due(sink);
+    return rc < 0 ? broken(sink, rc) : 0;
+}
+
+static int file_sink_output_fd(const struct operator* op)
+{
+    const struct file_sink *sink = (const struct file_sink *)op;
+    return sink->is_open ? sink->file.fd : -1;
+}
+
+// Make every pending part durable, and say how it gets its name.
+static int file_sink_prepare_finish(struct operator* op, struct buf *renames, struct err *err)
+{
+    struct file_sink *sink = (struct file_sink *)op;
+    struct env *env = op->context.env;
+    char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
+    if (state_of(sink)->length > 0)
+        roll(sink);
+    for (uint64_t part = state_of(sink)->published; part < state_of(sink)->part; part++) {
+        part_paths(sink, part, hidden, visible);
+        int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
+        int rc = fd < 0 ? fd : env->fdatasync(env, fd);
+        if (fd >= 0)
+            env->close(env, fd);
+        if (rc < 0)
+            return err_set(err, rc, "cannot make %s durable: %s", hidden, strerror(-rc));
+        buf_printf(renames, "%s\t%s\n", hidden, visible);
+    }
+    return 0;
+}
+
+static void file_sink_describe(const struct operator* op, struct buf *out)
+{
+    const struct file_sink *sink = (const struct file_sink *)op;
+    const struct sink_state *state = state_of(sink);
+    buf_printf(out, "\"sink\":{\"part\":%llu,\"length\":%llu,\"pending\":%llu}",
+               (unsigned long long)state->part, (unsigned long long)state->length,
+               (unsigned long long)(state->part - state->published));
 }
 
 // All input is committed. The rest becomes a part; an empty one disappears.
@@ -307,11 +430,11 @@ static int file_sink_finish(struct operator* op, struct err *err)
 {
     struct file_sink *sink = (struct file_sink *)op;
     char hidden[PART_PATH_BYTES];
-    if (state_of(sink)->length > 0) {
-        note_finished(sink);
-        arena_commit(op->context.arena);
-    }
-    int rc = publish_finished(sink);
+    if (state_of(sink)->length > 0)
+        roll(sink);
+    touch_state(sink)->due = state_of(sink)->part;
+    arena_commit(op->context.arena);
+    int rc = publish_due(sink);
     if (rc < 0)
         return err_set(err, rc, "cannot finish a part in %s: %s", sink->folder, strerror(-rc));
     arena_commit(op->context.arena);
@@ -336,6 +459,11 @@ const struct operator_class file_sink_class = {
     .watermark = file_sink_watermark,
     .before_commit = file_sink_before_commit,
     .after_commit = file_sink_after_commit,
+    .barrier = file_sink_barrier,
+    .complete = file_sink_complete,
+    .prepare_finish = file_sink_prepare_finish,
+    .output_fd = file_sink_output_fd,
+    .describe = file_sink_describe,
     .finish = file_sink_finish,
     .reset = file_sink_reset,
     .close = file_sink_close,

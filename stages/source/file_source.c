@@ -431,10 +431,10 @@ static void note_done(struct file_source *f)
     struct file_entry *entry = &f->files.entries[f->current];
     struct file_look now = {.size = 0};
     uint64_t end = f->window.offset + f->window.len;
-    file_look_at_fd(f->fd, &now);
+    bool seen = file_look_at_fd(f->fd, &now) == 0; // else it was read to its end by a predecessor
     if (!is_followed(f)) {
         bool beyond = f->in_chunks && f->window.len == 0; // this subtask's next chunk
-        if ((uint64_t)now.size < end && !beyond)
+        if (seen && (uint64_t)now.size < end && !beyond)
             note(f, "%s became shorter while it was read", entry->path);
         entry->done.size = now.size;
         close_current(f);

@@ -37,6 +37,14 @@ enum {
 // What an epoll event is about: the index of a slot, or one of these.
 enum { TAG_SIGNAL = 1 << 20, TAG_TIMER };
 
+// The end of a job that makes checkpoints: its tasks have ended and wait for what is done with the
+// output.
+enum finale {
+    FINALE_NONE,
+    FINALE_CHECKPOINT, // stopped: the last checkpoint is under way
+    FINALE_DONE,       // the tasks were told to finish, or not to
+};
+
 struct supervisor {
     const struct supervisor_options *options;
     struct control *control;
@@ -48,7 +56,10 @@ struct supervisor {
     int epoll_fd, signal_fd, timer_fd;
     sigset_t old_mask, task_mask;
     bool ending;
-    int64_t tick_at_ns, kill_at_ns; // INT64_MAX: not set
+    int64_t tick_at_ns, kill_at_ns;  // INT64_MAX: not set
+    struct coordinator *coordinator; // NULL: no checkpoints
+    enum finale finale;
+    int64_t look_at_ns; // when to look at checkpoints and their end again
 };
 
 static int64_t now_ns(void)
@@ -183,6 +194,8 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
         event.delay_ms = (double)slot->delay_ns / MS_NS;
         s->result->restarts++;
         control_note_restart(s->control, slot->index);
+        if (s->coordinator)
+            coordinator_task_died(s->coordinator, slot->index, now_ns());
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         if (event.gap_ms > s->result->worst_gap_ms)
@@ -203,6 +216,13 @@ static int handle_all(struct supervisor *s, enum slot_event event)
     return status;
 }
 
+// Nothing comes from it any more: its process is gone, or waits for the end of the job.
+static bool is_quiet(const struct supervisor *s, int task)
+{
+    return s->slots[task].state == SLOT_DONE ||
+           (s->coordinator && control_has_ended(s->control, task));
+}
+
 // Ask the lowest level that still runs to stop: its readers go on until it has ended, and so get
 // what it has committed. A failed job has no such order: nobody waits for anybody.
 static void stop_next_level(struct supervisor *s)
@@ -210,7 +230,7 @@ static void stop_next_level(struct supervisor *s)
     const int *levels = s->result->end == SUPERVISOR_END_FAILED ? NULL : s->options->levels;
     int lowest = INT_MAX;
     for (int i = 0; levels && i < s->options->task_count; i++)
-        if (s->slots[i].state != SLOT_DONE && levels[i] < lowest)
+        if (!is_quiet(s, i) && levels[i] < lowest)
             lowest = levels[i];
     for (int i = 0; i < s->options->task_count; i++)
         if (!levels || levels[i] == lowest)
@@ -227,6 +247,87 @@ static void begin_end(struct supervisor *s)
     s->kill_at_ns = now_ns() + timeout * MS_NS;
     for (int i = 0; i < s->options->task_count; i++) // no time left to put anything off
         s->slots[i].start_at_ns = 0;
+}
+
+// --- checkpoints ---
+
+enum { END_LOOK_MS = 5 };
+
+static void on_checkpoint(const struct coordinator_event *event, void *context)
+{
+    const struct supervisor *s = context;
+    const struct supervisor_event told = {
+        .kind = event->kind == COORDINATOR_COMPLETE ? SUPERVISOR_CHECKPOINT
+                                                    : SUPERVISOR_CHECKPOINT_FAILED,
+        .task_index = -1,
+        .text = event->text,
+        .checkpoint = event,
+    };
+    report(s, &told);
+}
+
+static bool all_quiet(const struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        if (!is_quiet(s, i))
+            return false;
+    return true;
+}
+
+static void post_all(struct supervisor *s, enum control_request request)
+{
+    s->finale = FINALE_DONE;
+    for (int i = 0; i < s->options->task_count; i++)
+        control_post(s->control, i, request);
+}
+
+// All input is handled. From the moment that this is on disk the output is final, whatever happens.
+static void finish_job(struct supervisor *s)
+{
+    struct err err;
+    coordinator_hold(s->coordinator, now_ns());
+    if (store_set_finished(s->options->checkpoints->store, &err) < 0) {
+        const struct coordinator_event event = {.kind = COORDINATOR_TROUBLE, .text = err.text};
+        on_checkpoint(&event, s);
+    }
+    post_all(s, CONTROL_FINISH);
+}
+
+// Stopped, and nothing moves any more: a last checkpoint, so that the next run goes on from here.
+// Without it the output stays as it is: the next run repeats what came after the one before.
+static void advance_finale(struct supervisor *s)
+{
+    if (s->finale == FINALE_DONE || s->result->end == SUPERVISOR_END_FAILED || !all_quiet(s))
+        return;
+    if (!s->ending) {
+        finish_job(s);
+    } else if (s->finale == FINALE_NONE) {
+        coordinator_hold(s->coordinator, now_ns());
+        s->result->last_checkpoint = coordinator_complete(s->coordinator);
+        coordinator_begin_last(s->coordinator, now_ns());
+        s->finale = FINALE_CHECKPOINT;
+    } else if (coordinator_is_idle(s->coordinator)) {
+        bool done = coordinator_complete(s->coordinator) > s->result->last_checkpoint;
+        s->result->last_checkpoint = coordinator_complete(s->coordinator);
+        post_all(s, done ? CONTROL_FINISH : CONTROL_CANCEL);
+    }
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void on_checkpoint_time(struct supervisor *s)
+{
+    int64_t now = now_ns(), again = INT64_MAX;
+    if (!s->coordinator || s->look_at_ns > now)
+        return;
+    if (coordinator_tick(s->coordinator, now, &again, s->err) < 0)
+        s->result->end = SUPERVISOR_END_FAILED;
+    advance_finale(s);
+    s->look_at_ns =
+        s->finale == FINALE_DONE ? INT64_MAX : earlier(again, now + END_LOOK_MS * MS_NS);
 }
 
 static void on_signal(struct supervisor *s)
@@ -293,14 +394,10 @@ static void on_time(struct supervisor *s)
 
 // --- the wait ---
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t next_deadline(const struct supervisor *s)
 {
     int64_t now = now_ns(), next = earlier(s->tick_at_ns, s->kill_at_ns);
+    next = earlier(next, s->look_at_ns);
     for (int i = 0; i < s->options->task_count; i++) {
         const struct slot *slot = &s->slots[i];
         if (slot->state == SLOT_DOWN)
@@ -352,6 +449,7 @@ static int wait_loop(struct supervisor *s)
                 on_task_end(s, &s->slots[tag]);
         }
         on_time(s);
+        on_checkpoint_time(s);
         if (s->result->end == SUPERVISOR_END_FAILED)
             begin_end(s);
         if (s->ending)
@@ -408,6 +506,17 @@ static void kill_rest(struct supervisor *s)
     }
 }
 
+static int begin_checkpoints(struct supervisor *s)
+{
+    if (!s->options->checkpoints)
+        return 0;
+    struct coordinator_options options = *s->options->checkpoints;
+    options.on_event = on_checkpoint;
+    options.context = s;
+    s->look_at_ns = 0;
+    return coordinator_create(&options, s->control, now_ns(), &s->coordinator, s->err);
+}
+
 static int run(struct supervisor *s)
 {
     int status = open_fds(s);
@@ -415,12 +524,16 @@ static int run(struct supervisor *s)
         err_set(s->err, status, "cannot set the supervisor up: %s", strerror(-status));
     } else {
         control_begin_supervisor(s->control);
-        status = handle_all(s, SLOT_START);
-        if (status)
-            err_set(s->err, status, "cannot start a task: %s", strerror(-status));
-        else
+        status = begin_checkpoints(s);
+        if (!status) {
+            status = handle_all(s, SLOT_START);
+            if (status)
+                err_set(s->err, status, "cannot start a task: %s", strerror(-status));
+        }
+        if (!status)
             status = wait_loop(s);
     }
+    coordinator_free(s->coordinator);
     kill_rest(s);
     close_fds(s);
     return status;
@@ -438,7 +551,8 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .signal_fd = -1,
                            .timer_fd = -1,
                            .tick_at_ns = INT64_MAX,
-                           .kill_at_ns = INT64_MAX};
+                           .kill_at_ns = INT64_MAX,
+                           .look_at_ns = INT64_MAX};
     s.ops = (struct slot_ops){.context = &s,
                               .start = op_start,
                               .progressed = op_progressed,

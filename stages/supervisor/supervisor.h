@@ -11,6 +11,7 @@
 #include "core/base/err.h"
 #include "shm/control.h"
 #include "shm/jobdir.h"
+#include "stages/supervisor/coordinator.h"
 
 // Exit statuses of a task, besides 0 (done; state FINISHED in the control block). With either of
 // these and state FAILED the job ends with the task's error text; any other end is a crash and is
@@ -21,13 +22,15 @@ enum {
 };
 
 enum supervisor_event_kind {
-    SUPERVISOR_STARTED,   // first start of a task
-    SUPERVISOR_DIED,      // a task died and will be restarted
-    SUPERVISOR_RESTARTED, // its replacement runs batches again
-    SUPERVISOR_FINISHED,  // a task has handled all its input
-    SUPERVISOR_FAILED,    // a task cannot go on
-    SUPERVISOR_STOPPING,  // a signal asked for the end
-    SUPERVISOR_KILLED,    // a task that did not stop in time
+    SUPERVISOR_STARTED,           // first start of a task
+    SUPERVISOR_DIED,              // a task died and will be restarted
+    SUPERVISOR_RESTARTED,         // its replacement runs batches again
+    SUPERVISOR_FINISHED,          // a task has handled all its input
+    SUPERVISOR_FAILED,            // a task cannot go on
+    SUPERVISOR_STOPPING,          // a signal asked for the end
+    SUPERVISOR_KILLED,            // a task that did not stop in time
+    SUPERVISOR_CHECKPOINT,        // a checkpoint is complete
+    SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
 };
 
 struct supervisor_event {
@@ -38,7 +41,8 @@ struct supervisor_event {
     int exit_status;  // DIED: with this status when signal is 0
     double gap_ms;    // RESTARTED: from noticing the death to its first progress
     double delay_ms;  // DIED: how long its restart is put off
-    const char *text; // FAILED: the reason
+    const char *text; // FAILED, CHECKPOINT_FAILED: the reason
+    const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
 };
 
 // What happens when a task dies; named as in Flink, with Flink's defaults.
@@ -58,6 +62,9 @@ struct supervisor_options {
     const int *levels;        // of each: sources 0, a reader above what it reads; NULL: all 0
     enum supervisor_restart restart;
     const char *program; // NULL: /proc/self/exe (tests give their own)
+    // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job
+    // that has FINISHED is the caller's to remove.
+    const struct coordinator_options *checkpoints;
     int tick_ms;         // how often on_tick is called; 0: never
     int stop_timeout_ms; // SIGKILL for what has not stopped by then; 0: 10 s
     void (*on_tick)(const struct control *control, void *context);         // may be NULL
@@ -73,10 +80,11 @@ enum supervisor_end {
 
 struct supervisor_result {
     enum supervisor_end end;
-    int stop_signal;     // when STOPPED
-    int exit_status;     // of the task that FAILED
-    uint64_t restarts;   // of all tasks
-    double worst_gap_ms; // longest from a death to the replacement's first progress
+    int stop_signal;          // when STOPPED
+    int exit_status;          // of the task that FAILED
+    uint64_t restarts;        // of all tasks
+    uint64_t last_checkpoint; // when STOPPED with checkpoints: what the next run goes on from
+    double worst_gap_ms;      // longest from a death to the replacement's first progress
 };
 
 // Run the job to its end. SIGINT, SIGTERM and SIGHUP are taken (and given back) here: they stop the

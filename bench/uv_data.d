@@ -1,0 +1,1 @@
+bench/uv_data: bench/uv_data.c

@@ -1,0 +1,248 @@
+// job_restore.c: see job_restore.h. Runs before any task, in the supervisor's process, which owns
+// every arena then. What a crash leaves: half-filled segments of a job that never started; the next
+// run makes them anew.
+#include "stages/runtime/job_restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/snapshot/restore.h"
+#include "shm/ring.h"
+#include "shm/segment.h"
+#include "stages/runtime/task_state.h"
+
+// --- does it fit ---
+
+struct line {
+    const char *text;
+    int len, number;
+};
+
+static bool next_line(const char **text, struct line *line)
+{
+    if (!**text)
+        return false;
+    line->text = *text;
+    line->len = (int)strcspn(*text, "\n");
+    line->number++;
+    *text += line->len + ((*text)[line->len] == '\n');
+    return true;
+}
+
+// The first line in which two scripts differ.
+static int say_difference(const char *old, const char *new, struct err *err)
+{
+    struct line a = {.len = 0}, b = {.len = 0};
+    bool has_a, has_b;
+    do {
+        has_a = next_line(&old, &a);
+        has_b = next_line(&new, &b);
+    } while (has_a && has_b && a.len == b.len && memcmp(a.text, b.text, (size_t)a.len) == 0);
+    if (!has_a && !has_b)
+        return err_append(err, -ESTALE, "the script is the same: another weir made its plan");
+    return err_append(err, -ESTALE, "line %d\n  was: %.*s\n  is:  %.*s",
+                      has_a ? a.number : b.number, has_a ? a.len : 0, has_a ? a.text : "",
+                      has_b ? b.len : 0, has_b ? b.text : "");
+}
+
+int job_restore_check(const struct plan *plan, const struct job_options *options,
+                      const struct manifest *manifest, struct err *err)
+{
+    if (manifest->fingerprint == plan->fingerprint && manifest->task_count == plan->task_count)
+        return 0;
+    err_set(err, -ESTALE,
+            "checkpoint %" PRIu64 " was made by another plan, its state does not fit this one; run "
+            "with --fresh to begin anew (the checkpoints are removed then), or undo the change:",
+            manifest->checkpoint);
+    if (manifest->cores != options->cores)
+        return err_append(err, -ESTALE,
+                          "it was made for %d cores, this run has %d: set placement.cores to %d",
+                          manifest->cores, options->cores, manifest->cores);
+    char *sql = strndup(options->sql.ptr, options->sql.len);
+    CHECK(sql);
+    int rc = say_difference(manifest->sql, sql, err);
+    free(sql);
+    return rc;
+}
+
+// --- arenas ---
+
+struct restoring {
+    const struct jobdir *dir;
+    const struct plan *plan;
+    const struct store *store;
+    const struct manifest *manifest;
+};
+
+// One task's arena, mapped. The segment stays open for claims.
+struct mapped {
+    struct segment segment;
+    void *base;
+    uint64_t bytes;
+};
+
+static int claim(void *context, uint64_t from, uint64_t to)
+{
+    return segment_claim(context, SEGMENT_PAGE_BYTES + from, to - from, NULL);
+}
+
+static int map_arena(const struct jobdir *dir, const struct plan *plan, int task,
+                     struct mapped *out, struct err *err)
+{
+    char name[64];
+    job_arena_name(task, name);
+    const struct segment_spec spec = {dir->fd, name, "arena", ARENA_VERSION, plan->fingerprint};
+    *out = (struct mapped){.segment = {.fd = -1}};
+    int rc = segment_open(&spec, true, &out->segment, err);
+    if (rc < 0)
+        return rc;
+    out->bytes = out->segment.bytes - SEGMENT_PAGE_BYTES;
+    const struct segment_range range = {SEGMENT_PAGE_BYTES, out->bytes, true, false};
+    return segment_map(&out->segment, &range, &out->base, err);
+}
+
+static void unmap_arena(struct mapped *arena)
+{
+    if (arena->base)
+        segment_unmap(arena->base, arena->bytes);
+    segment_close(&arena->segment);
+}
+
+static int read_files(const struct restoring *r, int task, struct mapped *arena,
+                      const struct arena_options *options, struct err *err)
+{
+    const struct manifest_task *from = &r->manifest->tasks[task];
+    struct snapshot_file *files = calloc((size_t)from->file_count, sizeof *files);
+    char(*paths)[STORE_PATH_BYTES] = calloc((size_t)from->file_count, sizeof *paths);
+    CHECK(files && paths);
+    for (int i = 0; i < from->file_count; i++) {
+        store_path(r->store, from->files[i].path, paths[i]);
+        files[i] = (struct snapshot_file){paths[i],
+                                          {r->manifest->fingerprint, from->files[i].checkpoint,
+                                           (uint32_t)task, from->files[i].attempt}};
+    }
+    const struct snapshot_chain chain = {files, from->file_count};
+    int rc = snapshot_restore(r->store->env, &chain, arena->base, options, err);
+    free(paths);
+    free(files);
+    return rc;
+}
+
+// The task's own state, as it was at the barrier. NULL: the arena is not one of this plan's tasks.
+static const struct task_state *task_root(const struct arena *arena, uint64_t channels)
+{
+    const struct arena_root_slot *root = &arena->meta->roots[TASK_ROOT];
+    if (!root->offset ||
+        root->bytes != sizeof(struct task_state) + channels * sizeof(struct channel_state))
+        return NULL;
+    return arena_at(arena, root->offset);
+}
+
+static int start_ring(const struct jobdir *dir, const struct plan *plan, const char *name,
+                      uint64_t position, struct err *err)
+{
+    int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name, strerror(errno));
+    int rc = ring_start_at(fd, plan->fingerprint, position, err);
+    close(fd);
+    return rc;
+}
+
+struct side { // a task's channels of one exchange
+    const struct plan *plan;
+    int exchange, subtask;
+    bool is_input;
+};
+
+static int other_count(const struct side *side)
+{
+    const struct exchange *e = &side->plan->exchanges[side->exchange];
+    return side->plan->stages[side->is_input ? e->from_stage : e->to_stage].parallelism;
+}
+
+static bool has_channel(const struct side *side, int other)
+{
+    return side->is_input ? job_has_channel(side->plan, side->exchange, other, side->subtask)
+                          : job_has_channel(side->plan, side->exchange, side->subtask, other);
+}
+
+static uint64_t count_channels(const struct side *side)
+{
+    uint64_t count = 0;
+    for (int i = 0; side->exchange >= 0 && i < other_count(side); i++)
+        count += has_channel(side, i);
+    return count;
+}
+
+// Every ring begins where its producer stood behind its barrier; there its consumer stood too.
+static int start_rings(const struct jobdir *dir, const struct side *outputs,
+                       const struct channel_state *states, struct err *err)
+{
+    char name[64];
+    int rc = 0;
+    for (int i = 0, at = 0; outputs->exchange >= 0 && rc == 0 && i < other_count(outputs); i++) {
+        if (!has_channel(outputs, i))
+            continue;
+        job_ring_name(outputs->exchange, outputs->subtask, i, name);
+        rc = start_ring(dir, outputs->plan, name, states[at++].position, err);
+    }
+    return rc;
+}
+
+// Checked by arena_open: what follows may believe its structure, but not what operators keep in it.
+static int adopt(const struct restoring *r, int task, struct arena *arena, struct err *err)
+{
+    const struct plan *plan = r->plan;
+    const struct manifest *manifest = r->manifest;
+    int subtask;
+    const struct stage *stage = plan_stage_of(plan, task, &subtask);
+    const struct side inputs = {plan, stage->input_exchange, subtask, true};
+    const struct side outputs = {plan, stage->output_exchange, subtask, false};
+    uint64_t input_count = count_channels(&inputs);
+    const struct task_state *state = task_root(arena, input_count + count_channels(&outputs));
+    if (!state || state->barrier != manifest->checkpoint || state->barrier_epoch < 2 ||
+        state->barrier_epoch > UINT8_MAX)
+        return err_set(err, -EBADMSG, "the snapshot of task %d is not of checkpoint %" PRIu64, task,
+                       manifest->checkpoint);
+    // Restored blocks carry mark 1: everything marked from here on is behind the barrier.
+    uint8_t epoch = (uint8_t)state->barrier_epoch;
+    arena_set_epoch(arena, epoch);
+    arena_set_snapshot_base(arena, manifest->checkpoint, epoch);
+    return start_rings(r->dir, &outputs, (const struct channel_state *)(state + 1) + input_count,
+                       err);
+}
+
+static int restore_task(const struct restoring *r, int task, struct err *err)
+{
+    struct mapped mapped;
+    struct arena *arena = NULL;
+    int rc = map_arena(r->dir, r->plan, task, &mapped, err);
+    const struct arena_options options = {
+        .fingerprint = r->plan->fingerprint, .claim = claim, .claim_context = &mapped.segment};
+    if (rc == 0)
+        rc = read_files(r, task, &mapped, &options, err);
+    if (rc == 0)
+        rc = arena_open(mapped.base, mapped.bytes, &options, &arena, err);
+    if (rc == 0)
+        rc = adopt(r, task, arena, err);
+    arena_close(arena);
+    unmap_arena(&mapped);
+    return rc;
+}
+
+int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
+                const struct manifest *manifest, struct err *err)
+{
+    const struct restoring restoring = {dir, plan, store, manifest};
+    int rc = 0;
+    CHECK(manifest->task_count == plan->task_count);
+    for (int task = 0; task < plan->task_count && rc == 0; task++)
+        rc = restore_task(&restoring, task, err);
+    return rc;
+}

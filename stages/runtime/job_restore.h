@@ -1,0 +1,18 @@
+// job_restore.h: a job's memory as a checkpoint has it.
+#ifndef WEIR_STAGES_RUNTIME_JOB_RESTORE_H
+#define WEIR_STAGES_RUNTIME_JOB_RESTORE_H
+
+#include "stages/checkpoint/store.h"
+#include "stages/runtime/job.h"
+
+// Fill the arenas that job_create has just made (with the manifest's state_bytes) from the files of
+// the checkpoint, and let the rings begin where their tasks stood. Everything is checked; -EBADMSG:
+// a file is damaged, -EPROTO: another format; then the segments are to be made again.
+int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
+                const struct manifest *manifest, struct err *err);
+
+// Can this plan go on from the checkpoint? -ESTALE with a text that says what has changed.
+int job_restore_check(const struct plan *plan, const struct job_options *options,
+                      const struct manifest *manifest, struct err *err);
+
+#endif

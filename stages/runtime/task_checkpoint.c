@@ -1,0 +1,304 @@
+// task_checkpoint.c: a task's side of checkpoints: pass the barrier on, write a snapshot while
+// going on, say how it went.
+//
+// A barrier is passed on in one transaction with everything that stands before it; the snapshot is
+// of the arena right behind that commit. Nothing that goes wrong with a snapshot stops the task:
+// the checkpoint is lost, the supervisor is told why, the next one is tried. A task that dies while
+// writing leaves a file that nobody needs; the supervisor sees its death and gives the checkpoint
+// up.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stages/runtime/task_internal.h"
+
+enum {
+    BLOCKS_A_BATCH = 16, // 64 KiB: some tens of microseconds
+    BLOCKS_IDLE = 126,   // while there is nothing else to do
+    LINGER_SLEEP_NS = 100 * 1000 * 1000,
+};
+
+static int64_t now_ns(struct task *task)
+{
+    return task->env->monotonic_ns(task->env);
+}
+
+// --- the report ---
+
+// What the operators say of themselves, one JSON object; "{}" when it would not fit.
+static void describe(struct task *task, char *out, size_t bytes)
+{
+    struct buf text = {0};
+    buf_append_char(&text, '{');
+    if (task->head.source && task->head.source->class->describe)
+        task->head.source->class->describe(task->head.source, &text);
+    for (int i = 0; i < task->chain.count; i++) {
+        const struct operator* op = task->chain.ops[i];
+        if (!op->class->describe)
+            continue;
+        if (text.len > 1)
+            buf_append_char(&text, ',');
+        op->class->describe(op, &text);
+    }
+    buf_append_char(&text, '}');
+    snprintf(out, bytes, "%s", text.len < bytes ? buf_str(&text) : "{}");
+    buf_fini(&text);
+}
+
+static void report(struct task *task, enum control_snapshot_status status, const char *text)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    c->report.status = status;
+    if (text)
+        snprintf(c->report.text, sizeof c->report.text, "%s", text);
+    if (c->begun_ns)
+        c->report.duration_ns = now_ns(task) - c->begun_ns;
+    control_report_snapshot(task->control, &c->report);
+}
+
+// --- the snapshot ---
+
+static void end_snapshot(struct task_checkpoint *c)
+{
+    snapshot_end(c->snapshot);
+    c->snapshot = NULL;
+    if (c->engine)
+        c->engine->class->end(c->engine);
+}
+
+static int begin_file(struct task *task, uint64_t checkpoint, struct err *err)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    char name[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    const enum engine_kind kind = (enum engine_kind)task->job.options.checkpoint_engine;
+    int rc = c->engine ? 0 : engine_create(kind, task->env, &c->engine, err);
+    if (rc < 0)
+        return rc;
+    uint32_t attempt = (uint32_t)control_attempt(task->control);
+    store_snapshot_name(checkpoint, task->index, attempt, name);
+    store_path(&c->store, name, path);
+    return c->engine->class->begin(c->engine, path, err);
+}
+
+// Output that the snapshot counts on must be on disk with it.
+static int sync_outputs(struct task *task, struct err *err)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    int rc = 0;
+    for (int i = 0; i < task->chain.count && rc == 0; i++) {
+        const struct operator* op = task->chain.ops[i];
+        int fd = op->class->output_fd ? op->class->output_fd(op) : -1;
+        rc = fd >= 0 ? c->engine->class->sync_file(c->engine, fd) : 0;
+    }
+    if (rc == 0 && task->dead_letter_open)
+        rc = c->engine->class->sync_file(c->engine, task->dead_letter.fd);
+    return rc < 0 ? err_set(err, rc, "cannot make the output durable: %s", strerror(-rc)) : 0;
+}
+
+static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *err)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    uint8_t since;
+    uint64_t base = arena_snapshot_base(task->arena, &since);
+    if (control_checkpoint_is_full(task->control, checkpoint))
+        base = 0;
+    const struct snapshot_spec spec = {
+        .id = {task->job.plan->fingerprint, checkpoint, (uint32_t)task->index,
+               (uint32_t)control_attempt(task->control)},
+        .base = base,
+        .since_epoch = since,
+    };
+    c->report.base = base;
+    int rc = begin_file(task, checkpoint, err);
+    if (rc == 0)
+        rc = sync_outputs(task, err);
+    if (rc == 0)
+        rc = snapshot_begin(task->arena, c->engine, &spec, &c->snapshot, err);
+    return rc;
+}
+
+static void start_report(struct task *task, uint64_t checkpoint)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    c->report = (struct control_snapshot){
+        .checkpoint = checkpoint,
+        .align_ns = c->align_ns ? now_ns(task) - c->align_ns : 0,
+        .rows_in = task->state.rows_in,
+        .rows_out = task->state.rows_out,
+        .watermark_ms = task->head.source ? task->state.current_ms : task->state.emitted_ms,
+    };
+    c->align_ns = 0;
+    c->begun_ns = now_ns(task);
+    describe(task, c->report.text, sizeof c->report.text);
+}
+
+// --- news ---
+
+// Later increments build on it, and output that waited for it becomes final.
+static int note_complete(struct task *task)
+{
+    uint64_t checkpoint = control_complete_checkpoint(task->control);
+    if (checkpoint <= task->checkpoint.completed)
+        return 0;
+    task->checkpoint.completed = checkpoint;
+    if (checkpoint == task->state.barrier)
+        arena_set_snapshot_base(task->arena, checkpoint, (uint8_t)task->state.barrier_epoch);
+    int rc = chain_complete(&task->chain, checkpoint);
+    return rc == 0 && arena_log_used(task->arena) ? task_commit(task) : rc;
+}
+
+int checkpoint_pass(struct task *task, uint64_t checkpoint)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    struct err err = {.text = ""};
+    end_snapshot(c);              // of a checkpoint that was given up
+    int rc = note_complete(task); // what this one builds on was announced before it was asked for
+    if (rc == 0)
+        rc = chain_barrier(&task->chain, checkpoint);
+    if (rc == 0 && task->writer && !c->lingers)
+        rc = exchange_writer_barrier(task->writer, checkpoint);
+    if (rc < 0)
+        return rc;
+    task->state.barrier = checkpoint;
+    task->state.barrier_epoch = arena_epoch_behind(task->arena);
+    rc = task_commit(task);
+    if (rc < 0)
+        return rc;
+    task->reader.passed = checkpoint;
+    start_report(task, checkpoint);
+    rc = begin_snapshot(task, checkpoint, &err);
+    CHECK(arena_next_epoch(task->arena) == task->state.barrier_epoch);
+    report(task, rc < 0 ? CONTROL_SNAPSHOT_FAILED : CONTROL_SNAPSHOT_RUNNING,
+           rc < 0 ? err.text : NULL);
+    if (rc < 0)
+        end_snapshot(c);
+    return 0;
+}
+
+static void step_snapshot(struct task *task, uint32_t blocks)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    struct err err;
+    bool done;
+    int rc = snapshot_step(c->snapshot, blocks, &done, &err);
+    if (rc == 0 && !done)
+        return;
+    const struct snapshot_stats stats = snapshot_stats(c->snapshot);
+    c->report.file_bytes = stats.file_bytes;
+    c->report.blocks = stats.blocks;
+    c->report.undo_bytes = stats.undo_bytes;
+    end_snapshot(c);
+    report(task, done ? CONTROL_SNAPSHOT_DONE : CONTROL_SNAPSHOT_FAILED, done ? NULL : err.text);
+}
+
+int checkpoint_poll(struct task *task)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    if (!c->is_on)
+        return 0;
+    int rc = note_complete(task);
+    if (c->snapshot)
+        step_snapshot(task, BLOCKS_A_BATCH);
+    return rc;
+}
+
+bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    enum { DISK_NS = 500 * 1000 };
+    if (!c->snapshot)
+        return false;
+    step_snapshot(task, BLOCKS_IDLE);
+    *sleep_ns = c->snapshot && snapshot_is_written(c->snapshot) ? DISK_NS : 0;
+    return true;
+}
+
+int checkpoint_from_source(struct task *task)
+{
+    if (!task->checkpoint.is_on)
+        return 0;
+    uint64_t wanted = control_wanted_checkpoint(task->control);
+    return wanted > task->state.barrier ? checkpoint_pass(task, wanted) : 0;
+}
+
+void checkpoint_note_alignment(struct task *task)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    if (!c->align_ns && exchange_reader_aligns(&task->reader))
+        c->align_ns = now_ns(task);
+}
+
+// --- the end ---
+
+static bool linger_ready(void *context)
+{
+    struct task *task = context;
+    return task_is_cancelled(task) || control_requested(task->control, CONTROL_FINISH) ||
+           control_wanted_checkpoint(task->control) > task->state.barrier ||
+           control_complete_checkpoint(task->control) > task->checkpoint.completed;
+}
+
+static int prepare_finish(struct task *task)
+{
+    struct buf renames = {0};
+    int rc = chain_prepare_finish(&task->chain, &renames, &task->err);
+    if (rc == 0)
+        rc = task_commit(task);
+    if (rc == 0)
+        rc = store_write_finish(&task->checkpoint.store, task->index, buf_slice(&renames),
+                                &task->err);
+    buf_fini(&renames);
+    return rc;
+}
+
+int checkpoint_linger(struct task *task)
+{
+    if (!task->checkpoint.is_on)
+        return 0;
+    if (task_is_cancelled(task))
+        return -ECANCELED;
+    task->checkpoint.lingers = true; // nobody reads from it any more, nobody writes to it
+    int rc = prepare_finish(task);
+    control_set_ended(task->control, rc == 0);
+    while (rc == 0 && !control_requested(task->control, CONTROL_FINISH)) {
+        int64_t sleep_ns = LINGER_SLEEP_NS;
+        if (task_is_cancelled(task))
+            return -ECANCELED;
+        rc = checkpoint_from_source(task); // nothing comes in any more that could bring a barrier
+        if (rc == 0)
+            rc = checkpoint_poll(task);
+        checkpoint_is_busy(task, &sleep_ns);
+        control_set_state(task->control, CONTROL_WAITING_INPUT);
+        control_heartbeat(task->control, now_ns(task));
+        if (rc == 0 && sleep_ns && !linger_ready(task))
+            waiter_wait(task->waiter, task->job.options.waiting, linger_ready, task, sleep_ns);
+    }
+    return rc;
+}
+
+// --- open and close ---
+
+int checkpoint_open(struct task *task)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    const char *dir = task->job.options.checkpoint_dir;
+    c->is_on = *dir != '\0';
+    if (!c->is_on)
+        return 0;
+    int rc = store_open(task->env, dir, task->job.options.job_name, &c->store, &task->err);
+    if (rc < 0)
+        return rc;
+    task->reader.passed = task->state.barrier;
+    control_set_ended(task->control, false);
+    return 0;
+}
+
+void checkpoint_close(struct task *task)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    end_snapshot(c);
+    if (c->engine)
+        c->engine->class->destroy(c->engine);
+    c->engine = NULL;
+}

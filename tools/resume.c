@@ -1,0 +1,141 @@
+// resume.c: see resume.h. Everything is read and checked before the first task starts.
+#include "tools/resume.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "stages/runtime/job_restore.h"
+
+// The last run ended between "all input is handled" and the last rename.
+static int finish_last_run(struct resume *r, struct err *err)
+{
+    int rc = store_finish(&r->store, err);
+    if (rc == 0)
+        rc = store_remove_all(&r->store, err);
+    r->is_finished = rc == 0;
+    return rc;
+}
+
+int resume_open(const struct job_load *load, const struct checkpoint_settings *settings, bool fresh,
+                struct resume *out, struct err *err)
+{
+    out->settings = *settings;
+    out->is_on = settings->interval_ms > 0;
+    if (!out->is_on)
+        return 0;
+    int rc = checkpoint_store_open(load, settings, &out->store, err);
+    if (rc == 0 && store_is_finished(&out->store))
+        return finish_last_run(out, err);
+    if (rc == 0 && fresh) {
+        rc = store_remove_all(&out->store, err);
+        if (rc == 0)
+            rc = checkpoint_store_open(load, settings, &out->store, err);
+    }
+    return rc;
+}
+
+void resume_fini(struct resume *resume)
+{
+    pool_fini(&resume->pool);
+}
+
+// Said even when asked to be quiet: data on disk is damaged.
+static void complain(uint64_t checkpoint, const struct err *err)
+{
+    fprintf(stderr, "weir: CHECKPOINT %" PRIu64 " CANNOT BE RESTORED: %s\n", checkpoint, err->text);
+}
+
+static void size_as(struct job_memory *memory, const struct plan *plan,
+                    const struct manifest *manifest)
+{
+    memory->options.state_bytes = manifest->state_bytes;
+    memory->options.is_restored = true;
+    memory->request.wanted_bytes = job_memory_bytes(plan, &memory->options);
+}
+
+// Is the error the checkpoint's, so that an older one may do?
+static bool is_damage(int rc)
+{
+    return rc == -EBADMSG || rc == -ENOENT || rc == -EIO;
+}
+
+static int create_from(struct resume *r, const struct resume_job *job, uint64_t checkpoint,
+                       struct err *err)
+{
+    const struct plan *plan = job->load->plan;
+    int rc = store_read(&r->store, checkpoint, &r->pool, &r->manifest, err);
+    if (rc == 0)
+        rc = job_restore_check(plan, &job->memory->options, &r->manifest, err);
+    if (rc < 0)
+        return rc;
+    size_as(job->memory, plan, &r->manifest);
+    rc = job_memory_check(job->memory, err);
+    if (rc == 0)
+        rc = job_create(job->dir, plan, &job->memory->options, err);
+    if (rc == 0)
+        rc = job_restore(job->dir, plan, &r->store, &r->manifest, err);
+    r->is_restored = rc == 0;
+    return rc;
+}
+
+static void say_restored(const struct resume *r)
+{
+    if (!r->is_quiet)
+        fprintf(stderr, "weir: going on from checkpoint %" PRIu64 " in %s\n",
+                r->manifest.checkpoint, r->store.dir);
+}
+
+// Newest first. *tried: there was something to go on from.
+static int try_all(struct resume *r, const struct resume_job *job, bool *tried, struct err *err)
+{
+    struct store_entry *entries;
+    int count, rc = store_list(&r->store, &entries, &count, err);
+    *tried = false;
+    if (rc < 0)
+        return rc;
+    for (int i = count - 1; i >= 0 && !r->is_restored; i--) {
+        struct err ignored;
+        if (!entries[i].is_complete || (job->from && entries[i].checkpoint != job->from))
+            continue;
+        *tried = true;
+        rc = create_from(r, job, entries[i].checkpoint, err);
+        if (!is_damage(rc))
+            break;
+        complain(entries[i].checkpoint, err);
+        if (jobdir_clear(job->dir, &ignored) < 0)
+            break;
+    }
+    free(entries);
+    return rc;
+}
+
+static int nothing_there(const struct resume *r, uint64_t from, struct err *err)
+{
+    if (!r->is_on)
+        return err_set(err, -ENOENT, "the job makes no checkpoints (checkpoint.interval is none)");
+    return err_set(err, -ENOENT, "there is no complete checkpoint %" PRIu64 " in %s", from,
+                   r->store.dir);
+}
+
+int resume_create_job(struct resume *r, const struct resume_job *job, struct err *err)
+{
+    bool tried = false;
+    int rc = r->is_on ? try_all(r, job, &tried, err) : 0;
+    if (tried && is_damage(rc))
+        return err_append(err, rc,
+                          "no checkpoint is left to go on from; run with --fresh to begin anew "
+                          "(they are removed then)");
+    if (rc < 0)
+        return rc;
+    if (tried) {
+        say_restored(r);
+        return 0;
+    }
+    if (job->from)
+        return nothing_there(r, job->from, err);
+    rc = job_memory_check(job->memory, err);
+    return rc < 0 ? rc : job_create(job->dir, job->load->plan, &job->memory->options, err);
+}
