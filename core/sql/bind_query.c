@@ -447,9 +447,11 @@ static int check_query(struct binder *b, const struct sql_query *query)
         return diag_hint(b->err,
                          "a stream has no end to sort at; window results come in time order");
     }
-    if (query->limit || query->offset)
-        return diag_error(b->err, b->source, query->limit_pos,
-                          "LIMIT, FETCH and OFFSET are not supported yet");
+    if (query->limit || query->offset) {
+        diag_error(b->err, b->source, query->limit_pos,
+                   "LIMIT, FETCH and OFFSET are not supported yet");
+        return diag_hint(b->err, "for a look at the first rows: weir run job.yaml | head -n 10");
+    }
     return 0;
 }
 

@@ -7,7 +7,7 @@
 #include "core/base/check.h"
 #include "core/sql/bind_internal.h"
 
-enum { VALUES_ROWS_MAX = 1000 };
+enum { VALUES_MAX = 1000 }; // rows times columns: each is a column of a batch while it is evaluated
 
 int bind_numbers(struct binder *b, int count, struct relation *out)
 {
@@ -71,6 +71,7 @@ static int bind_column_values(struct binder *b, const struct sql_exprs *rows, in
     return 0;
 }
 
+// What is wrong with the rows is said where the first wrong one stands.
 static int check_rows(struct binder *b, const struct sql_exprs *rows)
 {
     int columns = column_count(rows->items[0]);
@@ -81,10 +82,10 @@ static int check_rows(struct binder *b, const struct sql_exprs *rows)
                               column_count(rows->items[i]), columns);
     if (columns == 0)
         return diag_error(b->err, b->source, rows->items[0]->pos, "a row needs a value");
-    if (rows->count <= VALUES_ROWS_MAX)
+    if ((int64_t)rows->count * columns <= VALUES_MAX)
         return 0;
-    diag_error(b->err, b->source, rows->items[VALUES_ROWS_MAX]->pos,
-               "VALUES takes at most %d rows here", VALUES_ROWS_MAX);
+    diag_error(b->err, b->source, rows->items[VALUES_MAX / columns]->pos,
+               "VALUES takes at most %d values here", VALUES_MAX);
     return diag_hint(b->err, "put them into a file, and read that");
 }
 

@@ -13,6 +13,11 @@ cat >"$dir/rows.json" <<'JSON'
 {"id":"a","n":4,"ts":"2023-12-31 23:59:59"}
 {"id":"a","n":5,"ts":"2024-01-01 00:05:00"}
 JSON
+cat >"$dir/zone.json" <<'JSON'
+{"id":"a","n":1,"ts":"2024-03-31T00:30:00Z"}
+{"id":"b","n":2,"ts":"2024-03-31T01:30:00Z"}
+{"id":"c","n":3,"ts":"2024-01-01T23:30:00Z"}
+JSON
 passed=0 failed=0 query=
 
 # Run $query; its rows must be those in want. Batch rows come between watermarks in Flink's answer: interval 0.
@@ -20,8 +25,12 @@ check() {
     cat >"$dir/q.sql" <<SQL
 SET 'pipeline.auto-watermark-interval' = '0 ms';
 SET 'parallelism.default' = '$1';
+SET 'table.local-time-zone' = 'Europe/Berlin';
 CREATE TABLE t (id STRING, n INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
 WITH ('connector' = 'filesystem', 'path' = '$dir/rows.json', 'format' = 'json');
+CREATE TABLE z (id STRING, n INT, ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts)
+WITH ('connector' = 'filesystem', 'path' = '$dir/zone.json', 'format' = 'json',
+      'json.timestamp-format.standard' = 'ISO-8601');
 $query
 SQL
     printf 'job: sql-process-test-%s\nsql: q.sql\n' $$ >"$dir/q.yaml"

@@ -27,7 +27,7 @@ static const char tables[] =
 // or "`what the caret is under`: message", the caret's text cut to 40 bytes.
 static void answer(const char *statement, char *out, size_t room)
 {
-    char sql[8192];
+    char sql[16384];
     struct err err = {0};
     struct plan *plan = NULL;
     snprintf(sql, sizeof(sql), "%s%s", tables, statement);
@@ -103,11 +103,28 @@ static void test_bind_flink_nested_repetition_is_refused(void **state)
     }
 }
 
+static void test_bind_flink_values_are_bounded(void **state)
+{
+    (void)state;
+    char got[4096];
+    struct buf sql = {0};
+    buf_append_str(&sql, "VALUES (0, 0)");
+    for (int i = 1; i < 500; i++)
+        buf_printf(&sql, ", (%d, 1)", i);
+    answer(buf_str(&sql), got, sizeof(got));
+    assert_string_equal(got, "works");
+    buf_append_str(&sql, ", (7, 77)");
+    answer(buf_str(&sql), got, sizeof(got));
+    assert_string_equal(got, "`(7, 77)`: VALUES takes at most 1000 values here");
+    buf_fini(&sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bind_flink_statements_work_or_are_refused_by_name),
         cmocka_unit_test(test_bind_flink_nested_repetition_is_refused),
+        cmocka_unit_test(test_bind_flink_values_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
