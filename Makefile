@@ -52,6 +52,7 @@ TEST_EXTRA :=
 .PHONY: all unit fuzzers test run-tests bench run-bench demo lint tidy fmt
 .PHONY: check-asan check-tsan install help clean
 all: $(B)/weir
+	@:
 
 help:
 	@echo 'make all         build/release/weir'

