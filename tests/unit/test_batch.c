@@ -98,6 +98,25 @@ static void test_batch_view_shows_the_same_rows(void **state)
     batch_fini(&batch);
 }
 
+// Where rows came from goes with them.
+static void test_batch_origin_follows_its_rows(void **state)
+{
+    (void)state;
+    const uint16_t rows[] = {1, 5, 8};
+    uint16_t origin[ROWS];
+    struct column columns[2];
+    struct batch batch;
+    batch_make(&batch);
+    for (uint16_t i = 0; i < ROWS; i++)
+        origin[i] = (uint16_t)(100 + i);
+    batch.origin = origin;
+    batch_compact(&batch, rows, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(batch.origin[i], 100 + rows[i]);
+    assert_int_equal(batch_view(&batch, 1, 3, columns).origin[0], 105);
+    batch_fini(&batch);
+}
+
 static void test_batch_column_summarize_sees_only_its_rows(void **state)
 {
     (void)state;
@@ -132,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_batch_compact_keeps_chosen_rows),
         cmocka_unit_test(test_batch_compact_notices_that_no_null_is_left),
         cmocka_unit_test(test_batch_view_shows_the_same_rows),
+        cmocka_unit_test(test_batch_origin_follows_its_rows),
         cmocka_unit_test(test_batch_column_summarize_sees_only_its_rows),
         cmocka_unit_test(test_batch_kinds_have_flinks_names),
     };
