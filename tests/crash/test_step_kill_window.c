@@ -12,8 +12,8 @@
 #include "stages/runtime/operator.h"
 
 enum {
-    ARENA_BYTES = 640 << 10,
-    LOG_BYTES = 128 << 10,
+    ARENA_BYTES = 768 << 10,
+    LOG_BYTES = 256 << 10,
     ROWS = 8,
     STEPS_MAX = 32,
     RESUME_ONE_IN = 97, // points from which the rest is done as well
