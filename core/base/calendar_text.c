@@ -216,7 +216,10 @@ static int fraction_digits(int millisecond)
 size_t calendar_format_timestamp(int64_t ms, enum calendar_style style, bool zulu, char *out)
 {
     struct calendar_fields fields = calendar_from_ms(ms);
-    char *p = out + format_date_fields(&fields, out);
+    char *p = out;
+    if (style == CALENDAR_JAVA && fields.year > 9999)
+        *p++ = '+'; // as ISO 8601 has it, and Java
+    p += format_date_fields(&fields, p);
     int digits = fraction_digits(fields.millisecond);
 
     if (style == CALENDAR_JAVA && digits)

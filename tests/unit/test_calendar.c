@@ -158,6 +158,9 @@ static void test_calendar_formats(void **state)
                 calendar_format_timestamp(t - 30000, CALENDAR_JAVA, false, out));
     expect_text("2013-01-01T10:20:00Z", out,
                 calendar_format_timestamp(t - 30000, CALENDAR_JAVA, true, out));
+    const int64_t later = (CALENDAR_LAST_DAY + 1) * CALENDAR_DAY_MS;
+    expect_text("+10000-01-01T00:00", out,
+                calendar_format_timestamp(later, CALENDAR_JAVA, false, out));
     expect_text("2013-01-01 10:20:30.000", out, calendar_format_timestamp_fixed(t, 3, out));
     expect_text("2013-01-01 10:20:30", out, calendar_format_timestamp_fixed(t + 9, 0, out));
     expect_text("10:20:30.00", out, calendar_format_time(t, 2, out));
