@@ -1,12 +1,13 @@
 #!/bin/sh
 # kill.sh: jobs whose tasks are killed hundreds of times give byte for byte what undisturbed runs give.
 #
-# Five forms (CUMULATE and early-fire TUMBLE of the UV job, CUMULATE killed only while it emits the
-# day's end, TUMBLE with sums, HOP), each as one task and as two; kill_driver.py kills. Compared are the part files in their order (as sorted
-# lines where several tasks may mix their order), the dead letters, and for a changelog the
+# Six forms (CUMULATE and early-fire TUMBLE of the UV job, CUMULATE killed only while it emits the
+# day's end, TUMBLE with sums, HOP, rows printed), each as one task and as several; kill_driver.py
+# kills. Compared are the part files in their order, the dead letters, and for a changelog the
 # materialised result and that each retraction takes back what was there.
 #
-# usage, KILLS for each core: [KILLS=300] [SEED=1] [FORMS="cumulate end early tumble hop"] [CORES="1 2"] kill.sh
+# usage: [KILLS=300] [SEED=1] [FORMS="cumulate end early tumble hop print"] [CORES="1 2"] kill.sh
+# KILLS counts for each core; a third of it for rows printed.
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -100,17 +101,29 @@ WHERE $slow GROUP BY window_start, window_end, dimension;
 SQL
 }
 
+# stdout is at least once: a kill may print a batch again, but loses and tears nothing.
+form_print() {
+    cat <<SQL
+CREATE TABLE n (id BIGINT, s STRING) WITH ('connector' = 'datagen', 'rows-per-second' = '50000',
+  'number-of-rows' = '$((kills * 250))', 'seed' = '9', 'fields.id.kind' = 'sequence', 'fields.id.start' = '0',
+  'fields.id.end' = '$rows', 'fields.s.length' = '40');
+SELECT id, s FROM n;
+SQL
+}
+
 job() { # FORM CORES
     "form_$1" | sed "s/WORK/$work/" >"$dir/job.sql"
     printf 'job: kill-%s-%s\nsql: job.sql\nmemory: {state: 64MiB, reserve: 0%%, ring: 64KiB}\n' $$ "$1" \
         >"$dir/job.yaml"
     printf 'placement: {cores: %s}\nrecovery: {dead_letter: %s}\n' "$2" "$dir/dead" >>"$dir/job.yaml"
     rm -rf "$dir/out" "$dir/dead"
+    mkdir "$dir/out"
 }
 
 # What the job has left, in a form that must be equal: into FILE.
 collect() { # FORM CORES FILE
     : >"$3"
+    [ "$1" != print ] || sort -u "$dir/printed" >"$3"
     for part in $(find "$dir/out" -name 'part-*' | sort -t- -k2,2n -k3,3n); do
         cat "$part" >>"$3"
     done
@@ -131,9 +144,9 @@ complain() {
 
 # The whole of one form; WORK says how slow a row is.
 run_killed() { # FORM
-    rm -rf "$dir/out" "$dir/dead"
     case $1 in
-    end) set -- "$dir/job.yaml" --rows $end_rows --life 1 --mix late=60,early=20,waiting=20 ;;
+    print) set -- "$dir/job.yaml" --stdout "$dir/printed" --kills $((kills / 3)) ;;
+    end) set -- "$dir/job.yaml" --rows $end_rows --life 1 --mix late=60,early=20,waiting=20 --kills "$kills" ;;
     *) set -- "$dir/job.yaml" ;;
     esac
     config=$1
@@ -154,12 +167,13 @@ check() { # FORM CORES
     fi
 }
 
-for form in ${FORMS:-cumulate end early tumble hop}; do
+for form in ${FORMS:-cumulate end early tumble hop print}; do
     for cores in ${CORES:-1 2}; do
+        [ "$form" != print ] || [ "$cores" = 1 ] || continue # it is one task everywhere
         echo "== $form, cores: $cores"
         work=$((kills * 500000 / rows / cores))
         job "$form" "$cores"
-        "$WEIR" run --quiet "$dir/job.yaml"
+        "$WEIR" run --quiet "$dir/job.yaml" >"$dir/printed"
         collect "$form" "$cores" "$dir/want"
         status=2
         # A fast machine may reach the end before the kills were made: make rows slower.

@@ -173,8 +173,9 @@ class Driver:
         a = self.a
         self.dead = set()
         started = time.monotonic()
-        self.weir = subprocess.Popen([a.weir, "run", "--json", a.job], stderr=subprocess.PIPE,
-                                     text=True, errors="replace")
+        out = open(a.stdout, "wb") if a.stdout else None
+        self.weir = subprocess.Popen([a.weir, "run", "--json", a.job], stdout=out,
+                                     stderr=subprocess.PIPE, text=True, errors="replace")
         reader = threading.Thread(target=self.read_events, args=(self.weir.stderr,))
         reader.start()
         limit = started + a.timeout
@@ -263,6 +264,7 @@ def main():
     p.add_argument("--life", type=float, default=4, help="ms that a task runs at most")
     p.add_argument("--rows", type=int, default=0, help="rows of the input, for the fate 'late'")
     p.add_argument("--sources", type=lambda s: [int(x) for x in s.split(",")], default=[0])
+    p.add_argument("--stdout", help="file for what the job prints")
     p.add_argument("--mix", default=MIX)
     p.add_argument("--timeout", type=float, default=120)
     p.add_argument("--memory-dir", default="/dev/shm")
