@@ -192,10 +192,72 @@ static void test_datagen_refuses_wrong_options(void **state)
     expect_refused("number-of-rows", "-4", "0 or more");
 }
 
+// Doubles over their range, random text of fixed and of varying length, a share of NULLs.
+static void test_datagen_random_values(void **state)
+{
+    (void)state;
+    static struct field mixed[] = {
+        {"x", {.kind = TYPE_DOUBLE}},
+        {"fixed", {.kind = TYPE_STRING, .length = 7}},
+        {"varying", {.kind = TYPE_STRING}},
+    };
+    struct bench b;
+    struct batch batch;
+    bench_init(&b, OP_SOURCE, mixed, 3);
+    bench_option(&b, "rows-per-second", "0");
+    bench_option(&b, "number-of-rows", "1000");
+    bench_option(&b, "seed", "3");
+    bench_option(&b, "fields.x.min", "-2.5");
+    bench_option(&b, "fields.x.max", "7.5");
+    bench_option(&b, "fields.x.null-rate", "0.25");
+    bench_option(&b, "fields.varying.length", "9");
+    bench_option(&b, "fields.varying.var-len", "true");
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 4096), SOURCE_ROWS);
+    uint32_t nulls = 0, lengths[10] = {0};
+    double low = 8, high = -3;
+    for (uint32_t i = 0; i < batch.count; i++) {
+        double x = batch.columns[0].f64[i];
+        nulls += batch.columns[0].state[i] == VALUE_NULL;
+        low = x < low ? x : low;
+        high = x > high ? x : high;
+        assert_int_equal(batch.columns[1].str[i].len, 7);
+        assert_in_range(batch.columns[2].str[i].len, 1, 9);
+        lengths[batch.columns[2].str[i].len]++;
+    }
+    assert_true(low >= -2.5 && low < -2 && high < 7.5 && high > 7);
+    assert_in_range(nulls, 200, 300);
+    assert_false(batch.columns[0].all_present);
+    assert_true(batch.columns[1].all_present);
+    for (int len = 1; len <= 9; len++)
+        assert_in_range(lengths[len], 60, 165);
+    assert_false(slice_equal(batch.columns[1].str[0], batch.columns[1].str[1]));
+    datagen_class.close(source);
+    batch_fini(&batch);
+    bench_fini(&b);
+}
+
+static void test_datagen_refuses_an_empty_range_of_doubles(void **state)
+{
+    (void)state;
+    static struct field one[] = {{"x", {.kind = TYPE_DOUBLE}}};
+    struct bench b;
+    bench_init(&b, OP_SOURCE, one, 1);
+    bench_option(&b, "fields.x.min", "2");
+    bench_option(&b, "fields.x.max", "1.5");
+    assert_true(datagen_class.check(&b.table, &b.err) < 0);
+    assert_non_null(strstr(b.err.text, "fields.x.min"));
+    assert_non_null(strstr(b.err.text, "at most 'max'"));
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_datagen_values),
+        cmocka_unit_test(test_datagen_random_values),
+        cmocka_unit_test(test_datagen_refuses_an_empty_range_of_doubles),
         cmocka_unit_test(test_datagen_patterns),
         cmocka_unit_test(test_datagen_position_is_exact),
         cmocka_unit_test(test_datagen_refuses_wrong_options),
