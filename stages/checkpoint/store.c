@@ -134,23 +134,38 @@ static int cannot_use(const struct store *store, int code, struct err *err)
                    advice);
 }
 
+// One folder, and its name in its parent durable: a crash must not lose the checkpoints with it.
+static int make_folder(const struct store *store, const char *path)
+{
+    char parent[STORE_PATH_BYTES];
+    struct stat st;
+    int rc = store->env->mkdir(store->env, path, 0700);
+    if (rc == -EEXIST)
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    if (rc < 0)
+        return rc;
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash)
+        slash[slash == parent] = '\0';
+    return store->env->sync_dir(store->env, slash ? parent : ".");
+}
+
 // All parts of the path.
 static int make_folders(const struct store *store)
 {
     char path[STORE_PATH_BYTES];
     size_t len = strlen(store->dir);
+    int rc = 0;
     memcpy(path, store->dir, len + 1);
-    for (size_t i = 1; i <= len; i++) {
+    for (size_t i = 1; i <= len && rc == 0; i++) {
         if (path[i] != '/' && path[i] != '\0')
             continue;
         path[i] = '\0';
-        int rc = store->env->mkdir(store->env, path, 0700);
-        struct stat st;
-        if (rc < 0 && (rc != -EEXIST || stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
-            return rc == -EEXIST ? -ENOTDIR : rc;
+        rc = make_folder(store, path);
         path[i] = store->dir[i];
     }
-    return 0;
+    return rc;
 }
 
 int store_create(struct env *env, const char *dir, const char *job, struct store *out,
