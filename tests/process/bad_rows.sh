@@ -5,6 +5,7 @@
 set -u
 # shellcheck source=/dev/null
 . "$(dirname "$0")/bad_support.inc"
+weir=${weir:?}
 small='memory: {state: 64MiB, reserve: 0%}'
 
 cat >make.py <<'PY'
@@ -176,9 +177,72 @@ expect 0 '3 bad' run drop.yaml
 [ "$(cat "bad-drop-$$.dead"/* | wc -l)" = $((before * 2)) ]
 verdict 'a second run appends its dead letters' $?
 
+# Event times at the ends of the calendar: with a watermark far enough behind, every row is in its
+# window; with a near one, what comes after a row of 2999 is late and counted, as in Flink.
+i=0
+for ts in '2024-01-01 00:00:01' '1902-01-01 00:00:01' '0001-01-01 00:00:00' '2024-01-01 00:00:02' \
+    '2999-12-31 23:59:59.999' '2024-01-01 00:00:03' '9999-12-31 23:59:59.999' '2024-01-01 00:00:04'; do
+    i=$((i + 1))
+    echo "{\"id\":$i,\"ts\":\"$ts\"}"
+done >ends.json
+ends() {
+    job ends "CREATE TABLE t (id BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL $1)
+WITH ('connector' = 'filesystem', 'path' = 'ends.json', 'format' = 'json');
+SELECT window_start, COUNT(DISTINCT id) FROM TABLE($2) GROUP BY window_start, window_end;"
+}
+tumble="TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' DAY)"
+ends "'9000' YEAR(4)" "$tumble"
+expect 0 '8 rows in, 5 rows out, 0 bad, 0 late' run ends.yaml
+rows '+I[0001-01-01T00:00, 1]' '+I[1902-01-01T00:00, 1]' '+I[2024-01-01T00:00, 4]' \
+    '+I[2999-12-31T00:00, 1]' '+I[9999-12-31T00:00, 1]'
+ends "'1' SECOND" "$tumble"
+expect 0 '8 rows in, 3 rows out, 0 bad, 4 late' run ends.yaml
+rows '+I[2024-01-01T00:00, 2]' '+I[2999-12-31T00:00, 1]' '+I[9999-12-31T00:00, 1]'
+ends "'9000' YEAR(4)" "CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' DAY)"
+expect 0 '0 bad, 0 late' run ends.yaml
+[ "$(grep -c '^+I\[2024-01-01T00:00, 4\]$' out)" = 1440 ] && [ "$(grep -c '^+I\[1902-01-01T00:00, 1\]$' out)" = 1440 ]
+verdict 'CUMULATE emits every point of the days that have rows, and of no other' $?
+ends "'9000' YEAR(4)" "HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '12' HOUR, INTERVAL '1' DAY)"
+expect 0 '8 rows in, 10 rows out, 0 bad, 0 late' run ends.yaml
+
 # A row that no transaction of so small a memory can hold is a bad one; the others are printed.
 job tight "$ddl, 'path' = 'in.csv', 'format' = 'csv'); SELECT * FROM t;" 'memory: {state: 16MiB, reserve: 0%}'
 expect 0 "$((good - 1)) rows out, $((bad + 1)) bad" run tight.yaml
 cat "bad-tight-$$.dead"/* >both
 also 'what it causes does not fit into a transaction; memory.state would have to be higher'
+
+# A file that is cut, and one that is removed, while a bounded job is busy with its first rows: what is
+# there is read; what is gone is said. The reader of a pipe holds the job up until it has happened.
+mkdir shrinking
+seq 400000 | sed 's/.*/{"id":&}/' >shrinking/a.json
+echo '{"id":0}' >shrinking/b.json
+job cut "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'shrinking', 'format' = 'json'); SELECT id FROM t;"
+mkfifo pipe
+timeout 60 "$weir" run cut.yaml >pipe 2>err </dev/null &
+pid=$!
+exec 3<pipe
+until_true [ -d "/dev/shm/weir-$(id -u)/bad-cut-$$" ]
+sleep 0.3
+printf '{"id":1}\n' >shrinking/a.json
+cat <&3 >out
+wait $pid
+status=$?
+exec 3<&-
+cat err >both
+[ $status = 0 ] && holds both 'shrinking/a.json became shorter while it was read' ' finished: ' && grep -qx '+I\[0\]' out
+verdict "cut while it was read: status $status" $?
+seq 400000 | sed 's/.*/{"id":&}/' >shrinking/a.json
+timeout 60 "$weir" run cut.yaml >pipe 2>err </dev/null &
+pid=$!
+exec 3<pipe
+until_true [ -d "/dev/shm/weir-$(id -u)/bad-cut-$$" ]
+sleep 0.3
+rm shrinking/b.json
+cat <&3 >out
+wait $pid
+status=$?
+exec 3<&-
+cat err >both
+[ $status = 1 ] && holds both 'cannot open shrinking/b.json: No such file or directory' '400,000 rows out'
+verdict "removed before it was read: status $status" $?
 finish
