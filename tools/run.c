@@ -10,6 +10,7 @@
 
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "stages/runtime/job_folders.h"
 #include "tools/command.h"
 #include "tools/cores.h"
 #include "tools/job_memory.h"
@@ -252,7 +253,12 @@ static int run_prepared(struct run *run, struct err *err)
         job_memory_check(&run->memory, err);
     if (code)
         return COMMAND_UNAVAILABLE;
-    int status = run_locked(run, err);
+    struct job_folders folders;
+    int status = COMMAND_UNAVAILABLE;
+    if (!job_folders_claim(run->load->plan, &options, &folders, err)) {
+        status = run_locked(run, err);
+        job_folders_release(&folders);
+    }
     if (jobdir_remove(&run->dir, status ? &ignored : err) && !status)
         status = COMMAND_FAILED;
     return status;

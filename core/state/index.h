@@ -50,7 +50,7 @@ static inline bool record_is(const void *record, struct slice key)
         return false;
     const uint8_t *p = (const uint8_t *)held.ptr, *q = (const uint8_t *)key.ptr;
     if (UNLIKELY(key.len < 8 || key.len > 16))
-        return memcmp(p, q, key.len) == 0;
+        return key.len == 0 || memcmp(p, q, key.len) == 0; // an empty key may be nowhere
     uint64_t a, b, c, d;
     memcpy(&a, p, 8);
     memcpy(&b, q, 8);

@@ -211,6 +211,28 @@ expect 0 "$((good - 1)) rows out, $((bad + 1)) bad" run tight.yaml
 cat "bad-tight-$$.dead"/* >both
 also 'what it causes does not fit into a transaction; memory.state would have to be higher'
 
+# Killed again and again while half of the rows are bad: each dead letter once, each good row once.
+seq 200000 | awk '{ if ($1 % 2) print "{\"id\":" $1 "}"; else print "bad " $1 }' >half.json
+job killed "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'half.json', 'format' = 'json');
+CREATE TABLE o (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'killed', 'format' = 'csv');
+INSERT INTO o SELECT id FROM t;" "placement: {cores: 2}
+$small"
+"$weir" run killed.yaml >out 2>err </dev/null &
+pid=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.03
+    pkill -9 -P $pid
+done
+wait $pid
+status=$?
+cat err >both
+[ $status = 0 ] && holds both '100,000 rows in, 100,000 rows out, 100,000 bad'
+verdict "killed with bad rows: status $status, $(tail -n 1 err)" $?
+seq 1 2 200000 >want && cat killed/part-* | sort -n | cmp - want
+verdict 'each good row once' $?
+seq 2 2 200000 >want && sed 's/.*"row":"bad \([0-9]*\)"}/\1/' "bad-killed-$$.dead"/* | sort -n | cmp - want
+verdict 'each dead letter once' $?
+
 # A file that is cut, and one that is removed, while a bounded job is busy with its first rows: what is
 # there is read; what is gone is said. The reader of a pipe holds the job up until it has happened.
 mkdir shrinking

@@ -78,6 +78,23 @@ verdict 'finished parts are never written over' $?
 [ "$(cat rolled/part-* | wc -l)" = 200000 ]
 verdict 'a later run writes behind them' $?
 
+# Two jobs into one folder: the second is refused, the first goes on.
+endless="CREATE TABLE n (i BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '100', 'number-of-rows' = '1000');"
+into="CREATE TABLE o (i BIGINT) WITH ('connector' = 'filesystem', 'path' = 'shared', 'format' = 'csv');
+INSERT INTO o SELECT i FROM n;"
+job one "$endless $into"
+job two "$endless $into"
+timeout 60 "$weir" run one.yaml >one.out 2>one.err </dev/null &
+pid=$!
+until_true [ -e shared/.part-0-0.inprogress ]
+expect 69 'another running job writes to shared; give each job folders of its own' run two.yaml
+also 'two.sql:1:' 'table o'
+wait $pid
+status=$?
+[ $status = 0 ] && [ "$(cat shared/part-* | wc -l)" = 1000 ]
+verdict 'the first job is not disturbed' $?
+expect 0 '1,000 rows out' run two.yaml
+
 # A changelog: what takes it, what refuses it, naming the column and the way out.
 changes() {
     job change "SET 'table.exec.emit.early-fire.enabled' = 'true'; SET 'table.exec.emit.early-fire.delay' = '0 ms';
