@@ -13,10 +13,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/base/number.h"
+#include "shm/process.h"
 
 enum { OPEN_ATTEMPTS = 16 };
 
@@ -82,6 +84,27 @@ static int lock_write_pid(int lock_fd)
     return 0;
 }
 
+static bool holder_is_dead(int lock_fd)
+{
+    pid_t pid = lock_read_pid(lock_fd);
+    struct process_id id = {pid, process_start_time(pid)};
+    return pid > 0 && !process_alive(id);
+}
+
+// A supervisor that was killed between fork and exec of a task leaves a child that holds the lock
+// for a moment more: wait for that, not for a supervisor that lives. 0 or -errno of flock.
+static int lock_file(int fd)
+{
+    enum { TRIES = 200, PAUSE_NS = 10 * 1000 * 1000 };
+    const struct timespec pause = {0, PAUSE_NS};
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK || i == TRIES || !holder_is_dead(fd))
+            return -errno;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 // Take the lock in folder `dir_fd`. -EAGAIN: the file was removed meanwhile, try again.
 static int lock_take(struct jobdir *dir, struct err *err)
 {
@@ -90,14 +113,15 @@ static int lock_take(struct jobdir *dir, struct err *err)
         return errno == ENOENT
                    ? -EAGAIN
                    : err_set(err, -errno, "cannot open %s/lock: %s", dir->path, strerror(errno));
-    int status = 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        status = errno == EWOULDBLOCK
-                     ? err_set(err, -EBUSY,
-                               "job '%s' is already running, with pid %d; stop that run first, or "
-                               "give this job another name",
-                               dir->job, (int)lock_read_pid(fd))
-                     : err_set(err, -errno, "cannot lock %s/lock: %s", dir->path, strerror(errno));
+    int status = lock_file(fd);
+    if (status) {
+        status =
+            status == -EWOULDBLOCK
+                ? err_set(err, -EBUSY,
+                          "job '%s' is already running, with pid %d; stop that run first, or "
+                          "give this job another name",
+                          dir->job, (int)lock_read_pid(fd))
+                : err_set(err, status, "cannot lock %s/lock: %s", dir->path, strerror(-status));
         goto err_after_open;
     }
     struct stat ours, named;

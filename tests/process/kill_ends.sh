@@ -198,6 +198,36 @@ orphans() {
     judge "the run after a SIGKILL of the supervisor"
 }
 
+# The supervisor dies at any moment of a short run, also before it has a task and after the last has
+# ended; whatever it leaves, the next run begins over and leaves nothing.
+restarts() {
+    job short 2
+    sed -i "s/900000000/30000/; s/'300000'/'0'/" "$dir/job.sql"
+    round=0 wrong=0
+    while [ $round -lt $((rounds * 4)) ]; do
+        draw 60
+        rm -rf "$dir/out"
+        "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null &
+        weir_pid=$!
+        sleep "0.0$(printf %02d "$drawn")"
+        victims=$(tasks)
+        kill -KILL "$weir_pid" 2>/dev/null || :
+        finish
+        rm -rf "$dir/out"
+        "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null || wrong=$((wrong + 1))
+        alive "$victims" && wrong=$((wrong + 1))
+        [ ! -e "$memory/$name" ] || wrong=$((wrong + 1))
+        [ "$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | wc -l)" = 31 ] || wrong=$((wrong + 1))
+        [ $wrong = 0 ] || break
+        round=$((round + 1))
+    done
+    if [ $wrong = 0 ]; then
+        good
+    else
+        bad "the run after a SIGKILL of the supervisor $drawn ms after its start"
+    fi
+}
+
 # A death that the strategy does not forgive ends the job, with the cause.
 strategies() {
     job none 2 'recovery: {restart: none}'
@@ -229,6 +259,7 @@ patience
 impatience
 orphans
 orphans
+restarts
 strategies
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -166,6 +166,29 @@ static int see(const struct jobdir_entry *entry, void *context)
     return 0;
 }
 
+// A supervisor dies while its child, not yet a task, holds the lock: the next run waits for that.
+static void test_jobdir_waits_for_a_dead_runs_child(void **state)
+{
+    (void)state;
+    struct jobdir dir;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (jobdir_open(folder, "uv", &dir, &err))
+            _exit(1);
+        pid_t child = fork();
+        if (child == 0) {
+            usleep(200000);
+            _exit(0);
+        }
+        _exit(child < 0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(jobdir_open(folder, "uv", &dir, &err), 0);
+    assert_int_equal(jobdir_remove(&dir, &err), 0);
+}
+
 static void test_jobdir_list_counts_jobs_and_memory(void **state)
 {
     (void)state;
@@ -299,6 +322,7 @@ int main(void)
         TEST(test_jobdir_is_private_and_vanishes),
         TEST(test_jobdir_refuses_what_others_could_enter),
         TEST(test_jobdir_second_run_is_refused_with_the_pid),
+        TEST(test_jobdir_waits_for_a_dead_runs_child),
         TEST(test_jobdir_list_counts_jobs_and_memory),
         TEST(test_budget_keeps_the_reserve_of_the_host),
         TEST(test_budget_sees_control_groups_of_both_versions),

@@ -1,1 +1,0 @@
-bench/uv_data: bench/uv_data.c
