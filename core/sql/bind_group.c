@@ -148,10 +148,37 @@ enum window_role bind_role_of(struct binder *b, const struct relation *input,
     return rc ? ROLE_NONE : input->roles[column];
 }
 
+static bool can_bind(struct binder *b, const struct bind_scope *scope, const struct sql_expr *e)
+{
+    struct expr *ignored = NULL;
+    struct err *err = b->err;
+    b->err = NULL;
+    int rc = bind_expr(b, scope, e, &ignored);
+    b->err = err;
+    return rc == 0;
+}
+
+// A key that the window's columns alone decide, such as DATE_FORMAT(window_start, 'HH'), adds
+// nothing to them.
+static bool is_key_of_window(struct binder *b, const struct sql_expr *e, const struct grouping *g)
+{
+    const struct relation *input = g->input;
+    if (!input->window || bind_has_aggregate(e))
+        return false;
+    struct grouping window = {.input = input, .time_column = input->time_column};
+    window.window = *input->window;
+    window.time_type = input->rel->op.output.fields[input->time_column].type;
+    struct bind_scope rows = {.from = input, .clause = "GROUP BY"};
+    struct bind_scope groups = {.from = input, .grouping = &window, .clause = "GROUP BY"};
+    return !can_bind(b, &rows, e) && can_bind(b, &groups, e);
+}
+
 static int bind_key(struct binder *b, const struct sql_expr *e, struct grouping *g)
 {
     struct bind_scope scope = {.from = g->input, .clause = "GROUP BY"};
     struct expr **key = &g->keys[g->key_count];
+    if (is_key_of_window(b, e, g))
+        return 0;
     int rc = bind_expr(b, &scope, e, key);
     if (rc)
         return rc;

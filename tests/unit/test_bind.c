@@ -250,6 +250,8 @@ static const char *const good_scripts[] = {
     PERSON "SELECT COUNT(*) " TVF
            "WHERE window_end > TIMESTAMP '2013-05-16 00:00:00' AND amount > 1 "
            "GROUP BY window_start, window_end;",
+    PERSON "SELECT HOUR(window_start), COUNT(*) " TVF
+           "GROUP BY window_start, window_end, HOUR(window_start);",
     PERSON "SELECT p.*, amount * 2 AS twice FROM person AS p WHERE id LIKE "
            "'a%' AND amount IS "
            "NOT NULL;",

@@ -20,7 +20,6 @@ SELECT ws, we, COUNT(*) FROM (SELECT k, window_start AS ws, window_end AS we FRO
 CREATE VIEW v AS SELECT * FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR));
 SELECT window_start, window_end, MAX(i) FROM v GROUP BY window_start, window_end;
 -- case key_is_window_expression
--- refused: cannot be used in GROUP BY before its GROUP BY
 SELECT DATE_FORMAT(window_start, 'HH'), COUNT(*) FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '4' HOUR)) GROUP BY window_start, window_end, DATE_FORMAT(window_start, 'HH');
 -- case aggregate_of_window_column
 -- refused: cannot be used in an aggregate before its GROUP BY
