@@ -291,15 +291,33 @@ int store_write_finish(const struct store *store, int task, struct slice renames
     snprintf(name, sizeof name, "finish-%d", task);
     store_path(store, name, path);
     int rc = write_file(store->env, path, renames);
+    if (rc < 0)
+        store->env->unlink(store->env, path); // a part of it would be worse than none
     return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
-int store_set_finished(const struct store *store, struct err *err)
+static int check_finishes(const struct store *store, int task_count, struct err *err)
+{
+    char path[STORE_PATH_BYTES], name[64];
+    struct stat st;
+    for (int task = 0; task < task_count; task++) {
+        snprintf(name, sizeof name, "finish-%d", task);
+        store_path(store, name, path);
+        if (stat(path, &st) < 0)
+            return err_set(err, -errno, "%s is missing: the output is made final without it", path);
+    }
+    return 0;
+}
+
+int store_set_finished(const struct store *store, int task_count, struct err *err)
 {
     char temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    int rc = check_finishes(store, task_count, err);
+    if (rc < 0)
+        return rc;
     store_path(store, "FINISHED.tmp", temporary);
     store_path(store, "FINISHED", path);
-    int rc = store->env->sync_dir(store->env, store->dir); // the names of finish-T
+    rc = store->env->sync_dir(store->env, store->dir); // the names of finish-T
     if (rc == 0)
         rc = write_file(store->env, temporary, slice_of(""));
     if (rc == 0)

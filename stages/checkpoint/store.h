@@ -70,8 +70,9 @@ int store_retain(const struct store *store, int retain, struct err *err);
 // What makes the output of an ended task final, durably: lines "from<TAB>to".
 int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err);
 
-// Every task has written its renames: from now on the job has ended, whatever happens.
-int store_set_finished(const struct store *store, struct err *err);
+// Every task has written its renames: from now on the job has ended, whatever happens. -ENOENT when
+// one of them has not.
+int store_set_finished(const struct store *store, int task_count, struct err *err);
 bool store_is_finished(const struct store *store);
 
 // Do the renames that are still to be done. Idempotent.

@@ -242,12 +242,16 @@ static bool linger_ready(void *context)
 static int prepare_finish(struct task *task)
 {
     struct buf renames = {0};
+    struct err err;
     int rc = chain_prepare_finish(&task->chain, &renames, &task->err);
+    rc = rc == -ENOSPC ? -EIO : rc; // of a disk, not of the arena
     if (rc == 0)
         rc = task_commit(task);
-    if (rc == 0)
-        rc = store_write_finish(&task->checkpoint.store, task->index, buf_slice(&renames),
-                                &task->err);
+    // Without it the supervisor does not call the job finished before the renames; that they are
+    // done all the same is right unless somebody pulls the plug in these milliseconds.
+    if (rc == 0 &&
+        store_write_finish(&task->checkpoint.store, task->index, buf_slice(&renames), &err) < 0)
+        task_note(task, err.text);
     buf_fini(&renames);
     return rc;
 }

@@ -111,6 +111,9 @@ static void give_up(struct coordinator *c, const char *why, int64_t now_ns)
                                             .text = why};
     c->wanted = 0;
     c->failures++;
+    // What was written of it takes room that the next one may need. A task that is late may still
+    // put a file there: then the folder goes when the next checkpoint is complete.
+    store_remove(c->options.store, event.checkpoint, NULL);
     tell(c, &event);
 }
 

@@ -286,7 +286,7 @@ static void finish_job(struct supervisor *s)
 {
     struct err err;
     coordinator_hold(s->coordinator, now_ns());
-    if (store_set_finished(s->options->checkpoints->store, &err) < 0) {
+    if (store_set_finished(s->options->checkpoints->store, s->options->task_count, &err) < 0) {
         const struct coordinator_event event = {.kind = COORDINATOR_TROUBLE, .text = err.text};
         on_checkpoint(&event, s);
     }
