@@ -31,7 +31,7 @@ struct restart_policy {
 };
 
 struct restart_death {
-    bool progressed;   // the process committed something
+    bool progressed;   // the process committed something, or there was nothing to do
     bool from_outside; // SIGKILL: an operator, or the kernel out of memory
     int quick_deaths;  // in a row without progress, this one included
 };

@@ -39,6 +39,7 @@ struct slot {
     pid_t pid;
     int pidfd;                  // -1: no process
     int signal, exit_status;    // of the last end
+    int64_t started_ns;         // when its process was started
     int64_t died_ns;            // when it died last
     int64_t start_at_ns;        // DOWN: when to start it again
     int64_t gap_ns;             // of the last restart
@@ -53,7 +54,7 @@ struct slot_ops {
     void *context;
     int (*start)(struct slot *slot,
                  void *context); // sets pid, pidfd, progress_at_start; 0 or -errno
-    bool (*progressed)(const struct slot *slot, void *context); // since progress_at_start
+    bool (*progressed)(const struct slot *slot, void *context); // did its process do anything?
     // A death: how long to put the restart off, or RESTART_NEVER (restart.h).
     int64_t (*delay_ns)(const struct slot *slot, bool progressed, int64_t now_ns, void *context);
     void (*ask_stop)(struct slot *slot, void *context);

@@ -32,6 +32,7 @@ enum {
     READY_LOOK_MS = 1,       // how often a replacement is looked at
     READY_LOOK_LATE_MS = 20, // when it takes longer than the next
     READY_LATE_MS = 200,
+    LONG_LIFE_MS = 10000, // who lives so long is in no crash loop
 };
 
 // What an epoll event is about: the index of a slot, or one of these.
@@ -89,6 +90,7 @@ static int op_start(struct slot *slot, void *context)
     struct control_view view;
     control_view(s->control, slot->index, &view);
     slot->progress_at_start = view.progress;
+    slot->started_ns = now_ns();
     struct spawn_request request = {
         .program = options->program ? options->program : "/proc/self/exe",
         .job_folder = options->dir->path,
@@ -110,12 +112,17 @@ static int op_start(struct slot *slot, void *context)
     return 0;
 }
 
+// Did the process do what there was to do? One that waited for others, or lived long, is in no
+// crash loop, however little it has committed: there may have been nothing.
 static bool op_progressed(const struct slot *slot, void *context)
 {
     struct supervisor *s = context;
     struct control_view view;
     control_view(s->control, slot->index, &view);
-    return view.progress > slot->progress_at_start;
+    bool waited = view.process.pid == slot->pid &&
+                  (view.state == CONTROL_WAITING_INPUT || view.state == CONTROL_WAITING_OUTPUT);
+    return view.progress > slot->progress_at_start || waited ||
+           now_ns() - slot->started_ns > LONG_LIFE_MS * MS_NS;
 }
 
 static struct restart_death death_of(const struct slot *slot, bool progressed)

@@ -156,6 +156,8 @@ class Driver:
             self.signal(victim, signal.SIGKILL)
         elif victim.fate == "both":
             for other in [v for v in self.victims.values() if v.task is not None]:
+                if self.quick[other.task] >= QUICK_MAX:
+                    continue
                 other.fate = "both"
                 self.signal(other, signal.SIGKILL)
         elif victim.stopped is None:

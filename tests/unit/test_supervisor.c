@@ -313,17 +313,21 @@ static int wait_for_stop(struct control *control, int index)
     return 0;
 }
 
+// k: is killed once. a: is killed four times before it does anything. i: has nothing to do and is
+// killed meanwhile, twenty times.
+static void be_killed(char letter, struct control *control, uint64_t attempt)
+{
+    uint64_t times = letter == 'k' ? 1 : letter == 'a' ? 4 : letter == 'i' ? 20 : 0;
+    if (letter == 'i')
+        control_set_state(control, CONTROL_WAITING_INPUT);
+    if (attempt <= times)
+        kill(getpid(), SIGKILL);
+}
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
+    be_killed(letter, control, attempt);
     switch (letter) {
-    case 'k': // is killed once, then finishes
-        if (attempt == 1)
-            kill(getpid(), SIGKILL);
-        return finish(control);
-    case 'a': // dies four times before it does anything
-        if (attempt <= 4)
-            kill(getpid(), SIGKILL);
-        return finish(control);
     case 'p': // commits something and crashes, four times
         control_progress(control, 1);
         if (attempt <= 4)
@@ -476,6 +480,16 @@ static void test_supervisor_restarts_first_quick_deaths_at_once(void **state)
     assert_true(result.worst_gap_ms < 900); // no delay of a second was in it
 }
 
+static void test_supervisor_takes_an_idle_task_for_no_crash_loop(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("fif", &events, &result), 0);
+    assert_int_equal(result.restarts, 20);
+    assert_true(result.worst_gap_ms < 900);
+}
+
 static void test_supervisor_ends_the_job_with_the_text_of_a_task(void **state)
 {
     (void)state;
@@ -614,6 +628,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
         cmocka_unit_test(test_supervisor_restarts_only_what_died),
         cmocka_unit_test(test_supervisor_restarts_first_quick_deaths_at_once),
+        cmocka_unit_test(test_supervisor_takes_an_idle_task_for_no_crash_loop),
         cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),
         cmocka_unit_test(test_supervisor_stops_on_a_signal),
         cmocka_unit_test(test_supervisor_kills_what_does_not_stop),
