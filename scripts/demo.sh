@@ -18,8 +18,9 @@ show() {
     python3 scripts/demo-show.py "$@"
 }
 
-# job NAME: a config beside NAME.sql.
+# job NAME: a config beside NAME.sql. It begins from the start, whatever an interrupted demo left.
 job() {
+    rm -rf "${demo:?}/demo-$1.checkpoints"
     printf 'job: demo-%s\nsql: %s.sql\n' "$1" "$1" >"$demo/$1.yaml"
 }
 
