@@ -104,16 +104,18 @@ CREATE TABLE person (id STRING, dimension STRING, eventTime TIMESTAMP(3),
 SELECT window_end, AGGREGATE FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(eventTime), INTERVAL '1' HOUR))
 GROUP BY window_start, window_end, dimension;
 SQL
-printf 'job: parallel-test-follow-%s\nsql: job.sql\nmemory: {state: 64MiB, reserve: 0%%}\n' $$ >"$dir/job.yaml"
 for aggregate in 'COUNT(DISTINCT id)' 'COUNT(*)'; do
     sed -i "s/AGGREGATE/$aggregate/; s/COUNT(DISTINCT id)/$aggregate/" "$dir/job.sql"
-    timeout 120 "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/stderr" &
+    printf 'job: parallel-test-follow-%s-%s\nsql: job.sql\nmemory: {state: 64MiB, reserve: 0%%}\n' \
+        $$ $passed >"$dir/job.yaml"
+    : >"$dir/stdout" # or the rows of the job before are counted
+    "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/stderr" &
     tries=0
     while [ "$(wc -l <"$dir/stdout")" -lt 400 ] && [ $tries -lt 300 ]; do
         sleep 0.1
         tries=$((tries + 1))
     done
-    kill -INT $!
+    kill -TERM $! || { cat "$dir/stderr"; exit 1; }
     wait $! || :
     [ "$(wc -l <"$dir/stdout")" -ge 400 ] || { echo "no results of a followed file"; cat "$dir/stderr"; exit 1; }
     passed=$((passed + 1))
