@@ -24,7 +24,7 @@ WARN_fuzz := -w # gcc's warnings decide; the fuzzers' compiler only instruments
 CFLAGS := -std=gnu11 $(OPT_$(CONFIG)) $(WARN) $(WARN_$(CONFIG)) $(if $(CI),-Werror) -D_GNU_SOURCE
 CPPFLAGS := -I. -I$(B) -MMD -MP
 LDFLAGS := $(OPT_$(CONFIG))
-LDLIBS := -lfyaml -lpcre2-8 -lnettle -ljansson -lisal -luring -lm -lpthread
+LDLIBS := -lfyaml -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring -lm -lpthread
 
 LIB_SRC := $(wildcard core/*/*.c shm/*.c stages/*/*.c)
 TOOL_SRC := $(wildcard tools/*.c)

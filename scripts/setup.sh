@@ -20,6 +20,7 @@ build nettle-dev    MD5 and SHA
 build libxxhash-dev the hash of keys and shards
 build libisal-dev   CRC32C of snapshots
 build libjansson-dev reads and writes the manifests of checkpoints
+build libroaring-dev writes bitmaps of distinct counts that others can read
 build liburing-dev  writes snapshots through io_uring
 test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with

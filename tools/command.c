@@ -33,8 +33,7 @@ static bool is_one_of(const char *word, const char *long_name, const char *short
     return strcmp(word, long_name) == 0 || strcmp(word, short_name) == 0;
 }
 
-// "12" or the name of its folder, "chk-12" (a path to it is one too).
-static bool parse_checkpoint(const char *word, uint64_t *out)
+bool checkpoint_number(const char *word, uint64_t *out)
 {
     char *end;
     const char *name = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
@@ -57,7 +56,7 @@ static bool parse_restoring(int argc, char **argv, int *at, struct arguments *ou
         out->verbose = true;
     else if (strcmp(word, "--from") != 0)
         return false;
-    else if (++*at == argc || !parse_checkpoint(argv[*at], &out->from))
+    else if (++*at == argc || !checkpoint_number(argv[*at], &out->from))
         *problem = "a number of a checkpoint (weir checkpoint list) must follow";
     return true;
 }

@@ -27,7 +27,11 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_run, command_check, command_explain, command_task;
+extern const struct command command_run, command_check, command_explain, command_task,
+    command_checkpoint, command_doctor;
+
+// "12" or the name of its folder, "chk-12" (a path to it is one too).
+bool checkpoint_number(const char *word, uint64_t *out);
 
 // What the subcommands that take a job's config share.
 struct arguments {

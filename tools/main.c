@@ -10,10 +10,8 @@
 #include "tools/command.h"
 
 static const struct command *const commands[] = {
-    &command_run,
-    &command_check,
-    &command_explain,
-    &command_task,
+    &command_run,        &command_check,  &command_explain,
+    &command_checkpoint, &command_doctor, &command_task,
 };
 
 static void print_help(FILE *out)
@@ -22,7 +20,7 @@ static void print_help(FILE *out)
           out);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         if (commands[i]->summary)
-            fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+            fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs(
         "\n  --help     this text; `weir COMMAND --help` has examples\n"

@@ -15,6 +15,7 @@
 #include "core/base/check.h"
 #include "core/base/env.h"
 #include "core/base/hash.h"
+#include "shm/budget.h"
 
 static const double NS_PER_SECOND = 1e9;
 
@@ -259,6 +260,43 @@ static const char *event_name(enum supervisor_event_kind kind)
     return names[kind];
 }
 
+static bool is_increment(const struct manifest *manifest)
+{
+    for (int t = 0; t < manifest->task_count; t++)
+        if (manifest->tasks[t].file_count > 1)
+            return true;
+    return false;
+}
+
+static void format_checkpoint_json(const struct coordinator_event *checkpoint, struct buf *out)
+{
+    const struct manifest *manifest = checkpoint->manifest;
+    buf_printf(out, ",\"checkpoint\":%" PRIu64 ",\"duration_ms\":%" PRId64 ",\"bytes\":%" PRIu64,
+               checkpoint->checkpoint, checkpoint->duration_ms, checkpoint->file_bytes);
+    if (!manifest)
+        return;
+    buf_printf(out, ",\"kind\":\"%s\",\"tasks\":[", is_increment(manifest) ? "increment" : "full");
+    for (int t = 0; t < manifest->task_count; t++)
+        buf_printf(out,
+                   "%s{\"align_ms\":%" PRId64 ",\"duration_ms\":%" PRId64 ",\"bytes\":%" PRIu64 "}",
+                   t ? "," : "", manifest->tasks[t].align_ms, manifest->tasks[t].duration_ms,
+                   manifest->tasks[t].file_bytes);
+    buf_append_char(out, ']');
+}
+
+// "weir: checkpoint 7: 34 ms, 49.2 KiB, increment; task 0: aligned 0 ms, wrote 3 ms; ..."
+static void format_checkpoint(const struct coordinator_event *checkpoint, struct buf *out)
+{
+    const struct manifest *manifest = checkpoint->manifest;
+    char bytes[32];
+    buf_printf(out, "weir: checkpoint %" PRIu64 ": %" PRId64 " ms, %s, %s", checkpoint->checkpoint,
+               checkpoint->duration_ms, budget_format_bytes(checkpoint->file_bytes, bytes),
+               is_increment(manifest) ? "increment" : "full");
+    for (int t = 0; t < manifest->task_count; t++)
+        buf_printf(out, "; task %d: aligned %" PRId64 " ms, wrote %" PRId64 " ms", t,
+                   manifest->tasks[t].align_ms, manifest->tasks[t].duration_ms);
+}
+
 static void format_event_json(const struct supervisor_event *event, struct buf *out)
 {
     buf_printf(out, "{\"event\":\"%s\",\"task\":%d,\"pid\":%d", event_name(event->kind),
@@ -269,10 +307,7 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
     if (event->kind == SUPERVISOR_RESTARTED)
         buf_printf(out, ",\"gap_ms\":%.3f", event->gap_ms);
     if (event->checkpoint)
-        buf_printf(out, ",\"checkpoint\":%llu,\"duration_ms\":%lld,\"bytes\":%llu",
-                   (unsigned long long)event->checkpoint->checkpoint,
-                   (long long)event->checkpoint->duration_ms,
-                   (unsigned long long)event->checkpoint->file_bytes);
+        format_checkpoint_json(event->checkpoint, out);
     if (event->text) {
         buf_append_str(out, ",\"text\":");
         buf_append_json_string(out, slice_of(event->text));
@@ -337,6 +372,8 @@ void progress_event(const struct supervisor_event *event, void *context)
     bool news = true;
     if (progress->mode == PROGRESS_JSON)
         format_event_json(event, &line);
+    else if (event->kind == SUPERVISOR_CHECKPOINT && progress->verbose)
+        format_checkpoint(event->checkpoint, &line);
     else
         news = progress->mode != PROGRESS_QUIET && format_event_text(event, name, &line);
     if (news) {

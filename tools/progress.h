@@ -24,6 +24,7 @@ enum progress_mode { PROGRESS_QUIET, PROGRESS_EVENTS, PROGRESS_LIVE, PROGRESS_JS
 
 struct progress {
     enum progress_mode mode;
+    bool verbose; // say each complete checkpoint
     const struct plan *plan;
     const char *job;
     const char *dead_letter; // where bad rows are

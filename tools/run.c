@@ -279,6 +279,7 @@ static int run_loaded(const struct job_load *load, const struct arguments *argum
         .arguments = arguments,
         .resume = {.is_quiet = arguments->quiet || arguments->json},
         .progress = {.mode = progress_choose_mode(load->plan, arguments->json, arguments->quiet),
+                     .verbose = arguments->verbose,
                      .plan = load->plan,
                      .job = load->config->job,
                      .dead_letter = dead_letter_of(load)},

@@ -20,9 +20,6 @@
 
 enum { WORK_ROWS = 1024, DROP_BUDGET = 64 };
 
-// What is being done to the pane at the head of `due`; the order is that of the enum.
-enum fire_phase { FIRE_EMIT, FIRE_REPLAY, FIRE_DROP_VALUES, FIRE_DROP_PANE };
-
 #define ROOT_FIELD(w, field) ((w)->root + offsetof(struct window_root, field))
 
 static void set_root(struct window *w, uint64_t field, uint64_t value)
@@ -426,6 +423,8 @@ const struct operator_class window_class = {
     .watermark = window_watermark,
     .work = window_work,
     .processing_time = window_processing_time,
+    .describe = window_describe,
+    .visit = window_visit,
     .reset = window_reset,
     .close = window_close,
 };

@@ -23,6 +23,9 @@
 
 enum { WINDOW_MAX_DICTS = 8 };
 
+// What is being done to the pane at the head of `due`; the order is that of the enum.
+enum fire_phase { FIRE_EMIT, FIRE_REPLAY, FIRE_DROP_VALUES, FIRE_DROP_PANE };
+
 struct window_root {        // the operator's root in the arena; zeroed at birth
     uint64_t has_watermark; // 0: none came yet
     int64_t watermark;
@@ -164,6 +167,10 @@ int window_emit_change(struct window *w, const struct pane *pane, uint64_t recor
 int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_t count);
 void window_disarm(struct window *w, uint64_t record);
 int window_processing_time(struct operator* op, int64_t now_ms, int64_t *next_ms);
+
+// See struct operator_class.
+void window_describe(const struct operator* op, struct buf *out);
+int window_visit(const struct operator* op, const struct state_visitor *visitor);
 
 // When the pane is due next, in event time.
 int64_t window_due(const struct window *w, const struct pane *pane);

@@ -13,6 +13,25 @@
 
 struct operator;
 
+// A set of numbers that a group counts distinct values with.
+struct state_bitmap {
+    const char *name; // of the aggregate
+    uint64_t head;    // offset of its struct bitmap_head in the arena
+};
+
+// One group of keyed state, valid during the visit.
+struct state_group {
+    struct slice json; // one object: window, key, what was accumulated
+    const struct state_bitmap *bitmaps;
+    int bitmap_count;
+};
+
+// Called for each group; non-zero ends the visit, which returns it.
+struct state_visitor {
+    void *context;
+    int (*group)(void *context, const struct state_group *group);
+};
+
 // What the task gives to each operator and source at open. Lives as long as the task.
 struct op_context {
     struct env *env;
@@ -100,6 +119,9 @@ struct operator_class {
     int (*output_fd)(const struct operator* op);
     // Append `"name":value` members, JSON: where it stands, for people. NULL: nothing.
     void (*describe)(const struct operator* op, struct buf *out);
+    // Visit the groups of its keyed state, in the order in which they came; changes nothing. For
+    // tools, on a restored copy of the arena. NULL: it keeps none.
+    int (*visit)(const struct operator* op, const struct state_visitor *visitor);
     int (*finish)(struct operator* op,
                   struct err *err);     // after the end of input, all committed (may be NULL)
     void (*reset)(struct operator* op); // after an abort: forget private views of state

@@ -420,7 +420,9 @@ static void file_sink_describe(const struct operator* op, struct buf *out)
 {
     const struct file_sink *sink = (const struct file_sink *)op;
     const struct sink_state *state = state_of(sink);
-    buf_printf(out, "\"sink\":{\"part\":%llu,\"length\":%llu,\"pending\":%llu}",
+    buf_append_str(out, "\"sink\":{\"table\":");
+    buf_append_json_string(out, slice_of(op->context.op->table->name));
+    buf_printf(out, ",\"part\":%llu,\"length\":%llu,\"pending\":%llu}",
                (unsigned long long)state->part, (unsigned long long)state->length,
                (unsigned long long)(state->part - state->published));
 }

@@ -3,6 +3,7 @@
 // The position is the number of this subtask's rows so far; subtask s of p makes the rows s, s + p,
 // s + 2p ... . Only that number is in the arena.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +248,33 @@ static void datagen_place(const struct source *source, uint32_t row, struct row_
     };
 }
 
+// "offset" is the number, from 1 on, of the row that this subtask makes next; "next" has the values
+// that its sequences give there.
+static void datagen_describe(const struct source *source, struct buf *out)
+{
+    const struct datagen *d = (const struct datagen *)source;
+    uint64_t rows = arena_word(source->context.arena, d->state_offset);
+    uint64_t subtasks = (uint64_t)source->context.stage->parallelism;
+    uint64_t row = rows * subtasks + (uint64_t)source->context.subtask;
+    const char *separator = "";
+    buf_append_str(out, "\"source\":{\"table\":");
+    buf_append_json_string(out, slice_of(source->context.op->table->name));
+    buf_printf(out,
+               ",\"connector\":\"datagen\",\"offset\":%" PRIu64 ",\"rows\":%" PRIu64
+               ",\"has_ended\":%s,\"next\":{",
+               row + 1, rows, rows >= d->own_rows ? "true" : "false");
+    for (int i = 0; i < d->field_count && rows < d->own_rows; i++) {
+        const struct datagen_field *field = &d->fields[i];
+        if (field->kind != DATAGEN_SEQUENCE || !type_is_numeric(field->type))
+            continue;
+        buf_append_str(out, separator);
+        buf_append_json_string(out, slice_of(field->name));
+        buf_printf(out, ":%" PRId64, field->min + (int64_t)row);
+        separator = ",";
+    }
+    buf_append_str(out, "}}");
+}
+
 const struct source_class datagen_class = {
     .name = "datagen",
     .check = datagen_check,
@@ -255,5 +283,6 @@ const struct source_class datagen_class = {
     .advance = datagen_advance,
     .place = datagen_place,
     .reset = datagen_reset,
+    .describe = datagen_describe,
     .close = datagen_close,
 };

@@ -680,6 +680,44 @@ static void file_source_reset(struct source *source)
         close_current(f);
 }
 
+// The report of a snapshot has little room: a long path is cut at its front.
+static void describe_path(const char *path, struct buf *out)
+{
+    enum { PATH_SHOWN = 200 };
+    size_t len = strlen(path);
+    const char *from = len > PATH_SHOWN ? path + len - PATH_SHOWN : path;
+    while ((*from & 0xc0) == 0x80)
+        from++;
+    buf_append_json_string(out, slice_of(from));
+}
+
+// How far it is in the file that it was in last, and in all of them together.
+static void file_source_describe(const struct source *source, struct buf *out)
+{
+    const struct file_source *f = (const struct file_source *)source;
+    uint64_t total = 0;
+    int last = f->current;
+    for (int i = 0; i < f->files.count; i++) {
+        uint64_t offset = file_positions_get(&f->files, i).offset;
+        total += offset;
+        if (offset && f->current < 0)
+            last = i;
+    }
+    buf_append_str(out, "\"source\":{\"table\":");
+    buf_append_json_string(out, slice_of(source->context.op->table->name));
+    buf_printf(out, ",\"connector\":\"filesystem\",\"files\":%d", f->files.count);
+    if (last >= 0) {
+        buf_append_str(out, ",\"path\":");
+        describe_path(f->files.entries[last].path, out);
+        buf_printf(out, ",\"offset\":%llu",
+                   (unsigned long long)file_positions_get(&f->files, last).offset);
+    }
+    // In chunks the offset is where this subtask stands, not what it has read.
+    if (!f->in_chunks)
+        buf_printf(out, ",\"bytes\":%llu", (unsigned long long)total);
+    buf_append_str(out, "}");
+}
+
 static void file_source_close(struct source *source)
 {
     struct file_source *f = (struct file_source *)source;
@@ -722,5 +760,6 @@ const struct source_class file_source_class = {
     .advance = file_source_advance,
     .place = file_source_place,
     .reset = file_source_reset,
+    .describe = file_source_describe,
     .close = file_source_close,
 };

@@ -34,7 +34,7 @@ job() {
 
 expect 0 'weir 0.' --version
 expect 0 'example' --help
-for command in run check explain task; do
+for command in run check explain checkpoint doctor task; do
     expect 0 'example' "$command" --help
     expect 0 'usage: weir' help "$command"
 done

@@ -112,6 +112,37 @@ static void test_datagen_patterns(void **state)
     check_pattern(999999999999999990, 1000000000000000010, 18);
 }
 
+// What the report of a checkpoint says: the committed position, not the private one.
+static void test_datagen_describes_its_position(void **state)
+{
+    (void)state;
+    static const char want[] =
+        "\"source\":{\"table\":\"t\",\"connector\":\"datagen\",\"offset\":14,"
+        "\"rows\":6,\"has_ended\":false,\"next\":{\"n\":113}}";
+    struct bench b;
+    struct batch batch;
+    struct buf text = {0};
+    bench_init(&b, OP_SOURCE, fields, 2);
+    b.stage.parallelism = 2;
+    b.context.subtask = 1;
+    bench_option(&b, "connector", "datagen");
+    bench_option(&b, "rows-per-second", "0");
+    bench_option(&b, "fields.n.kind", "sequence");
+    bench_option(&b, "fields.n.start", "100");
+    bench_option(&b, "fields.n.end", "200");
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 10), SOURCE_ROWS);
+    datagen_class.advance(source, 6);
+    arena_commit(b.arena);
+    datagen_class.describe(source, &text);
+    assert_string_equal(buf_str(&text), want);
+    datagen_class.close(source);
+    batch_fini(&batch);
+    buf_fini(&text);
+    bench_fini(&b);
+}
+
 // Take rows with aborts and takeovers; `sum` is of all columns of committed rows.
 static uint64_t take_all(struct bench *b, bool disturb)
 {
@@ -259,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_datagen_random_values),
         cmocka_unit_test(test_datagen_refuses_an_empty_range_of_doubles),
         cmocka_unit_test(test_datagen_patterns),
+        cmocka_unit_test(test_datagen_describes_its_position),
         cmocka_unit_test(test_datagen_position_is_exact),
         cmocka_unit_test(test_datagen_refuses_wrong_options),
     };

@@ -142,6 +142,38 @@ static void test_file_source_shares_one_file(void **state)
     }
 }
 
+// What the report of a checkpoint says: the committed offset in the file that was read last.
+static void test_file_source_describes_its_position(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct batch batch;
+    struct buf text = {0};
+    char want[256];
+    start(&b, "json");
+    write_file(&b, "a", "{\"n\":1}\n{\"n\":2}\n", "w");
+    write_file(&b, "b", "{\"n\":3}\n{\"n\":4}\n", "w");
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 100), SOURCE_ROWS);
+    assert_int_equal(file_source_class.advance(source, 2), 0);
+    arena_commit(b.arena);
+    assert_int_equal(poll(&b, source, &batch, 100), SOURCE_ROWS);
+    assert_int_equal(file_source_class.advance(source, 1), 0);
+    arena_commit(b.arena);
+    file_source_class.describe(source, &text);
+    snprintf(
+        want, sizeof want,
+        "\"source\":{\"table\":\"t\",\"connector\":\"filesystem\",\"files\":2,\"path\":\"%s/b\","
+        "\"offset\":8,\"bytes\":24}",
+        b.folder);
+    assert_string_equal(buf_str(&text), want);
+    file_source_class.close(source);
+    batch_fini(&batch);
+    buf_fini(&text);
+    bench_fini(&b);
+}
+
 static void fail_note(void *context, const char *text)
 {
     (void)context;
@@ -456,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_file_source_shares_one_file),
         cmocka_unit_test(test_file_source_has_nothing_to_say_of_a_small_shared_file),
         cmocka_unit_test(test_file_source_reports_bad_rows),
+        cmocka_unit_test(test_file_source_describes_its_position),
         cmocka_unit_test(test_file_source_follows_growth),
         cmocka_unit_test(test_file_source_follows_rotations),
         cmocka_unit_test(test_file_source_notices_cut_files),

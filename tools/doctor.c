@@ -1,0 +1,161 @@
+// doctor.c: `weir doctor`: what of this host weir can use, and what to do about the rest.
+#include "tools/doctor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include "shm/budget.h"
+#include "stages/checkpoint/engine.h"
+#include "tools/checkpoints.h"
+
+void doctor_say(struct doctor *doctor, enum doctor_grade grade, const char *what,
+                const char *finding, const char *advice)
+{
+    static const char *const grades[] = {"ok", "warn", "BROKEN"};
+    if (grade > doctor->worst)
+        doctor->worst = grade;
+    if (doctor->json) {
+        buf_printf(&doctor->lines,
+                   "%s{\"grade\":\"%s\",\"what\":\"%s\",\"finding\":", doctor->lines.len ? "," : "",
+                   grade == DOCTOR_BROKEN ? "broken" : grades[grade], what);
+        buf_append_json_string(&doctor->lines, slice_of(finding));
+        if (advice) {
+            buf_append_str(&doctor->lines, ",\"advice\":");
+            buf_append_json_string(&doctor->lines, slice_of(advice));
+        }
+        buf_append_char(&doctor->lines, '}');
+        return;
+    }
+    printf("%-6s %-16s %s\n", grades[grade], what, finding);
+    if (advice)
+        printf("       %-16s -> %s\n", "", advice);
+}
+
+static void say_kernel(struct doctor *doctor)
+{
+    enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 10 };
+    struct utsname name;
+    char text[256];
+    int major = 0, minor = 0;
+    if (uname(&name) < 0)
+        return;
+    snprintf(text, sizeof text, "%.60s %.100s on %.60s", name.sysname, name.release, name.machine);
+    if (sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+        (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR)))
+        doctor_say(doctor, DOCTOR_WARN, "kernel", text, "weir is tested on Linux 5.10 and later");
+    else
+        doctor_say(doctor, DOCTOR_OK, "kernel", text, NULL);
+}
+
+// `wanted`: what the job's config asks for.
+static void say_engine(struct doctor *doctor, enum engine_kind wanted)
+{
+    struct err why;
+    if (engine_probe_io_uring(&why) == 0) {
+        doctor_say(doctor, DOCTOR_OK, "snapshot engine",
+                   wanted == ENGINE_PWRITE
+                       ? "pwrite, as checkpoint.engine says; io_uring works here too"
+                       : "io_uring works (and pwrite, as everywhere)",
+                   NULL);
+        return;
+    }
+    if (wanted == ENGINE_IO_URING)
+        doctor_say(doctor, DOCTOR_BROKEN, "snapshot engine", why.text,
+                   "checkpoint.engine asks for io_uring: set it to auto or pwrite");
+    else
+        doctor_say(doctor, wanted == ENGINE_PWRITE ? DOCTOR_OK : DOCTOR_WARN, "snapshot engine",
+                   "pwrite; io_uring does not work here",
+                   wanted == ENGINE_PWRITE ? NULL : why.text);
+}
+
+// The ring and the registered buffers of each task's engine.
+static void say_memlock(struct doctor *doctor)
+{
+    const rlim_t wanted = (rlim_t)4 << 20;
+    struct rlimit limit;
+    char text[128], bytes[32];
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+        return;
+    if (limit.rlim_cur == RLIM_INFINITY)
+        snprintf(text, sizeof text, "no limit");
+    else
+        snprintf(text, sizeof text, "%s", budget_format_bytes(limit.rlim_cur, bytes));
+    if (limit.rlim_cur >= wanted)
+        doctor_say(doctor, DOCTOR_OK, "locked memory", text, NULL);
+    else
+        doctor_say(doctor, DOCTOR_WARN, "locked memory", text,
+                   "io_uring cannot register its buffers (2 MiB a task) and is a little slower: "
+                   "raise `ulimit -l`, LimitMEMLOCK= in a systemd unit");
+}
+
+static int finish(struct doctor *doctor)
+{
+    if (doctor->json)
+        printf("{\"usable\":%s,\"findings\":[%s]}\n",
+               doctor->worst == DOCTOR_BROKEN ? "false" : "true", buf_str(&doctor->lines));
+    buf_fini(&doctor->lines);
+    return doctor->worst == DOCTOR_BROKEN ? COMMAND_UNAVAILABLE : COMMAND_OK;
+}
+
+static void examine(struct doctor *doctor, const char *memory_dir, const char *disk_dir,
+                    enum engine_kind engine)
+{
+    say_kernel(doctor);
+    say_engine(doctor, engine);
+    say_memlock(doctor);
+    doctor_memory(doctor, memory_dir);
+    if (disk_dir)
+        doctor_disk(doctor, disk_dir);
+}
+
+static int examine_job(const struct job_load *load, const struct arguments *arguments,
+                       struct err *err)
+{
+    struct doctor doctor = {.json = arguments->json};
+    struct checkpoint_settings settings;
+    if (checkpoint_settings_read(load, &settings, err))
+        return COMMAND_CONFIG;
+    examine(&doctor, load->config->memory.dir, settings.interval_ms ? settings.dir : NULL,
+            (enum engine_kind)settings.engine);
+    return finish(&doctor);
+}
+
+// Without a job: the defaults, and the folder that one is in.
+static bool has_path(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] != '-' || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static int doctor_command(const struct command *command, int argc, char **argv)
+{
+    struct doctor doctor = {.json = argc > 1 && strcmp(argv[1], "--json") == 0};
+    if (has_path(argc, argv) || argc > 2 || (argc == 2 && !doctor.json)) {
+        int status = job_command(command, argc, argv, examine_job);
+        return status == COMMAND_FAILED ? COMMAND_UNAVAILABLE : status;
+    }
+    examine(&doctor, "/dev/shm", ".", ENGINE_AUTO);
+    return finish(&doctor);
+}
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .summary = "say what of this host weir can use, and what to do about the rest",
+    .usage =
+        "usage: weir doctor [--json] [JOB.yaml]\n\n"
+        "Look at the host: kernel, the engine that writes snapshots, limits, the folders of "
+        "memory\n"
+        "and checkpoints (of the job; without one: /dev/shm and the current folder). A line each,\n"
+        "ok or warn, and what to do. A few files of some KiB are written to the folder of the\n"
+        "checkpoints and removed. Exit status 0 unless something makes weir unusable.\n\n"
+        "  --json  one JSON object\n\n"
+        "example:\n\n"
+        "  weir doctor\n"
+        "  weir doctor uv.yaml && weir run uv.yaml\n",
+    .run = doctor_command,
+};
