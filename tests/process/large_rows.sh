@@ -23,5 +23,5 @@ for cores in 1 2; do
 done
 cmp "$dir/cores-1" "$dir/cores-2"
 # Two seconds of 600 groups (all but surely all of them), and every row counted.
-awk -F, '{ n += $NF; if (length($3) != 3000) exit 1 } END { exit !(NR == 1200 && n == 20000) }' "$dir/cores-2"
+awk -F, '{ n += $NF; if (length($3) < 3000) exit 1 } END { exit !(NR == 1200 && n == 20000) }' "$dir/cores-2"
 echo "2 passed, 0 failed"
