@@ -159,6 +159,15 @@ def check_file(path, text, findings):
         findings.measure("complexity", place, 1 + len(BRANCH.findall(body)), first)
 
 
+def check_modes(findings):
+    """A test script is started by its name, so it must be executable."""
+    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "tests/*.sh"], check=True,
+                         text=True, capture_output=True).stdout.split()
+    for path in out:
+        if os.path.exists(path) and not os.access(path, os.X_OK):
+            findings.wrong.append(f"{path}: not executable: chmod +x")
+
+
 def read_exceptions(path):
     """(rule, place) -> number, and the order they stand in."""
     found = {}
@@ -207,6 +216,8 @@ def main():
         if os.path.exists(path):
             with open(path, encoding="utf-8") as source:
                 check_file(path, source.read(), findings)
+    if not options.files:
+        check_modes(findings)
     complaints = verdict(findings, read_exceptions(options.exceptions))
     for complaint in complaints:
         print(complaint)

@@ -96,6 +96,13 @@ printf '// b.c: x.\nvolatile int x;\n' >"$tree/shm/b.c"
 expect style 'no volatile'
 
 fresh
+mkdir -p "$tree/tests/process"
+touch "$tree/tests/process/t.sh"
+expect style 'tests/process/t.sh: not executable'
+chmod +x "$tree/tests/process/t.sh"
+expect style
+
+fresh
 touch "$tree/shm/s.h"
 printf '#include "shm/s.h"\n' >"$tree/core/base/b.c"
 expect includes 'core/base/b.c: depends on shm/s.h: core may include only'
