@@ -47,6 +47,7 @@ struct side {
     struct cost best;
     struct points points;
     double slowest;
+    int status; // of the last round
 };
 
 static double now_seconds(void)
@@ -225,6 +226,7 @@ static void keep_best(struct side *side, const struct cost *cost, int round)
 {
     if (round == 0 || cost->seconds < side->best.seconds)
         side->best = *cost;
+    side->status = cost->status;
     if (cost->seconds > side->slowest)
         side->slowest = cost->seconds;
 }
@@ -270,6 +272,26 @@ static void print_row(const struct settings *s, const char *format, bool one,
     fflush(stdout);
 }
 
+// weir gave no answer. A plan that it says it cannot run is a refusal, though not on one core,
+// where it must run; everything else is a failure.
+static bool explain(const char *format, int cores, int status, const char *text)
+{
+    enum { UNAVAILABLE = 69, CONFIG = 78 };
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if ((code == UNAVAILABLE || code == CONFIG) && *text) {
+        printf("%-6s %5d refused: %s\n", format, cores, text);
+        return cores > 1;
+    }
+    if (code == 0)
+        fprintf(stderr, "uv_compare: %s: the points of weir cannot be read\n", format);
+    else if (code > 0)
+        fprintf(stderr, "uv_compare: %s: weir failed with status %d: %s\n", format, code, text);
+    else
+        fprintf(stderr, "uv_compare: %s: weir was ended by signal %d: %s\n", format,
+                WTERMSIG(status), text);
+    return false;
+}
+
 static bool compare(const struct settings *s, const char *format, const char *input, bool one)
 {
     struct side sides[2] = {0};
@@ -283,8 +305,7 @@ static bool compare(const struct settings *s, const char *format, const char *in
         if (!run_weir(s, one, round, &sides[1])) {
             snprintf(log, sizeof(log), "%s/weir.log", s->folder);
             last_line(log, text);
-            printf("%-6s %5d refused: %s\n", format, one ? 1 : s->all_cores, text);
-            return !one; // on one core it must run
+            return explain(format, one ? 1 : s->all_cores, sides[1].status, text);
         }
         if (sides[0].points.count != sides[1].points.count ||
             sides[0].points.checksum != sides[1].points.checksum) {

@@ -38,7 +38,7 @@ struct snapshot {
     struct buf undo;           // entries not yet in a frame
     size_t undo_taken;         // of them, bytes that are in frames
     uint64_t round, log_taken; // transaction, and how much of its log is in `undo`
-    bool head_written;
+    bool head_written, waits;
     struct snapshot_head head;
     uint64_t frame_count;
     struct snapshot_stats stats;
@@ -297,6 +297,7 @@ int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *e
         s->phase = DONE;
     if (rc == 0 && s->phase < SYNCING)
         rc = feed(s, blocks);
+    s->waits = rc == -EAGAIN || s->phase == SYNCING;
     *done = s->phase == DONE;
     if (rc == 0 || rc == -EAGAIN) {
         if (s->undo.len - s->undo_taken <= s->spec.undo_limit)
@@ -311,6 +312,11 @@ int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *e
 bool snapshot_is_written(const struct snapshot *s)
 {
     return s->phase >= SYNCING;
+}
+
+bool snapshot_waits(const struct snapshot *s)
+{
+    return s->waits;
 }
 
 struct snapshot_stats snapshot_stats(const struct snapshot *s)

@@ -20,6 +20,12 @@
 
 struct snapshot; // private; one thread
 
+// How much a task copies in one step.
+enum {
+    SNAPSHOT_BLOCKS_A_BATCH = 16, // behind a batch: 64 KiB, some tens of microseconds
+    SNAPSHOT_BLOCKS_IDLE = 126,   // while there is nothing else to do
+};
+
 struct snapshot_spec {
     struct snapshot_id id;
     uint64_t base;       // checkpoint that this one builds on; 0: full
@@ -45,6 +51,10 @@ int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *e
 
 // Has everything been given to the disk? Then only its answer is awaited, and a step costs nothing.
 bool snapshot_is_written(const struct snapshot *s);
+
+// Could the last step do nothing, or not all, because the disk is behind? Then sleep rather than
+// step again at once.
+bool snapshot_waits(const struct snapshot *s);
 
 struct snapshot_stats snapshot_stats(const struct snapshot *s);
 

@@ -13,11 +13,7 @@
 
 #include "stages/runtime/task_internal.h"
 
-enum {
-    BLOCKS_A_BATCH = 16, // 64 KiB: some tens of microseconds
-    BLOCKS_IDLE = 126,   // while there is nothing else to do
-    LINGER_SLEEP_NS = 100 * 1000 * 1000,
-};
+enum { LINGER_SLEEP_NS = 100 * 1000 * 1000 };
 
 static int64_t now_ns(struct task *task)
 {
@@ -199,18 +195,18 @@ int checkpoint_poll(struct task *task)
         return 0;
     int rc = note_complete(task);
     if (c->snapshot)
-        step_snapshot(task, BLOCKS_A_BATCH);
+        step_snapshot(task, SNAPSHOT_BLOCKS_A_BATCH);
     return rc;
 }
 
 bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns)
 {
     struct task_checkpoint *c = &task->checkpoint;
-    enum { DISK_NS = 500 * 1000 };
+    enum { DISK_NS = 200 * 1000 };
     if (!c->snapshot)
         return false;
-    step_snapshot(task, BLOCKS_IDLE);
-    *sleep_ns = c->snapshot && snapshot_is_written(c->snapshot) ? DISK_NS : 0;
+    step_snapshot(task, SNAPSHOT_BLOCKS_IDLE);
+    *sleep_ns = c->snapshot && snapshot_waits(c->snapshot) ? DISK_NS : 0;
     return true;
 }
 

@@ -402,8 +402,10 @@ static void test_snapshot_gives_up_on_a_slow_disk(void **state)
     assert_int_equal(snapshot_begin(a, &engine, &spec, &s, &err), 0);
     while (rc == 0 && ++steps < 10000) {
         change(a, root, &rng, OPS);
+        assert_false(steps == 1 && snapshot_waits(s)); // nothing was tried yet
         rc = snapshot_step(s, 8, &done, &err);
         assert_false(done);
+        assert_true(snapshot_waits(s));
     }
     assert_int_equal(rc, -ENOBUFS);
     assert_true(steps > 1);

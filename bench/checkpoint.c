@@ -1,0 +1,669 @@
+// checkpoint.c: what a snapshot under way costs the batches beside it, and how near it is to the
+// disk.
+//
+// usage: checkpoint FOLDER [delay] [throughput] [write] [increment] [restore]
+// In one process: the product's arena, a table of it with records that are updated at random, the
+// product's writer and both of its engines; files go to FOLDER, which should be on the disk that
+// checkpoints will be on. What is compared takes turns (A B A B). The environment:
+//   CKPT_STATE_MIB   state in memory (256)
+//   CKPT_SECONDS     of one turn (2)
+//   CKPT_ROUNDS      turns of each side (2)
+// It never fails on a time; it is skipped where memory or disk would not do.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/snapshot/restore.h"
+#include "core/snapshot/writer.h"
+#include "core/state/table.h"
+#include "stages/checkpoint/engine.h"
+
+enum {
+    BATCH_ROWS_HERE = 1024,
+    VALUE_BYTES = 48,
+    RECORD_BYTES = 84, // what a record, its place in the order and its hash slot come to
+    TOUCH_BYTES = 16,  // changed by a row
+    FILES_MAX = 256,
+    RAW_BYTES = 1 << 20, // of one plain write or read
+    SIDE_COUNT = 3,
+};
+
+#define SECOND_NS INT64_C(1000000000)
+
+struct settings {
+    const char *folder;
+    uint64_t state_bytes;
+    double seconds;
+    int rounds;
+};
+
+struct world {
+    uint8_t *base;
+    uint64_t bytes;
+    struct arena *arena;
+    uint64_t head; // of the table
+    uint64_t count, rng;
+    uint64_t first, span; // keys that are updated
+    uint64_t keys[BATCH_ROWS_HERE];
+};
+
+// What one step of a snapshot cost at worst.
+struct worst {
+    int64_t begin_file, begin, copy, idle, end;
+};
+
+struct side {
+    const char *name;
+    struct snapshot_engine *engine; // NULL: no checkpoints
+    int64_t *delays;                // of the batches of all turns
+    uint64_t batches, room, checkpoints, given_up, undo_bytes, file_bytes;
+    double best_rate; // batches a second
+    struct worst worst;
+};
+
+struct bench {
+    struct settings settings;
+    struct world world;
+    struct side sides[SIDE_COUNT]; // without, io_uring, pwrite
+    int side_count;
+    uint64_t checkpoint; // last number used
+    char files[FILES_MAX][512];
+    int file_count;
+};
+
+// How one turn goes.
+struct turn {
+    int64_t period_ns;    // from one batch to the next; 0: as fast as it goes
+    int64_t pause_ns;     // from one barrier to the next; the next waits for the end of the last
+    uint64_t checkpoints; // go on until so many are complete, for ten times as long at most
+};
+
+// A snapshot under way.
+struct flight {
+    struct snapshot *snapshot;
+    int64_t due_ns;
+    uint64_t ended;
+};
+
+static int schedstat = -1; // open, where the kernel keeps such counts
+
+// How long this thread wanted to run and had to wait for others, since its start.
+static int64_t waited_ns(void)
+{
+    char text[96];
+    ssize_t n = schedstat < 0 ? 0 : pread(schedstat, text, sizeof text - 1, 0);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    char *second = strchr(text, ' ');
+    return second ? strtoll(second, NULL, 10) : 0;
+}
+
+// Time, less what the host gave to other programs while this one wanted to run: on a machine for
+// itself the same, on a shared one what would have been.
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    int64_t waited = waited_ns(); // first: a pause between the two calls is not lost twice
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * SECOND_NS + t.tv_nsec - waited;
+}
+
+static void note_worst(int64_t *worst, int64_t since)
+{
+    int64_t took = now_ns() - since;
+    *worst = took > *worst ? took : *worst;
+}
+
+static void expect(int rc, const struct err *err)
+{
+    if (rc == 0)
+        return;
+    fprintf(stderr, "checkpoint: %s\n", err->text);
+    exit(1);
+}
+
+// --- state ---
+
+static uint64_t next_random(uint64_t *rng)
+{
+    *rng += UINT64_C(0x9e3779b97f4a7c15);
+    return hash_u64(*rng);
+}
+
+// One transaction of rows: find or make the group, change two words of it.
+static void change(struct world *w)
+{
+    struct slice slices[INDEX_BATCH_ROWS];
+    uint64_t hashes[INDEX_BATCH_ROWS], records[INDEX_BATCH_ROWS];
+    for (uint32_t from = 0; from < BATCH_ROWS_HERE; from += INDEX_BATCH_ROWS) {
+        for (uint32_t i = 0; i < INDEX_BATCH_ROWS; i++) {
+            slices[i] = slice_make(&w->keys[from + i], sizeof w->keys[0]);
+            hashes[i] = hash_slice(slices[i]);
+        }
+        const struct key_batch batch = {INDEX_BATCH_ROWS, hashes, slices};
+        CHECK(table_upsert_batch(w->arena, w->head, &batch, records) == 0);
+        for (uint32_t i = 0; i < INDEX_BATCH_ROWS; i++) {
+            uint64_t words[2];
+            uint8_t *value = arena_touch(w->arena, table_value(w->arena, records[i]), TOUCH_BYTES);
+            memcpy(words, value, sizeof words);
+            words[0]++;
+            words[1] += w->keys[from + i];
+            memcpy(value, words, sizeof words);
+        }
+    }
+    arena_commit(w->arena);
+}
+
+static void change_random(struct world *w)
+{
+    for (int i = 0; i < BATCH_ROWS_HERE; i++)
+        w->keys[i] = w->first + next_random(&w->rng) % w->span;
+    change(w);
+}
+
+static uint64_t arena_size(uint64_t state_bytes)
+{
+    return (state_bytes / 8 * 9 + (UINT64_C(64) << 20)) & ~UINT64_C(4095);
+}
+
+// Shared memory, as a task's arena is, and there before it is needed.
+static uint8_t *map_arena(uint64_t bytes)
+{
+    void *base =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return base == MAP_FAILED ? NULL : base;
+}
+
+static const struct arena_options options = {.fingerprint = 7, .log_bytes = 8 << 20};
+
+static bool world_make(struct world *w, uint64_t state_bytes)
+{
+    struct err err;
+    w->bytes = arena_size(state_bytes);
+    w->base = map_arena(w->bytes);
+    if (!w->base)
+        return false;
+    expect(arena_format(w->base, w->bytes, &options, &err), &err);
+    expect(arena_open(w->base, w->bytes, &options, &w->arena, &err), &err);
+    CHECK(arena_root(w->arena, 0, sizeof(struct table_head), &w->head) == 0);
+    table_init(w->arena, w->head, VALUE_BYTES);
+    arena_commit(w->arena);
+    w->count = state_bytes / RECORD_BYTES / BATCH_ROWS_HERE * BATCH_ROWS_HERE;
+    w->span = w->count;
+    for (uint64_t at = 0; at < w->count; at += BATCH_ROWS_HERE) {
+        for (uint64_t i = 0; i < BATCH_ROWS_HERE; i++)
+            w->keys[i] = at + i;
+        change(w);
+    }
+    return true;
+}
+
+// --- files ---
+
+static const char *next_file(struct bench *b)
+{
+    CHECK(b->file_count < FILES_MAX);
+    char *path = b->files[b->file_count++];
+    snprintf(path, sizeof b->files[0], "%s/snapshot-%" PRIu64, b->settings.folder, ++b->checkpoint);
+    return path;
+}
+
+static void remove_files(struct bench *b)
+{
+    while (b->file_count)
+        unlink(b->files[--b->file_count]);
+}
+
+static uint64_t free_disk(const char *folder)
+{
+    struct statvfs fs;
+    return statvfs(folder, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+}
+
+// --- snapshots as a task takes them ---
+
+static void begin(struct bench *b, struct side *side, bool full, struct flight *f)
+{
+    struct err err;
+    struct arena *a = b->world.arena;
+    uint8_t since;
+    uint64_t base = arena_snapshot_base(a, &since);
+    int64_t start = now_ns();
+    expect(side->engine->class->begin(side->engine, next_file(b), &err), &err);
+    note_worst(&side->worst.begin_file, start);
+    const struct snapshot_spec spec = {
+        .id = {7, b->checkpoint, 0, 1}, .base = full ? 0 : base, .since_epoch = since};
+    start = now_ns();
+    expect(snapshot_begin(a, side->engine, &spec, &f->snapshot, &err), &err);
+    arena_next_epoch(a);
+    note_worst(&side->worst.begin, start);
+}
+
+static void step(struct side *side, struct flight *f, uint32_t blocks, int64_t *worst)
+{
+    struct err err;
+    bool done;
+    int64_t start = now_ns();
+    bool was_written = snapshot_is_written(f->snapshot);
+    int rc = snapshot_step(f->snapshot, blocks, &done, &err);
+    if (rc != -ENOBUFS) // too slow a disk is a finding
+        expect(rc, &err);
+    if (!was_written && snapshot_is_written(f->snapshot))
+        worst = &side->worst.end;
+    if (done || rc < 0) {
+        struct snapshot_stats stats = snapshot_stats(f->snapshot);
+        side->undo_bytes += stats.undo_bytes;
+        side->file_bytes += stats.file_bytes;
+        side->checkpoints += done;
+        side->given_up += !done;
+        f->ended++;
+        snapshot_end(f->snapshot);
+        f->snapshot = NULL;
+        side->engine->class->end(side->engine);
+        worst = &side->worst.end;
+    }
+    note_worst(worst, start);
+}
+
+// Behind a batch; or when nothing else is to be done.
+static void work(struct bench *b, struct side *side, const struct turn *turn, struct flight *f,
+                 bool idle)
+{
+    if (f->snapshot) {
+        step(side, f, idle ? SNAPSHOT_BLOCKS_IDLE : SNAPSHOT_BLOCKS_A_BATCH,
+             idle ? &side->worst.idle : &side->worst.copy);
+    } else if (side->engine && now_ns() >= f->due_ns) {
+        begin(b, side, true, f);
+        f->due_ns = now_ns() + turn->pause_ns;
+    }
+}
+
+// As a task: copy more, and sleep where the disk is behind; short of `due`, for waking up takes
+// time.
+static void be_idle(struct bench *b, struct side *side, const struct turn *turn, struct flight *f,
+                    int64_t due)
+{
+    enum { WAKE_NS = 20 * 1000, DISK_NS = 200 * 1000 };
+    if (f->snapshot && !snapshot_waits(f->snapshot)) {
+        work(b, side, turn, f, true);
+        return;
+    }
+    int64_t ns = due - now_ns() - WAKE_NS;
+    ns = ns < DISK_NS ? ns : DISK_NS;
+    if (ns > 0)
+        nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+    if (f->snapshot)
+        step(side, f, SNAPSHOT_BLOCKS_A_BATCH, &side->worst.idle);
+}
+
+static void note_delay(struct side *side, int64_t ns)
+{
+    if (side->batches == side->room) {
+        side->room = side->room ? side->room * 2 : 1 << 20;
+        side->delays = realloc(side->delays, side->room * sizeof *side->delays);
+        CHECK(side->delays);
+    }
+    side->delays[side->batches++] = ns;
+}
+
+// Batch after batch. What waited for the end of the turn is finished behind it.
+static void run(struct bench *b, struct side *side, const struct turn *turn)
+{
+    const int64_t start = now_ns();
+    const int64_t length = (int64_t)(b->settings.seconds * 1e9);
+    struct flight f = {.due_ns = start + length / 20};
+    uint64_t batches = 0;
+    int64_t now = start;
+    while (now - start < length ||
+           (side->engine && f.ended < turn->checkpoints && now - start < length * 10)) {
+        int64_t due = turn->period_ns ? start + (int64_t)batches * turn->period_ns : now;
+        while (now_ns() < due)
+            be_idle(b, side, turn, &f, due);
+        change_random(&b->world);
+        batches++;
+        now = now_ns();
+        if (turn->period_ns)
+            note_delay(side, now - due);
+        work(b, side, turn, &f, false);
+    }
+    double rate = (double)batches * 1e9 / (double)(now_ns() - start);
+    side->best_rate = rate > side->best_rate ? rate : side->best_rate;
+    while (f.snapshot)
+        be_idle(b, side, turn, &f, INT64_MAX);
+    remove_files(b);
+}
+
+static void take_turns(struct bench *b, const struct turn *turn)
+{
+    for (int s = 0; s < b->side_count; s++) {
+        struct side *side = &b->sides[s];
+        side->batches = side->checkpoints = side->given_up = side->undo_bytes = side->file_bytes =
+            0;
+        side->best_rate = 0;
+    }
+    for (int round = 0; round < b->settings.rounds; round++)
+        for (int s = 0; s < b->side_count; s++)
+            run(b, &b->sides[s], turn);
+}
+
+// --- delay and throughput ---
+
+static int compare_delays(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static double delay_at(const struct side *side, double part)
+{
+    uint64_t at = (uint64_t)(part * (double)side->batches);
+    return (double)side->delays[at < side->batches ? at : side->batches - 1] / 1e3;
+}
+
+static void print_delays(struct side *side)
+{
+    uint64_t late = 0;
+    qsort(side->delays, side->batches, sizeof *side->delays, compare_delays);
+    for (uint64_t i = 0; i < side->batches; i++)
+        late += side->delays[i] > 1000000;
+    printf("%-16s %8" PRIu64 " %8.0f %8.0f %8.0f %8.0f %9" PRIu64 " %12" PRIu64 " %8" PRIu64 "\n",
+           side->name, side->batches, delay_at(side, 0.5), delay_at(side, 0.99),
+           delay_at(side, 0.9999), delay_at(side, 1), late, side->checkpoints, side->given_up);
+}
+
+static void print_worst(const struct side *side)
+{
+    const struct worst *w = &side->worst;
+    printf("%-16s worst us: make the file %.0f, begin %.0f, a step %.0f, an idle step %.0f, the "
+           "end %.0f; a snapshot: %.0f MiB, of them entries %.0f\n",
+           side->name, (double)w->begin_file / 1e3, (double)w->begin / 1e3, (double)w->copy / 1e3,
+           (double)w->idle / 1e3, (double)w->end / 1e3,
+           (double)side->file_bytes / (double)(side->checkpoints + side->given_up) / 1048576,
+           (double)side->undo_bytes / (double)(side->checkpoints + side->given_up) / 1048576);
+}
+
+static void measure_delay(struct bench *b)
+{
+    const struct turn free_run = {.period_ns = 0};
+    run(b, &b->sides[0], &free_run);
+    int64_t period = (int64_t)(2e9 / b->sides[0].best_rate);
+    const struct turn turn = {.period_ns = period, .pause_ns = SECOND_NS / 2, .checkpoints = 1};
+    printf("\ndelay of a batch of %d rows, one each %.0f us (half of the rate measured), us\n",
+           BATCH_ROWS_HERE, (double)period / 1e3);
+    take_turns(b, &turn);
+    printf("%-16s %8s %8s %8s %8s %8s %9s %12s %8s\n", "checkpoints", "batches", "p50", "p99",
+           "p99.99", "max", "over 1ms", "complete", "given up");
+    for (int s = 0; s < b->side_count; s++)
+        print_delays(&b->sides[s]);
+    for (int s = 1; s < b->side_count; s++)
+        print_worst(&b->sides[s]);
+}
+
+static void measure_throughput(struct bench *b)
+{
+    const struct turn turn = {.pause_ns = SECOND_NS, .checkpoints = 1};
+    take_turns(b, &turn);
+    printf("\nthroughput with a full checkpoint each second, or one after the other, to none\n");
+    for (int s = 1; s < b->side_count; s++)
+        printf("%-16s %.2f M rows/s, %.2f without: %.2f (%" PRIu64 " checkpoints, %.0f MiB of "
+               "entries each)\n",
+               b->sides[s].name, b->sides[s].best_rate * BATCH_ROWS_HERE / 1e6,
+               b->sides[0].best_rate * BATCH_ROWS_HERE / 1e6,
+               b->sides[s].best_rate / b->sides[0].best_rate, b->sides[s].checkpoints,
+               (double)b->sides[s].undo_bytes /
+                   (double)(b->sides[s].checkpoints + b->sides[s].given_up) / 1048576);
+}
+
+// --- rates of the disk ---
+
+// One snapshot with nothing beside it; its bytes. Its blocks become the base of the next.
+static uint64_t write_snapshot(struct bench *b, struct side *side, bool full, double *rate)
+{
+    const struct turn turn = {0};
+    struct flight f = {0};
+    side->file_bytes = 0;
+    int64_t start = now_ns();
+    begin(b, side, full, &f);
+    while (f.snapshot)
+        be_idle(b, side, &turn, &f, INT64_MAX);
+    double mine = (double)side->file_bytes * 1e3 / (double)(now_ns() - start);
+    *rate = mine > *rate ? mine : *rate;
+    arena_set_snapshot_base(b->world.arena, b->checkpoint, b->world.arena->epoch);
+    return side->file_bytes;
+}
+
+static void *raw_buffer(void)
+{
+    void *buffer = aligned_alloc(4096, RAW_BYTES);
+    CHECK(buffer);
+    memset(buffer, 0x5a, RAW_BYTES);
+    return buffer;
+}
+
+// MB/s of plain O_DIRECT writes of the same bytes to a new file, durable at the end.
+static void write_plain(struct bench *b, uint64_t bytes, double *rate)
+{
+    const char *path = next_file(b);
+    void *buffer = raw_buffer();
+    int64_t start = now_ns();
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
+    bool good = fd >= 0;
+    for (uint64_t at = 0; good && at < bytes; at += RAW_BYTES)
+        good = pwrite(fd, buffer, RAW_BYTES, (off_t)at) == RAW_BYTES;
+    good = good && fdatasync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    double mine = (double)bytes * 1e3 / (double)(now_ns() - start);
+    *rate = good && mine > *rate ? mine : *rate;
+    free(buffer);
+}
+
+static void measure_write(struct bench *b)
+{
+    double plain = 0, mine[SIDE_COUNT] = {0};
+    for (int round = 0; round < b->settings.rounds; round++) {
+        uint64_t bytes = 0;
+        for (int s = 1; s < b->side_count; s++)
+            bytes = write_snapshot(b, &b->sides[s], true, &mine[s]);
+        write_plain(b, bytes, &plain);
+        remove_files(b);
+    }
+    printf("\nwriting a full snapshot, nothing beside it, to plain O_DIRECT writes of its bytes\n");
+    for (int s = 1; s < b->side_count && plain > 0; s++)
+        printf("%-16s %.0f MB/s, plain %.0f: %.2f\n", b->sides[s].name, mine[s], plain,
+               mine[s] / plain);
+    if (plain <= 0)
+        puts("no O_DIRECT in this folder");
+}
+
+// Blocks that the arena has marked since the last barrier.
+static uint64_t changed_blocks(const struct arena *a)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < a->meta->top >> ARENA_PAGE_SHIFT; i++)
+        count += arena_block_epoch(a, i) == a->epoch;
+    return count;
+}
+
+static void measure_increment(struct bench *b, struct side *side, const char *name, uint64_t span,
+                              uint64_t rows)
+{
+    struct world *w = &b->world;
+    double rate = 0;
+    w->span = span;
+    for (uint64_t i = 0; i < rows; i += BATCH_ROWS_HERE)
+        change_random(w);
+    w->span = w->count;
+    uint64_t blocks = changed_blocks(w->arena);
+    uint64_t bytes = write_snapshot(b, side, false, &rate);
+    printf("%" PRIu64 " updates of %s: %.1f MiB of bytes changed, in blocks of %.1f MiB; the "
+           "increment has %.1f MiB: %.2f of the blocks\n",
+           rows, name, (double)rows * TOUCH_BYTES / 1048576, (double)blocks / 256,
+           (double)bytes / 1048576, (double)bytes / 4096 / (double)blocks);
+}
+
+static void measure_increments(struct bench *b)
+{
+    double rate = 0;
+    uint64_t count = b->world.count;
+    printf("\nincrements\n");
+    write_snapshot(b, &b->sides[1], true, &rate);
+    measure_increment(b, &b->sides[1], "any record", count, count / 64);
+    measure_increment(b, &b->sides[1], "one record in 100", count / 100, count / 64);
+    remove_files(b);
+}
+
+// MB/s of reading a file that is not in the page cache.
+static void read_plain(const char *path, double *rate)
+{
+    void *buffer = raw_buffer();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    int64_t start = now_ns();
+    ssize_t n;
+    uint64_t bytes = 0;
+    while ((n = read(fd, buffer, RAW_BYTES)) > 0)
+        bytes += (uint64_t)n;
+    double mine = (double)bytes * 1e3 / (double)(now_ns() - start);
+    *rate = mine > *rate ? mine : *rate;
+    close(fd);
+    free(buffer);
+}
+
+static void restore(const struct bench *b, const struct snapshot_file *file, uint64_t bytes,
+                    double *rate)
+{
+    struct err err;
+    const struct snapshot_chain chain = {file, 1};
+    const uint64_t size = b->world.bytes;
+    uint8_t *base = map_arena(size);
+    if (!base)
+        return;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    expect(arena_format(base, size, &options, &err), &err);
+    int64_t start = now_ns();
+    expect(snapshot_restore(env_system(), &chain, base, &options, &err), &err);
+    double mine = (double)bytes * 1e3 / (double)(now_ns() - start);
+    *rate = mine > *rate ? mine : *rate;
+    munmap(base, size);
+}
+
+static void measure_restore(struct bench *b)
+{
+    double written = 0, plain = 0, mine = 0;
+    uint64_t bytes = write_snapshot(b, &b->sides[1], true, &written);
+    const struct snapshot_file file = {b->files[b->file_count - 1], {7, b->checkpoint, 0, 1}};
+    for (int round = 0; round < b->settings.rounds; round++) {
+        restore(b, &file, bytes, &mine);
+        read_plain(file.path, &plain);
+    }
+    printf("\nrestore: %.0f MB/s, checked and applied; reading the file alone %.0f: %.2f\n", mine,
+           plain, mine / plain);
+    remove_files(b);
+}
+
+// --- all of it ---
+
+static double number_of(const char *name, double otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtod(text, NULL) : otherwise;
+}
+
+static bool has_room(const struct settings *s)
+{
+    struct sysinfo info;
+    uint64_t need = arena_size(s->state_bytes) * 2 + (UINT64_C(1) << 30);
+    uint64_t files = s->state_bytes * 6 + (UINT64_C(1) << 30);
+    CHECK(sysinfo(&info) == 0);
+    uint64_t memory = ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
+    if (memory < need)
+        printf("skipped: %" PRIu64 " MiB of free memory, %" PRIu64 " are needed\n", memory >> 20,
+               need >> 20);
+    else if (free_disk(s->folder) < files)
+        printf("skipped: %s has not the %" PRIu64 " MiB that are needed\n", s->folder, files >> 20);
+    else
+        return true;
+    return false;
+}
+
+static void add_side(struct bench *b, const char *name, enum engine_kind kind)
+{
+    struct err err;
+    struct side *side = &b->sides[b->side_count];
+    side->name = name;
+    int64_t start = now_ns();
+    if (engine_create(kind, env_system(), &side->engine, &err) < 0) {
+        printf("without %s: %s\n", name, err.text);
+        return;
+    }
+    printf("engine %s made in %.0f us\n", name, (double)(now_ns() - start) / 1e3);
+    b->side_count++;
+}
+
+static const struct {
+    const char *name;
+    void (*measure)(struct bench *b);
+} parts[] = {
+    {"delay", measure_delay},          {"throughput", measure_throughput}, {"write", measure_write},
+    {"increment", measure_increments}, {"restore", measure_restore},
+};
+
+static bool is_wanted(const char *part, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], part) == 0)
+            return true;
+    return argc == 2;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+    static struct bench b;
+    if (argc < 2) {
+        fprintf(stderr, "usage: checkpoint FOLDER [PART..]\n");
+        return 64;
+    }
+    b.settings = (struct settings){.folder = argv[1],
+                                   .state_bytes = (uint64_t)number_of("CKPT_STATE_MIB", 256) << 20,
+                                   .seconds = number_of("CKPT_SECONDS", 2),
+                                   .rounds = (int)number_of("CKPT_ROUNDS", 2)};
+    if (b.settings.seconds <= 0 || b.settings.rounds < 1 || !b.settings.state_bytes)
+        return 64;
+    if (!has_room(&b.settings))
+        return 0;
+    if (!world_make(&b.world, b.settings.state_bytes)) {
+        puts("skipped: no memory");
+        return 0;
+    }
+    printf("%" PRIu64 " records, %.0f MiB of state, all of it updated at random\n", b.world.count,
+           (double)arena_used_bytes(b.world.arena) / 1048576);
+    b.sides[b.side_count++].name = "none";
+    add_side(&b, "io_uring", ENGINE_IO_URING);
+    add_side(&b, "pwrite", ENGINE_PWRITE);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        if (is_wanted(parts[i].name, argc, argv))
+            parts[i].measure(&b);
+    for (int s = 1; s < b.side_count; s++)
+        b.sides[s].engine->class->destroy(b.sides[s].engine);
+    for (int s = 0; s < b.side_count; s++)
+        free(b.sides[s].delays);
+    arena_close(b.world.arena);
+    return 0;
+}
