@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "stages/runtime/job_restore.h"
+#include "tools/dead_letters.h"
 
 // The last run ended between "all input is handled" and the last rename.
 static int finish_last_run(struct resume *r, struct err *err)
@@ -88,6 +89,18 @@ static void say_restored(const struct resume *r)
                 r->manifest.checkpoint, r->store.dir);
 }
 
+// The run goes on from an older checkpoint and its sinks are led back to it. What is newer belongs
+// to a past that will not have been: nobody may go on from there later.
+static int set_newer_aside(const struct resume *r, const struct store_entry *entries, int count,
+                           struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < count; i++)
+        if (entries[i].is_complete && entries[i].checkpoint > r->manifest.checkpoint)
+            rc = store_set_aside(&r->store, entries[i].checkpoint, err);
+    return rc;
+}
+
 // Newest first. *tried: there was something to go on from.
 static int try_all(struct resume *r, const struct resume_job *job, bool *tried, struct err *err)
 {
@@ -108,6 +121,8 @@ static int try_all(struct resume *r, const struct resume_job *job, bool *tried, 
         if (jobdir_clear(job->dir, &ignored) < 0)
             break;
     }
+    if (r->is_restored)
+        rc = set_newer_aside(r, entries, count, err);
     free(entries);
     return rc;
 }
@@ -136,6 +151,10 @@ int resume_create_job(struct resume *r, const struct resume_job *job, struct err
     }
     if (job->from)
         return nothing_there(r, job->from, err);
-    rc = job_memory_check(job->memory, err);
+    if (r->is_on)
+        rc = dead_letters_begin(&r->store, job->memory->options.dead_letter_dir,
+                                job->load->plan->task_count, err);
+    if (rc == 0)
+        rc = job_memory_check(job->memory, err);
     return rc < 0 ? rc : job_create(job->dir, job->load->plan, &job->memory->options, err);
 }

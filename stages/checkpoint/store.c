@@ -283,6 +283,28 @@ int store_commit(const struct store *store, const struct manifest *manifest, str
     return rc < 0 ? err_set(err, rc, "cannot complete %s: %s", folder, strerror(-rc)) : 0;
 }
 
+// --- the begin of the job ---
+
+int store_write_dead(const struct store *store, struct slice lengths, struct err *err)
+{
+    char temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    store_path(store, "DEAD.tmp", temporary);
+    store_path(store, "DEAD", path);
+    int rc = write_file(store->env, temporary, lengths);
+    if (rc == 0)
+        rc = store->env->rename(store->env, temporary, path);
+    if (rc == 0)
+        rc = store->env->sync_dir(store->env, store->dir);
+    return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_read_dead(const struct store *store, struct buf *out)
+{
+    char path[STORE_PATH_BYTES];
+    store_path(store, "DEAD", path);
+    return read_file(store->env, path, out);
+}
+
 // --- the end of the job ---
 
 int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err)
@@ -335,6 +357,19 @@ bool store_is_finished(const struct store *store)
     return stat(path, &st) == 0;
 }
 
+// Give a file its name, durably: what says so is removed next.
+static int finish_file(struct env *env, const char *from, char *to)
+{
+    int rc = env->rename(env, from, to);
+    char *slash = strrchr(to, '/');
+    if (rc == -ENOENT || rc == 0) {
+        if (slash)
+            slash[slash == to] = '\0';
+        rc = env->sync_dir(env, slash ? to : ".");
+    }
+    return rc == -ENOENT ? 0 : rc;
+}
+
 // The renames of one task. A source that is gone has been renamed before.
 static int finish_task(const struct store *store, const char *path, struct err *err)
 {
@@ -348,8 +383,7 @@ static int finish_task(const struct store *store, const char *path, struct err *
             break;
         }
         *end = *tab = '\0';
-        rc = store->env->rename(store->env, line, tab + 1);
-        rc = rc == -ENOENT ? 0 : rc;
+        rc = finish_file(store->env, line, tab + 1);
         line = end + 1;
     }
     buf_fini(&text);
@@ -413,6 +447,19 @@ int store_remove(const struct store *store, uint64_t checkpoint, struct err *err
     rc = env->rmdir(env, folder);
     return rc < 0 && rc != -ENOENT ? err_set(err, rc, "cannot remove %s: %s", folder, strerror(-rc))
                                    : 0;
+}
+
+int store_set_aside(const struct store *store, uint64_t checkpoint, struct err *err)
+{
+    char folder[STORE_PATH_BYTES], from[STORE_PATH_BYTES], to[STORE_PATH_BYTES];
+    struct env *env = store->env;
+    store_checkpoint_path(store, checkpoint, folder);
+    manifest_path(store, checkpoint, "", from);
+    manifest_path(store, checkpoint, ".aside", to);
+    int rc = env->rename(env, from, to);
+    if (rc == 0)
+        rc = env->sync_dir(env, folder);
+    return rc < 0 ? err_set(err, rc, "cannot set %s aside: %s", folder, strerror(-rc)) : 0;
 }
 
 static bool is_needed(const struct manifest *manifest, uint64_t checkpoint)
@@ -482,7 +529,8 @@ int store_retain(const struct store *store, int retain, struct err *err)
 // Files of the store that lie in the folder itself.
 static bool is_own_file(const char *name)
 {
-    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB", "JOB.tmp"};
+    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB",
+                                        "JOB.tmp",  "DEAD",         "DEAD.tmp"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;

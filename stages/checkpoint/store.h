@@ -1,6 +1,7 @@
 // store.h: a folder of checkpoints on a disk.
 //
 //   DIR/JOB              one line: the name of the job that the folder belongs to
+//   DIR/DEAD             how long dead-letter files were before the job's first run
 //   DIR/chk-N/           checkpoint N
 //     task-T-A.snap      snapshot of task T, written by its attempt A
 //     MANIFEST           there when the checkpoint is complete, never before
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/buf.h"
 #include "core/base/env.h"
 #include "core/base/err.h"
 #include "core/base/pool.h"
@@ -60,12 +62,20 @@ int store_begin(const struct store *store, uint64_t checkpoint, struct err *err)
 // Every snapshot file is durable: write the manifest, make the checkpoint complete.
 int store_commit(const struct store *store, const struct manifest *manifest, struct err *err);
 
+// It is complete no longer; its files stay until the next one is complete.
+int store_set_aside(const struct store *store, uint64_t checkpoint, struct err *err);
+
 // Remove a checkpoint: its manifest first, so that it is never half there.
 int store_remove(const struct store *store, uint64_t checkpoint, struct err *err);
 
 // Keep the newest `retain` complete checkpoints and what their chains need; remove the rest, and
 // what was never completed and is older than the newest complete one.
 int store_retain(const struct store *store, int retain, struct err *err);
+
+// A few lines about dead-letter files as they were before the job's first run (see
+// tools/dead_letters.h), durably. -ENOENT: never written.
+int store_write_dead(const struct store *store, struct slice lengths, struct err *err);
+int store_read_dead(const struct store *store, struct buf *out);
 
 // What makes the output of an ended task final, durably: lines "from<TAB>to".
 int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err);

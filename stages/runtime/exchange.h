@@ -74,6 +74,10 @@ uint64_t exchange_reader_aligned(const struct exchange_reader *reader);
 // Does a channel wait for others' barriers?
 bool exchange_reader_aligns(const struct exchange_reader *reader);
 
+// No barrier that was delivered so far will be waited for any more; returns the newest that was
+// passed on or is forgone.
+uint64_t exchange_reader_forgo(struct exchange_reader *reader);
+
 // Anything to read in any channel?
 bool exchange_reader_ready(struct exchange_reader *reader);
 

@@ -62,6 +62,13 @@ bool exchange_reader_aligns(const struct exchange_reader *r)
     return newest_barrier(r) > r->passed;
 }
 
+uint64_t exchange_reader_forgo(struct exchange_reader *r)
+{
+    uint64_t newest = newest_barrier(r);
+    r->passed = newest > r->passed ? newest : r->passed;
+    return r->passed;
+}
+
 // Rows that are left of the frame at the head, `bytes`. 1: all of them were taken; 0: the batch is
 // full; -EBADMSG.
 static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows,

@@ -117,6 +117,8 @@ struct operator_class {
     int (*prepare_finish)(struct operator* op, struct buf *renames, struct err *err);
     // A file whose bytes must be durable before a snapshot counts; -1 or NULL: none.
     int (*output_fd)(const struct operator* op);
+    // The folder whose names must be durable with it; -1 or NULL: none.
+    int (*folder_fd)(const struct operator* op);
     // Append `"name":value` members, JSON: where it stands, for people. NULL: nothing.
     void (*describe)(const struct operator* op, struct buf *out);
     // Visit the groups of its keyed state, in the order in which they came; changes nothing. For

@@ -77,16 +77,23 @@ static int begin_file(struct task *task, uint64_t checkpoint, struct err *err)
     return c->engine->class->begin(c->engine, path, err);
 }
 
-// Output that the snapshot counts on must be on disk with it.
+static int sync_output(const struct task *task, const struct operator* op)
+{
+    struct snapshot_engine *engine = task->checkpoint.engine;
+    int file = op->class->output_fd ? op->class->output_fd(op) : -1;
+    int folder = op->class->folder_fd ? op->class->folder_fd(op) : -1;
+    int rc = file >= 0 ? engine->class->sync_file(engine, file) : 0;
+    return rc == 0 && folder >= 0 ? engine->class->sync_file(engine, folder) : rc;
+}
+
+// Output that the snapshot counts on must be on disk with it: its bytes and its names, those of
+// files that were made and of parts that were finished.
 static int sync_outputs(struct task *task, struct err *err)
 {
     struct task_checkpoint *c = &task->checkpoint;
     int rc = 0;
-    for (int i = 0; i < task->chain.count && rc == 0; i++) {
-        const struct operator* op = task->chain.ops[i];
-        int fd = op->class->output_fd ? op->class->output_fd(op) : -1;
-        rc = fd >= 0 ? c->engine->class->sync_file(c->engine, fd) : 0;
-    }
+    for (int i = 0; i < task->chain.count && rc == 0; i++)
+        rc = sync_output(task, task->chain.ops[i]);
     if (rc == 0 && task->dead_letter_open)
         rc = c->engine->class->sync_file(c->engine, task->dead_letter.fd);
     return rc < 0 ? err_set(err, rc, "cannot make the output durable: %s", strerror(-rc)) : 0;
@@ -223,6 +230,13 @@ void checkpoint_note_alignment(struct task *task)
     struct task_checkpoint *c = &task->checkpoint;
     if (!c->align_ns && exchange_reader_aligns(&task->reader))
         c->align_ns = now_ns(task);
+}
+
+void checkpoint_forgo(struct task *task)
+{
+    uint64_t newest = exchange_reader_forgo(&task->reader);
+    if (newest > task->state.barrier)
+        task->state.barrier = newest; // never reported, so it cannot become complete
 }
 
 // --- the end ---

@@ -176,7 +176,12 @@ static int open_dead_letter(struct task *task)
                                        task->dead_letter_path};
     rc = txfile_open(&task->dead_letter, &place, &task->err);
     task->dead_letter_open = rc == 0;
-    return rc;
+    if (rc == 0 &&
+        *task->job.options.checkpoint_dir) // once a process; a snapshot may count on the file
+        rc = task->env->sync_dir(task->env, folder);
+    return rc < 0 && task->dead_letter_open
+               ? err_set(&task->err, rc, "cannot make %s durable: %s", folder, strerror(-rc))
+               : rc;
 }
 
 int task_find_dead_letter(struct task *task, bool is_first)

@@ -129,6 +129,9 @@ int checkpoint_from_source(struct task *task);
 int checkpoint_pass(struct task *task, uint64_t checkpoint);
 // An alignment has begun, or goes on.
 void checkpoint_note_alignment(struct task *task);
+// The job stops: what the channels hold is read, though a barrier in one of them waits for others.
+// That checkpoint is lost.
+void checkpoint_forgo(struct task *task);
 // All input is handled, or a stop has emptied the channels: wait until that is so for every task
 // and what the supervisor then does is done. 0: finish the output; -ECANCELED: leave it as it is.
 int checkpoint_linger(struct task *task);

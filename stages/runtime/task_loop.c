@@ -178,12 +178,16 @@ static void take_more(struct task *task)
 }
 
 // A stop comes level by level: when it is asked of a reader, nobody writes to its channels any
-// more, and what is in them was committed by somebody.
+// more, and what is in them was committed by somebody. All of it is read, also behind a barrier
+// that the other channels will never deliver.
 static bool must_end(struct task *task)
 {
     if (task_is_cancelled(task))
         return true;
-    return task_must_stop(task) && (task->head.source || !exchange_reader_ready(&task->reader));
+    if (!task_must_stop(task) || task->head.source)
+        return task_must_stop(task);
+    checkpoint_forgo(task);
+    return !exchange_reader_ready(&task->reader);
 }
 
 int task_loop(struct task *task)

@@ -48,6 +48,7 @@ struct file_sink {
     bool is_open;
     uint64_t open_part; // number of the open file
     const char *folder;
+    int folder_fd; // with checkpoints, else -1: to make names durable
     uint64_t roll_bytes;
     int task;   // global index: part of the names
     int failed; // -errno of a rename; the next push reports it
@@ -269,9 +270,23 @@ static void file_sink_close(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     close_part(sink);
+    if (sink->folder_fd >= 0)
+        op->context.env->close(op->context.env, sink->folder_fd);
     if (sink->writer)
         writer_free(sink->writer);
     free(sink);
+}
+
+static int open_folder(struct file_sink *sink, struct err *err)
+{
+    struct env *env = sink->base.context.env;
+    int rc = folder_make(sink->folder, err);
+    if (rc < 0 || !sink->base.context.checkpoints)
+        return rc;
+    sink->folder_fd = env->open(env, sink->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    return sink->folder_fd < 0 ? err_set(err, sink->folder_fd, "cannot open folder %s: %s",
+                                         sink->folder, strerror(-sink->folder_fd))
+                               : 0;
 }
 
 static int open_state(struct file_sink *sink, struct err *err)
@@ -305,10 +320,11 @@ static int file_sink_open(const struct op_context *context, struct operator** ou
     struct file_sink *sink = calloc(1, sizeof *sink);
     CHECK(sink && !context->next);
     sink->base = (struct operator){.class = &file_sink_class, .context = *context};
+    sink->folder_fd = -1;
     sink->task = context->stage->first_task + context->subtask;
     int rc = parse_options(context->op->table, &context->op->output, sink, err);
     if (rc == 0)
-        rc = folder_make(sink->folder, err);
+        rc = open_folder(sink, err);
     if (rc == 0)
         rc = open_state(sink, err);
     if (rc < 0) {
@@ -406,6 +422,9 @@ static int file_sink_prepare_finish(struct operator* op, struct buf *renames, st
     for (uint64_t part = state_of(sink)->published; part < state_of(sink)->part; part++) {
         part_paths(sink, part, hidden, visible);
         int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
+        // A process that was killed, or a run before this one, has given it its name.
+        if (fd == -ENOENT && access(visible, F_OK) == 0)
+            continue;
         int rc = fd < 0 ? fd : env->fdatasync(env, fd);
         if (fd >= 0)
             env->close(env, fd);
@@ -414,6 +433,11 @@ static int file_sink_prepare_finish(struct operator* op, struct buf *renames, st
         buf_printf(renames, "%s\t%s\n", hidden, visible);
     }
     return 0;
+}
+
+static int file_sink_folder_fd(const struct operator* op)
+{
+    return ((const struct file_sink *)op)->folder_fd;
 }
 
 static void file_sink_describe(const struct operator* op, struct buf *out)
@@ -427,7 +451,8 @@ static void file_sink_describe(const struct operator* op, struct buf *out)
                (unsigned long long)(state->part - state->published));
 }
 
-// All input is committed. The rest becomes a part; an empty one disappears.
+// All input is committed. The rest becomes a part; an empty one disappears. With checkpoints the
+// names are durable before anybody may forget how the job is finished.
 static int file_sink_finish(struct operator* op, struct err *err)
 {
     struct file_sink *sink = (struct file_sink *)op;
@@ -443,7 +468,11 @@ static int file_sink_finish(struct operator* op, struct err *err)
     close_part(sink);
     part_paths(sink, state_of(sink)->part, hidden, NULL);
     op->context.env->unlink(op->context.env, hidden);
-    return 0;
+    if (op->context.checkpoints)
+        rc = op->context.env->sync_dir(op->context.env, sink->folder);
+    return rc < 0 ? err_set(err, rc, "cannot make the names in %s durable: %s", sink->folder,
+                            strerror(-rc))
+                  : 0;
 }
 
 static void file_sink_reset(struct operator* op)
@@ -465,6 +494,7 @@ const struct operator_class file_sink_class = {
     .complete = file_sink_complete,
     .prepare_finish = file_sink_prepare_finish,
     .output_fd = file_sink_output_fd,
+    .folder_fd = file_sink_folder_fd,
     .describe = file_sink_describe,
     .finish = file_sink_finish,
     .reset = file_sink_reset,

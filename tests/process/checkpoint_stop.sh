@@ -1,0 +1,143 @@
+#!/bin/sh
+# checkpoint_stop.sh: a stop at a bad moment, and what the run after it finds.
+#
+# - Ctrl-C while a barrier has come through one channel and never will through the other: what stands
+#   behind it is read all the same, so the last checkpoint counts it.
+# - Going on from an older checkpoint: the newer ones are no place to go on from any more.
+# - A run that was killed before its first checkpoint begins anew; its dead letters do not come twice.
+set -eu
+[ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+
+good() { passed=$((passed + 1)); }
+bad() {
+    echo "FAIL $*"
+    tail -n 5 "$dir/err" 2>/dev/null || :
+    failed=$((failed + 1))
+}
+
+# job CONNECTOR-OPTIONS INTERVAL: two tasks read, two write.
+job() {
+    rm -rf "$dir/out" "$dir/checkpoints"
+    cat >"$dir/job.sql" <<SQL
+SET 'parallelism.default' = '2';
+SET 'execution.checkpointing.num-retained' = '5';
+CREATE TABLE person (id BIGINT, dimension STRING, eventTime TIMESTAMP(3),
+  WATERMARK FOR eventTime AS eventTime - INTERVAL '4' SECOND
+) WITH ($1);
+CREATE TABLE points (w TIMESTAMP(3), dimension STRING, n BIGINT
+) WITH ('connector' = 'filesystem', 'path' = '$dir/out', 'format' = 'csv',
+  'sink.rolling-policy.file-size' = '1kb');
+INSERT INTO points SELECT window_end, dimension, COUNT(*)
+FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(eventTime), INTERVAL '10' MINUTE))
+GROUP BY window_start, window_end, dimension;
+SQL
+    cat >"$dir/job.yaml" <<YAML
+job: checkpoint-stop-$$
+sql: job.sql
+memory: {state: 32MiB, reserve: 0%}
+checkpoint: {interval: $2, dir: checkpoints}
+recovery: {dead_letter: $dir/dead}
+YAML
+}
+
+generated="'connector' = 'datagen', 'rows-per-second' = '60000', 'number-of-rows' = '120000',
+  'seed' = '7', 'fields.id.max' = '20000', 'fields.id.min' = '0',
+  'fields.dimension.pattern' = 'dim%02d', 'fields.dimension.max' = '9',
+  'fields.eventTime.start' = '2024-01-01 00:00:00', 'fields.eventTime.rows-per-second' = '3'"
+
+result() { find "$dir/out" -name 'part-*' -exec cat {} + | sort; }
+is_right() { result | cmp -s - "$dir/want"; }
+checkpoints() { find "$dir/checkpoints" -name MANIFEST 2>/dev/null | wc -l; }
+newest() { find "$dir/checkpoints" -name MANIFEST | sort -V | tail -n "${1:-1}" | head -n 1; }
+
+# The process that runs task $1 of job process $runner.
+task_pid() {
+    # shellcheck disable=SC2013 # words: the kernel writes no lines
+    for pid in $(cat "/proc/$runner/task/$runner/children"); do
+        if tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "^[^ ]* task [^ ]* $1 "; then echo "$pid"; fi
+    done
+}
+
+start() { # CHECKPOINTS: and wait until there are so many
+    "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    while kill -0 $runner 2>/dev/null && [ "$(checkpoints)" -lt "$1" ]; do sleep 0.02; done
+}
+
+to_the_end() {
+    if ! "$WEIR" run "$dir/job.yaml" 2>"$dir/err"; then
+        bad "$what: the run ended badly"
+    elif is_right; then
+        good
+    else
+        bad "$what: $(result | wc -l) rows of $(wc -l <"$dir/want")"
+    fi
+}
+
+half_aligned() {
+    what="a stop with a half-aligned barrier"
+    job "$generated" 100ms
+    start 2
+    source=$(task_pid 0)
+    kill -STOP "$source"
+    sleep 0.3 # the barrier comes through the other one
+    kill -INT $runner 2>/dev/null || :
+    sleep 0.1
+    kill -CONT "$source"
+    wait $runner || bad "$what: status $?"
+    to_the_end
+}
+
+older() {
+    what="from an older checkpoint"
+    job "$generated" 100ms
+    start 4
+    kill -KILL $runner 2>/dev/null || :
+    wait $runner 2>/dev/null || :
+    older=$(newest 3) newest=$(newest)
+    older=${older%/*}
+    sed -i 's/interval: 100ms/interval: 1h/' "$dir/job.yaml"
+    "$WEIR" run --quiet --from "${older##*-}" "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    tries=0
+    while [ -e "$newest" ] && [ $tries -lt 25 ]; do sleep 0.02 && tries=$((tries + 1)); done
+    sleep 0.1 # its sinks are led back now
+    kill -KILL $runner 2>/dev/null || :
+    wait $runner 2>/dev/null || :
+    if [ -e "$newest" ]; then bad "$what: the newer one stays"; else good; fi
+    to_the_end
+}
+
+anew() {
+    what="dead letters of a run that begins anew"
+    awk 'BEGIN { for (i = 0; i < 300000; i++) print i % 1000 ? "{\"id\":1,\"dimension\":\"a\",\"eventTime\":\"2024-01-01 00:00:00\"}" : "bad" i }' >"$dir/rows.json"
+    job "'connector' = 'filesystem', 'path' = '$dir/rows.json', 'format' = 'json'" 1h
+    mkdir -p "$dir/dead"
+    echo '{"row":"of an earlier job"}' >"$dir/dead/dead-0.jsonl"
+    echo '2024-01-01 00:10:00,a,299700' | sed 's/^\([^,]*\)/"\1"/' >"$dir/want"
+    "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    while kill -0 $runner 2>/dev/null && [ "$(cat "$dir"/dead/* | wc -l)" -lt 20 ]; do sleep 0.01; done
+    kill -KILL $runner 2>/dev/null || :
+    wait $runner 2>/dev/null || :
+    to_the_end
+    if [ "$(cat "$dir"/dead/* | sort -u | wc -l)" = 301 ] && [ "$(cat "$dir"/dead/* | wc -l)" = 301 ]; then
+        good
+    else
+        bad "$what: $(cat "$dir"/dead/* | wc -l) lines"
+    fi
+}
+
+job "$(echo "$generated" | sed "s/'rows-per-second' = '60000'/'rows-per-second' = '0'/")" none
+"$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" || bad "undisturbed: status $?"
+result >"$dir/want"
+[ "$(wc -l <"$dir/want")" -gt 600 ] || bad "undisturbed: $(wc -l <"$dir/want") rows"
+half_aligned
+half_aligned
+older
+anew
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

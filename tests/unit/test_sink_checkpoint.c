@@ -1,0 +1,228 @@
+// test_sink_checkpoint.c: the file sink of a job with checkpoints: what is pending, what gets its
+// name when, what a kill and a restore find.
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "tests/unit/test_task_support.h"
+
+static struct field fields[] = {{"n", {.kind = TYPE_BIGINT}}};
+
+// What the sink asked of the disk, in order: "r" a rename, "s" names made durable.
+static char asked[256];
+
+static int noting_rename(struct env *env, const char *from, const char *to)
+{
+    (void)env;
+    strncat(asked, "r", sizeof asked - strlen(asked) - 1);
+    return env_system()->rename(env_system(), from, to);
+}
+
+static int noting_sync_dir(struct env *env, const char *path)
+{
+    (void)env;
+    strncat(asked, "s", sizeof asked - strlen(asked) - 1);
+    return env_system()->sync_dir(env_system(), path);
+}
+
+struct scene {
+    struct bench b;
+    struct env env;
+    struct operator* op;
+};
+
+static void open_sink(struct scene *s)
+{
+    if (file_sink_class.open(&s->b.context, &s->op, &s->b.err) < 0)
+        fail_msg("%s", s->b.err.text);
+    arena_commit(s->b.arena);
+}
+
+static void start(struct scene *s)
+{
+    bench_init(&s->b, OP_SINK, fields, 1);
+    bench_option(&s->b, "connector", "filesystem");
+    bench_option(&s->b, "path", s->b.folder);
+    bench_option(&s->b, "format", "csv");
+    bench_option(&s->b, "sink.rolling-policy.file-size", "4 bytes");
+    s->env = *env_system();
+    s->env.rename = noting_rename;
+    s->env.sync_dir = noting_sync_dir;
+    s->b.context.env = &s->env;
+    s->b.context.checkpoints = true;
+    asked[0] = '\0';
+    open_sink(s);
+}
+
+static void stop(struct scene *s)
+{
+    s->op->class->close(s->op);
+    bench_fini(&s->b);
+}
+
+static void commit(struct scene *s)
+{
+    assert_int_equal(s->op->class->before_commit(s->op), 0);
+    arena_commit(s->b.arena);
+    s->op->class->after_commit(s->op);
+    arena_commit(s->b.arena);
+}
+
+static void push(struct scene *s, int64_t value)
+{
+    struct batch batch;
+    batch_init(&batch, &s->op->context.op->output);
+    batch.columns[0].i64[0] = value;
+    batch.count = 1;
+    assert_int_equal(operator_push(s->op, &batch), 0);
+    batch_fini(&batch);
+    commit(s);
+}
+
+static void die(struct scene *s)
+{
+    s->op->class->close(s->op);
+    bench_reopen(&s->b);
+}
+
+// The finished parts as one string.
+static void expect(const struct scene *s, const char *expected)
+{
+    char command[256], text[256];
+    snprintf(command, sizeof command, "cat %s/part-* 2>/dev/null", s->b.folder);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    text[fread(text, 1, sizeof text - 1, pipe)] = '\0';
+    pclose(pipe);
+    assert_string_equal(text, expected);
+}
+
+static void pass_barrier(struct scene *s, uint64_t checkpoint)
+{
+    assert_int_equal(s->op->class->barrier(s->op, checkpoint), 0);
+    commit(s);
+}
+
+static void test_sink_checkpoint_finishes_parts_when_complete(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s);
+    push(&s, 100);
+    push(&s, 1000);
+    pass_barrier(&s, 1);
+    push(&s, 2000); // behind the barrier
+    expect(&s, "");
+    assert_int_equal(s.op->class->complete(s.op, 1), 0);
+    commit(&s);
+    expect(&s, "100\n1000\n");
+    assert_int_equal(s.op->class->complete(s.op, 1), 0); // told twice
+    expect(&s, "100\n1000\n");
+    stop(&s);
+}
+
+// A task has handled all its input, a checkpoint becomes complete, and it dies between the renames
+// and the commit that knows of them: its replacement prepares the end again.
+static void test_sink_checkpoint_prepares_an_end_that_is_partly_done(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct buf renames = {0};
+    start(&s);
+    push(&s, 100);
+    push(&s, 1000);
+    pass_barrier(&s, 1);
+    assert_int_equal(s.op->class->complete(s.op, 1), 0); // never committed
+    expect(&s, "100\n1000\n");
+    die(&s);
+    open_sink(&s);
+    push(&s, 2);
+    assert_int_equal(s.op->class->prepare_finish(s.op, &renames, &s.b.err), 0);
+    commit(&s);
+    char *first = strchr(buf_str(&renames), '\n');
+    assert_non_null(first);
+    assert_string_equal(first, "\n"); // one line: the part that is not finished yet
+    assert_non_null(strstr(buf_str(&renames), "/.part-0-2.inprogress\t"));
+    assert_int_equal(s.op->class->finish(s.op, &s.b.err), 0);
+    expect(&s, "100\n1000\n2\n");
+    buf_fini(&renames);
+    stop(&s);
+}
+
+static void test_sink_checkpoint_misses_a_part_that_somebody_removed(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct buf renames = {0};
+    char path[512];
+    start(&s);
+    push(&s, 100);
+    snprintf(path, sizeof path, "%s/.part-0-0.inprogress", s.b.folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(s.op->class->prepare_finish(s.op, &renames, &s.b.err), -ENOENT);
+    assert_non_null(strstr(s.b.err.text, ".part-0-0.inprogress"));
+    buf_fini(&renames);
+    stop(&s);
+}
+
+// A snapshot counts on names, too: of the part in progress, and of parts that are finished.
+static void test_sink_checkpoint_shows_the_folder_to_make_durable(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct stat folder, shown;
+    start(&s);
+    int fd = s.op->class->folder_fd(s.op);
+    assert_int_equal(fstat(fd, &shown), 0);
+    assert_int_equal(stat(s.b.folder, &folder), 0);
+    assert_int_equal(shown.st_ino, folder.st_ino);
+    assert_int_equal(shown.st_dev, folder.st_dev);
+    push(&s, 100);
+    push(&s, 1000);
+    assert_int_equal(s.op->class->finish(s.op, &s.b.err), 0);
+    assert_string_equal(asked, "rrs"); // before anybody forgets that the renames are due
+    stop(&s);
+}
+
+// The state goes back to the barrier, the folder does not.
+static void test_sink_checkpoint_leads_the_folder_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s);
+    push(&s, 1);
+    pass_barrier(&s, 1);
+    uint8_t *image = malloc(s.b.bytes);
+    assert_non_null(image);
+    memcpy(image, s.b.memory, s.b.bytes);
+    push(&s, 200);
+    push(&s, 3000);
+    pass_barrier(&s, 2);
+    assert_int_equal(s.op->class->complete(s.op, 2), 0);
+    commit(&s);
+    expect(&s, "1\n200\n3000\n");
+    s.op->class->close(s.op);
+    arena_close(s.b.arena);
+    memcpy(s.b.memory, image, s.b.bytes);
+    free(image);
+    bench_open_arena(&s.b);
+    s.b.context.is_restored = true;
+    open_sink(&s);
+    expect(&s, "");
+    push(&s, 200);
+    push(&s, 4000);
+    assert_int_equal(s.op->class->finish(s.op, &s.b.err), 0);
+    expect(&s, "1\n200\n4000\n");
+    stop(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sink_checkpoint_finishes_parts_when_complete),
+        cmocka_unit_test(test_sink_checkpoint_prepares_an_end_that_is_partly_done),
+        cmocka_unit_test(test_sink_checkpoint_misses_a_part_that_somebody_removed),
+        cmocka_unit_test(test_sink_checkpoint_shows_the_folder_to_make_durable),
+        cmocka_unit_test(test_sink_checkpoint_leads_the_folder_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

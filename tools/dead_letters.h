@@ -1,0 +1,14 @@
+// dead_letters.h: bad rows are put aside once, though a run that was killed before its first
+// checkpoint begins anew.
+#ifndef WEIR_TOOLS_DEAD_LETTERS_H
+#define WEIR_TOOLS_DEAD_LETTERS_H
+
+#include "stages/checkpoint/store.h"
+
+// A run of `task_count` tasks begins at the begin of its input. The first time, note in the store
+// how long the dead-letter files in `folder` are; when a run was killed since, before it made a
+// checkpoint, cut them to that length again. -errno with a text.
+int dead_letters_begin(const struct store *store, const char *folder, int task_count,
+                       struct err *err);
+
+#endif
