@@ -439,8 +439,10 @@ int store_remove(const struct store *store, uint64_t checkpoint, struct err *err
     int rc = env->unlink(env, manifest);
     if (rc < 0 && rc != -ENOENT)
         return err_set(err, rc, "cannot remove %s: %s", manifest, strerror(-rc));
-    if (rc == 0)
-        rc = env->sync_dir(env, folder);
+    // Its blocks go only when it is sure that no manifest names them any more.
+    rc = rc == 0 ? env->sync_dir(env, folder) : 0;
+    if (rc < 0 && rc != -ENOENT)
+        return err_set(err, rc, "cannot write %s to disk: %s", folder, strerror(-rc));
     rc = remove_files(store, folder, err);
     if (rc < 0)
         return rc;
