@@ -16,7 +16,7 @@ int checkpoint_plan(const struct manifest *manifest, struct plan **out, struct e
     const struct plan_settings settings = {
         .file_name = "the checkpoint's script",
         .sql = slice_of(manifest->sql),
-        .cores = manifest->cores,
+        .cores = manifest->cores > 0 ? manifest->cores : 1,
     };
     int rc = plan_make(&settings, out, err);
     if (rc < 0)

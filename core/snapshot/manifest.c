@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/utf8.h"
 #include "core/snapshot/format.h"
 
 #define CRC_MEMBER ",\n  \"crc32c\": \""
-enum { CRC_DIGITS = 8 };
+enum { CRC_DIGITS = 8, HEX_DIGITS = 16, PATH_MAX_BYTES = 200 };
 static const char crc_end[] = "\"\n}\n";
 
 // --- writing ---
@@ -30,12 +32,34 @@ static json_t *number(uint64_t value)
 static json_t *positions_of(const struct manifest_task *task)
 {
     json_t *value = task->positions ? json_loads(task->positions, 0, NULL) : NULL;
-    return value ? value : json_object();
+    if (json_is_object(value))
+        return value;
+    json_decref(value);
+    return json_object();
 }
 
 static void set(json_t *object, const char *key, json_t *value)
 {
     CHECK(value && json_object_set_new(object, key, value) == 0);
+}
+
+// Any bytes as a text: those that are not UTF-8 become '?', for JSON has no way to say them.
+static json_t *text(const char *value)
+{
+    size_t left = value ? strlen(value) : 0;
+    char *copy = malloc(left + 1), *to = copy;
+    CHECK(copy);
+    while (left) {
+        size_t bytes = utf8_sequence_bytes(value, left);
+        memcpy(to, bytes ? value : "?", bytes ? bytes : 1);
+        bytes = bytes ? bytes : 1;
+        to += bytes;
+        value += bytes;
+        left -= bytes;
+    }
+    json_t *string = json_stringn(copy, (size_t)(to - copy));
+    free(copy);
+    return string;
 }
 
 static json_t *write_task(const struct manifest_task *task)
@@ -47,10 +71,10 @@ static json_t *write_task(const struct manifest_task *task)
         CHECK(file);
         set(file, "checkpoint", number(task->files[i].checkpoint));
         set(file, "attempt", number(task->files[i].attempt));
-        set(file, "path", json_string(task->files[i].path));
+        set(file, "path", text(task->files[i].path));
         CHECK(json_array_append_new(files, file) == 0);
     }
-    set(object, "name", json_string(task->name));
+    set(object, "name", text(task->name));
     set(object, "files", files);
     set(object, "file_bytes", number(task->file_bytes));
     set(object, "blocks", number(task->blocks));
@@ -63,12 +87,6 @@ static json_t *write_task(const struct manifest_task *task)
         task->watermark_ms == INT64_MIN ? json_null() : json_integer(task->watermark_ms));
     set(object, "positions", positions_of(task));
     return object;
-}
-
-static json_t *text(const char *value)
-{
-    json_t *string = value ? json_string(value) : NULL;
-    return string ? string : json_string("");
 }
 
 void manifest_write(const struct manifest *manifest, struct buf *out)
@@ -129,6 +147,17 @@ static uint64_t get_count(struct reader *r, const json_t *object, const char *ke
     return value < 0 ? 0 : (uint64_t)value;
 }
 
+// A count in [least, most].
+static uint64_t get_within(struct reader *r, const json_t *object, const char *key, uint64_t least,
+                           uint64_t most)
+{
+    uint64_t value = get_count(r, object, key);
+    bool is_within = value >= least && value <= most;
+    if (!is_within && !r->wrong)
+        r->wrong = key;
+    return is_within ? value : least;
+}
+
 static const char *get_text(struct reader *r, const json_t *object, const char *key)
 {
     const char *value = json_string_value(get(r, object, key, JSON_STRING));
@@ -138,20 +167,29 @@ static const char *get_text(struct reader *r, const json_t *object, const char *
 static uint64_t get_hex(struct reader *r, const json_t *object, const char *key)
 {
     const char *value = get_text(r, object, key);
-    char *end;
-    uint64_t number = strtoull(value, &end, 16);
-    if ((strlen(value) != 16 || *end) && !r->wrong)
+    if ((strlen(value) != HEX_DIGITS || strspn(value, "0123456789abcdef") != HEX_DIGITS) &&
+        !r->wrong)
         r->wrong = key;
-    return number;
+    return strtoull(value, NULL, 16);
 }
 
-// A path is followed: it must stay below the folder.
+// The length of the plain name that `path` begins with; 0: none. Hidden ones, "." and ".." are not.
+static size_t name_bytes(const char *path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    return *path == '.' ? 0 : strspn(path, plain);
+}
+
+// A path is followed: it must name a file in a folder of the store, FOLDER/FILE.
 static const char *get_path(struct reader *r, const json_t *object)
 {
     const char *path = get_text(r, object, "path");
-    if ((!*path || *path == '/' || strstr(path, "..")) && !r->wrong)
+    size_t folder = name_bytes(path);
+    size_t file = folder && path[folder] == '/' ? name_bytes(path + folder + 1) : 0;
+    bool is_good = file && !path[folder + 1 + file] && strlen(path) <= PATH_MAX_BYTES;
+    if (!is_good && !r->wrong)
         r->wrong = "path";
-    return path;
+    return is_good ? path : "";
 }
 
 static json_t *get_array(struct reader *r, const json_t *object, const char *key, size_t max)
@@ -171,19 +209,23 @@ static void read_files(struct reader *r, const json_t *object, struct manifest_t
     for (int i = 0; i < task->file_count; i++) {
         const json_t *file = json_array_get(files, (size_t)i);
         struct manifest_file *to = &task->files[i];
-        to->checkpoint = get_count(r, file, "checkpoint");
-        to->attempt = (uint32_t)get_count(r, file, "attempt");
+        to->checkpoint = get_within(r, file, "checkpoint", 1, INT64_MAX);
+        to->attempt = (uint32_t)get_within(r, file, "attempt", 0, UINT32_MAX);
         to->path = get_path(r, file);
         if (i && to->checkpoint <= task->files[i - 1].checkpoint && !r->wrong)
             r->wrong = "files";
     }
 }
 
-static void read_task(struct reader *r, const json_t *object, struct manifest_task *task)
+// The last file of its chain must be the checkpoint's own.
+static void read_task(struct reader *r, const json_t *object, uint64_t checkpoint,
+                      struct manifest_task *task)
 {
     const json_t *watermark = json_object_get(object, "watermark_ms");
     char *positions = json_dumps(get(r, object, "positions", JSON_OBJECT), JSON_COMPACT);
     read_files(r, object, task);
+    if (task->file_count && task->files[task->file_count - 1].checkpoint != checkpoint && !r->wrong)
+        r->wrong = "files";
     task->name = get_text(r, object, "name");
     task->file_bytes = get_count(r, object, "file_bytes");
     task->blocks = get_count(r, object, "blocks");
@@ -224,11 +266,11 @@ static int read_document(struct reader *r, const json_t *object, struct manifest
     *out = (struct manifest){
         .job = get_text(r, object, "job"),
         .fingerprint = get_hex(r, object, "fingerprint"),
-        .checkpoint = get_count(r, object, "checkpoint"),
+        .checkpoint = get_within(r, object, "checkpoint", 1, INT64_MAX),
         .started_ms = get_int(r, object, "started_ms"),
         .duration_ms = get_int(r, object, "duration_ms"),
         .state_bytes = get_count(r, object, "state_bytes"),
-        .cores = (int)get_int(r, object, "cores"),
+        .cores = (int)get_within(r, object, "cores", 0, INT_MAX),
         .version = get_text(r, object, "version"),
         .command = get_text(r, object, "command"),
         .sql = get_text(r, object, "sql"),
@@ -236,7 +278,7 @@ static int read_document(struct reader *r, const json_t *object, struct manifest
     };
     out->tasks = pool_zalloc(r->pool, (size_t)out->task_count * sizeof *out->tasks);
     for (int i = 0; i < out->task_count; i++)
-        read_task(r, json_array_get(tasks, (size_t)i), &out->tasks[i]);
+        read_task(r, json_array_get(tasks, (size_t)i), out->checkpoint, &out->tasks[i]);
     return r->wrong ? err_set(err, -EBADMSG, "the manifest is not one: member '%s'", r->wrong) : 0;
 }
 

@@ -17,7 +17,7 @@ enum { MANIFEST_VERSION = 1, MANIFEST_TASKS_MAX = 1024, MANIFEST_CHAIN_MAX = 256
 struct manifest_file {
     uint64_t checkpoint; // that it was written for
     uint32_t attempt;    // of the process that wrote it
-    const char *path;    // relative to the folder of the checkpoints; no "..", not absolute
+    const char *path;    // "FOLDER/FILE" in the folder of the checkpoints, plain names
 };
 
 struct manifest_task {

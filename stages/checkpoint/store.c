@@ -203,6 +203,22 @@ static int compare_entries(const void *left, const void *right)
     return a->checkpoint < b->checkpoint ? -1 : a->checkpoint > b->checkpoint;
 }
 
+// "chk-12", written as we write it: no sign, no zero in front, nothing behind.
+static bool parse_name(const char *name, uint64_t *checkpoint)
+{
+    static const char prefix[] = "chk-";
+    char *end;
+    if (strncmp(name, prefix, strlen(prefix)) != 0)
+        return false;
+    name += strlen(prefix);
+    if (*name < '1' || *name > '9')
+        return false;
+    errno = 0;
+    long long number = strtoll(name, &end, 10);
+    *checkpoint = (uint64_t)number;
+    return errno == 0 && *end == '\0';
+}
+
 int store_list(const struct store *store, struct store_entry **out, int *count, struct err *err)
 {
     char path[STORE_PATH_BYTES];
@@ -215,9 +231,7 @@ int store_list(const struct store *store, struct store_entry **out, int *count, 
     for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
         struct store_entry entry = {0};
         struct stat st;
-        int used = 0;
-        if (sscanf(e->d_name, "chk-%" SCNu64 "%n", &entry.checkpoint, &used) != 1 ||
-            e->d_name[used] || entry.checkpoint == 0)
+        if (!parse_name(e->d_name, &entry.checkpoint))
             continue;
         manifest_path(store, entry.checkpoint, "", path);
         entry.is_complete = stat(path, &st) == 0;
@@ -481,7 +495,7 @@ static void mark_needed(const struct store *store, const struct store_entry *ent
     for (int k = first_kept; k < count; k++) {
         struct pool pool = {0};
         struct manifest manifest;
-        needed[k] = true;
+        needed[k] = needed[k] || entries[k].is_complete;
         if (entries[k].is_complete &&
             store_read(store, entries[k].checkpoint, &pool, &manifest, NULL) == 0)
             for (int i = 0; i < count; i++)
@@ -490,12 +504,23 @@ static void mark_needed(const struct store *store, const struct store_entry *ent
     }
 }
 
-// Index of the oldest of the newest `retain` complete ones; `count` when there are none.
-static int first_to_keep(const struct store_entry *entries, int count, int retain)
+static bool is_readable(const struct store *store, uint64_t checkpoint)
+{
+    struct pool pool = {0};
+    struct manifest manifest;
+    int rc = store_read(store, checkpoint, &pool, &manifest, NULL);
+    pool_fini(&pool);
+    return rc == 0;
+}
+
+// Index of the oldest of the newest `retain` ones with a sound manifest; `count` when there are
+// none. A damaged one does not take the place of one that could be restored.
+static int first_to_keep(const struct store *store, const struct store_entry *entries, int count,
+                         int retain)
 {
     int first = count;
     for (int i = count - 1; i >= 0 && retain > 0; i--) {
-        if (!entries[i].is_complete)
+        if (!entries[i].is_complete || !is_readable(store, entries[i].checkpoint))
             continue;
         first = i;
         retain--;
@@ -519,9 +544,11 @@ int store_retain(const struct store *store, int retain, struct err *err)
         return rc;
     bool *needed = calloc((size_t)count + 1, sizeof *needed);
     CHECK(needed);
-    mark_needed(store, entries, count, first_to_keep(entries, count, retain), needed);
-    for (int i = 0; rc == 0 && i < behind_newest(entries, count); i++)
-        if (!needed[i] || !entries[i].is_complete)
+    int first = first_to_keep(store, entries, count, retain);
+    int end = first < count ? behind_newest(entries, count) : 0; // nothing sound: keep all
+    mark_needed(store, entries, count, first, needed);
+    for (int i = 0; rc == 0 && i < end; i++)
+        if (!needed[i])
             rc = store_remove(store, entries[i].checkpoint, err);
     free(needed);
     free(entries);
