@@ -293,6 +293,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 {
     // A reader of ours that goes away must not kill the supervisor before its tasks.
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write (ulimit -f)
     return job_command(command, argc, argv, run_loaded);
 }
 

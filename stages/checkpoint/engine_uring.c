@@ -28,6 +28,7 @@ struct uring_engine {
     struct env *env;
     struct io_uring ring;
     bool has_ring, is_registered;
+    bool is_stuck; // a submission was refused and is still in the ring: it must never be made
     uint8_t *memory;
     struct uring_buffer buffers[BUFFER_COUNT];
     int fd; // -1: no file
@@ -45,6 +46,66 @@ static struct uring_engine *engine_of(struct snapshot_engine *base)
     return (struct uring_engine *)base;
 }
 
+// --- the ring ---
+
+static int why_not(int rc, struct err *err)
+{
+    if (rc == -EPERM || rc == -EACCES)
+        return err_set(err, rc,
+                       "io_uring is forbidden here (a container's seccomp profile, or sysctl "
+                       "kernel.io_uring_disabled); use checkpoint.engine: pwrite");
+    if (rc == -ENOSYS)
+        return err_set(err, rc, "this kernel has no io_uring; use checkpoint.engine: pwrite");
+    if (rc == -ENOMEM)
+        return err_set(err, rc,
+                       "no locked memory for an io_uring; raise `ulimit -l`, or use "
+                       "checkpoint.engine: pwrite");
+    return err_set(err, rc, "io_uring does not work here: %s", strerror(-rc));
+}
+
+static int probe_operations(struct io_uring *ring, struct err *err)
+{
+    static const int needed[] = {IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_FSYNC};
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    if (!probe)
+        return why_not(-ENOSYS, err);
+    int rc = 0;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!io_uring_opcode_supported(probe, needed[i]))
+            rc = -ENOSYS;
+    io_uring_free_probe(probe);
+    return rc ? why_not(rc, err) : 0;
+}
+
+static void register_buffers(struct uring_engine *e)
+{
+    struct iovec places[BUFFER_COUNT];
+    for (int i = 0; i < BUFFER_COUNT; i++)
+        places[i] = (struct iovec){e->buffers[i].bytes, SNAPSHOT_FRAME_MAX};
+    // Where locked memory is scarce, plain writes do the same, a little slower.
+    e->is_registered = io_uring_register_buffers(&e->ring, places, BUFFER_COUNT) == 0;
+}
+
+static int make_ring(struct uring_engine *e, struct err *err)
+{
+    int rc = io_uring_queue_init(RING_ENTRIES, &e->ring, 0);
+    if (rc < 0)
+        return why_not(rc, err);
+    e->has_ring = true;
+    e->is_stuck = false;
+    rc = probe_operations(&e->ring, err);
+    if (rc == 0)
+        register_buffers(e);
+    return rc;
+}
+
+static void drop_ring(struct uring_engine *e)
+{
+    if (e->has_ring)
+        io_uring_queue_exit(&e->ring);
+    e->has_ring = false;
+}
+
 // --- submissions ---
 
 static struct io_uring_sqe *next_sqe(struct uring_engine *e)
@@ -60,10 +121,12 @@ static int hand_over(struct uring_engine *e)
     do
         rc = io_uring_submit(&e->ring);
     while (rc == -EINTR);
-    if (rc < 0)
-        return rc;
-    e->under_way++;
-    return 0;
+    if (rc == 1) {
+        e->under_way++;
+        return 0;
+    }
+    e->is_stuck = true;
+    return rc < 0 ? rc : -EAGAIN;
 }
 
 static int submit_write(struct uring_engine *e, int index)
@@ -100,7 +163,11 @@ static int complete_write(struct uring_engine *e, int index, int result)
         result = 0;
     else if (result <= 0)
         return result ? result : -EIO;
-    b->done += (uint32_t)result;
+    // O_DIRECT goes on at whole pages only. Not even one: there is no more room.
+    uint32_t pages = (uint32_t)result & ~(uint32_t)(SNAPSHOT_PAGE_BYTES - 1);
+    if (result > 0 && pages == 0)
+        return -ENOSPC;
+    b->done += pages;
     if (b->done < b->len && !e->failed) // a short write goes on where it stopped
         return submit_write(e, index);
     b->state = BUFFER_FREE;
@@ -141,6 +208,9 @@ static int uring_begin(struct snapshot_engine *base, const char *path, struct er
     struct uring_engine *e = engine_of(base);
     CHECK(e->fd < 0 && e->under_way == 0);
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int rc = e->has_ring ? 0 : make_ring(e, err);
+    if (rc < 0)
+        return rc;
     int fd = e->env->open(e->env, path, flags | O_DIRECT, 0600);
     if (fd == -EINVAL) { // tmpfs and others have no O_DIRECT, but may have made the file by now
         e->env->unlink(e->env, path);
@@ -220,15 +290,15 @@ static void uring_end(struct snapshot_engine *base)
     if (e->fd >= 0)
         e->env->close(e->env, e->fd);
     e->fd = -1;
+    if (e->is_stuck) // what is left in it names a file that is closed now
+        drop_ring(e);
 }
 
 static void uring_destroy(struct snapshot_engine *base)
 {
     struct uring_engine *e = engine_of(base);
-    if (e->has_ring) {
-        uring_end(base);
-        io_uring_queue_exit(&e->ring);
-    }
+    uring_end(base);
+    drop_ring(e);
     free(e->memory);
     free(e);
 }
@@ -245,35 +315,6 @@ static const struct snapshot_engine_class uring_class = {
     .destroy = uring_destroy,
 };
 
-static int why_not(int rc, struct err *err)
-{
-    if (rc == -EPERM || rc == -EACCES)
-        return err_set(err, rc,
-                       "io_uring is forbidden here (a container's seccomp profile, or sysctl "
-                       "kernel.io_uring_disabled); use checkpoint.engine: pwrite");
-    if (rc == -ENOSYS)
-        return err_set(err, rc, "this kernel has no io_uring; use checkpoint.engine: pwrite");
-    if (rc == -ENOMEM)
-        return err_set(err, rc,
-                       "no locked memory for an io_uring; raise `ulimit -l`, or use "
-                       "checkpoint.engine: pwrite");
-    return err_set(err, rc, "io_uring does not work here: %s", strerror(-rc));
-}
-
-static int probe_operations(struct io_uring *ring, struct err *err)
-{
-    static const int needed[] = {IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_FSYNC};
-    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-    if (!probe)
-        return why_not(-ENOSYS, err);
-    int rc = 0;
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!io_uring_opcode_supported(probe, needed[i]))
-            rc = -ENOSYS;
-    io_uring_free_probe(probe);
-    return rc ? why_not(rc, err) : 0;
-}
-
 int engine_probe_io_uring(struct err *why)
 {
     struct io_uring ring;
@@ -283,15 +324,6 @@ int engine_probe_io_uring(struct err *why)
     rc = probe_operations(&ring, why);
     io_uring_queue_exit(&ring);
     return rc;
-}
-
-static void register_buffers(struct uring_engine *e)
-{
-    struct iovec places[BUFFER_COUNT];
-    for (int i = 0; i < BUFFER_COUNT; i++)
-        places[i] = (struct iovec){e->buffers[i].bytes, SNAPSHOT_FRAME_MAX};
-    // Where locked memory is scarce, plain writes do the same, a little slower.
-    e->is_registered = io_uring_register_buffers(&e->ring, places, BUFFER_COUNT) == 0;
 }
 
 int engine_create_io_uring(struct env *env, struct snapshot_engine **out, struct err *err)
@@ -311,14 +343,11 @@ int engine_create_io_uring(struct env *env, struct snapshot_engine **out, struct
     memset(e->memory, 0, bytes); // first use now, not in the middle of a batch
     for (int i = 0; i < BUFFER_COUNT; i++)
         e->buffers[i].bytes = e->memory + (size_t)i * SNAPSHOT_FRAME_MAX;
-    int rc = io_uring_queue_init(RING_ENTRIES, &e->ring, 0);
-    e->has_ring = rc == 0;
-    rc = rc < 0 ? why_not(rc, err) : probe_operations(&e->ring, err);
+    int rc = make_ring(e, err);
     if (rc < 0) {
         uring_destroy(&e->base);
         return rc;
     }
-    register_buffers(e);
     *out = &e->base;
     return 0;
 }

@@ -344,7 +344,8 @@ int task_main(const char *job_dir, int task_index)
     struct task *task = calloc(1, sizeof *task);
     CHECK(task);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); // a terminal's Ctrl-C is the supervisor's to handle
+    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write (ulimit -f)
+    signal(SIGINT, SIG_IGN);  // a terminal's Ctrl-C is the supervisor's to handle
     int rc = task_open(task, job_dir, task_index), status = 0;
     bool ran = rc == 0;
     if (rc == 0)

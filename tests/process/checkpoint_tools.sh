@@ -184,8 +184,17 @@ doctor() {
     fi
 }
 
+# A limit of the size of files is an error with words, not a signal.
+limited() {
+    status=0
+    (ulimit -f 20000 && exec "$WEIR" run --fresh "$dir/uv.yaml") >"$dir/out" 2>"$dir/err" || status=$?
+    is 'File too large'
+    [ $status = 69 ] || { failed=$((failed + 1)) && echo "FAIL ulimit -f: status $status"; }
+}
+
 distinct
 damaged
+limited
 mistakes
 doctor
 textbook

@@ -222,7 +222,7 @@ static void test_window_visit_while_a_pane_goes(void **state)
     int steps = 0;
     fixture_make(&f, 1, WINDOW_SINGLE);
     for (int i = 0; i < GROUPS; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "group %d", i);
         push_row(&f, 1000, name, i, false);
     }
