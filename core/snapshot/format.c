@@ -68,12 +68,13 @@ int snapshot_frame_check(const struct snapshot_frame *frame, const struct snapsh
 {
     if (frame->magic != SNAPSHOT_MAGIC)
         return err_set(err, -EBADMSG, "no frame where frame %" PRIu64 " should begin", index);
-    if (frame->version != SNAPSHOT_VERSION)
+    // A version whose checksum is right is one; else it is damage, and an older checkpoint may do.
+    if (frame->version != SNAPSHOT_VERSION && frame->header_crc == header_crc(frame))
         return err_set(err, -EPROTO,
                        "the snapshot has format version %" PRIu32
                        ", this program reads version %d: use the program that wrote it",
                        frame->version, SNAPSHOT_VERSION);
-    if (frame->header_crc != header_crc(frame))
+    if (frame->version != SNAPSHOT_VERSION || frame->header_crc != header_crc(frame))
         return err_set(err, -EBADMSG, "the header of frame %" PRIu64 " is damaged (its checksum)",
                        index);
     if (frame->id.job != id->job || frame->id.checkpoint != id->checkpoint ||

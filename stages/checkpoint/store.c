@@ -219,25 +219,40 @@ static bool parse_name(const char *name, uint64_t *checkpoint)
     return errno == 0 && *end == '\0';
 }
 
-int store_list(const struct store *store, struct store_entry **out, int *count, struct err *err)
+// Is there a manifest? What may not be looked at is not taken for incomplete: the job would begin
+// anew.
+static int find_manifest(const struct store *store, struct store_entry *entry, struct err *err)
 {
     char path[STORE_PATH_BYTES];
+    struct stat st;
+    manifest_path(store, entry->checkpoint, "", path);
+    entry->is_complete = stat(path, &st) == 0;
+    if (entry->is_complete || errno == ENOENT || errno == ENOTDIR)
+        return 0;
+    return err_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+}
+
+int store_list(const struct store *store, struct store_entry **out, int *count, struct err *err)
+{
     struct buf entries = {0};
+    int rc = 0;
     DIR *dir = opendir(store->dir);
     *out = NULL;
     *count = 0;
     if (!dir)
         return err_set(err, -errno, "cannot read %s: %s", store->dir, strerror(errno));
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+    for (struct dirent *e = readdir(dir); e && rc == 0; e = readdir(dir)) {
         struct store_entry entry = {0};
-        struct stat st;
         if (!parse_name(e->d_name, &entry.checkpoint))
             continue;
-        manifest_path(store, entry.checkpoint, "", path);
-        entry.is_complete = stat(path, &st) == 0;
+        rc = find_manifest(store, &entry, err);
         buf_append(&entries, &entry, sizeof entry);
     }
     closedir(dir);
+    if (rc < 0) {
+        buf_fini(&entries);
+        return rc;
+    }
     *count = (int)(entries.len / sizeof **out);
     *out = malloc(entries.len + 1);
     CHECK(*out);

@@ -216,7 +216,7 @@ class Round:
     def __init__(self, world, scenario):
         self.w, self.s, self.r = world, scenario, world.random
         self.tasks, self.engine = self.r.choice([1, 2, 4]), self.r.choice(["io_uring", "pwrite"])
-        self.interval = self.r.choice([20, 50, 100])
+        self.interval = self.r.choice([5, 20, 50, 100])
         self.calm = self.r.random() < 0.2  # no kills of single tasks
         self.folder = f"{world.dir}/round"
         self.notes = []
