@@ -27,6 +27,7 @@ test  python3       the independent programs that golden answers are computed wi
 test  clang         builds the fuzzers (libFuzzer)
 test  libclang-rt-14-dev the runtime of libFuzzer and its sanitizers
 test  spin          checks the model of the ring protocol
+test  procps        finds the processes that tests kill (pgrep)
 lint  clang-format  checks the layout of the code
 lint  clang-tidy    finds suspicious code
 lint  shellcheck    checks the shell scripts
