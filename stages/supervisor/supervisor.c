@@ -29,6 +29,7 @@
 enum {
     EVENTS_AT_ONCE = 64,
     STOP_TIMEOUT_MS = 10000,
+    SAME_REQUEST_MS = 100,   // timeout(1) sends a signal to its child and then to the whole group
     READY_LOOK_MS = 1,       // how often a replacement is looked at
     READY_LOOK_LATE_MS = 20, // when it takes longer than the next
     READY_LATE_MS = 200,
@@ -58,6 +59,7 @@ struct supervisor {
     sigset_t old_mask, task_mask;
     bool ending;
     int64_t tick_at_ns, kill_at_ns;  // INT64_MAX: not set
+    int64_t asked_ns;                // when the first signal asked for the end
     struct coordinator *coordinator; // NULL: no checkpoints
     enum finale finale;
     int64_t look_at_ns; // when to look at checkpoints and their end again
@@ -342,9 +344,11 @@ static void on_signal(struct supervisor *s)
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (s->ending) { // asked twice: no more patience
-            s->kill_at_ns = 0;
+            if (now_ns() - s->asked_ns > SAME_REQUEST_MS * MS_NS)
+                s->kill_at_ns = 0;
             continue;
         }
+        s->asked_ns = now_ns();
         s->result->end = SUPERVISOR_END_STOPPED;
         s->result->stop_signal = (int)info.ssi_signo;
         struct supervisor_event event = {

@@ -125,6 +125,20 @@ stops() {
     done
 }
 
+# Two signals at once are one request, as timeout(1) makes it: nothing is killed for it.
+together() {
+    job still 2
+    start
+    kill -INT "$weir_pid"
+    kill -TERM "$weir_pid"
+    finish
+    if [ "$status" = 0 ] && ! grep -q 'was killed' "$dir/err"; then
+        good
+    else
+        bad "INT and TERM at once: status $status"
+    fi
+}
+
 # A task that stands still does not stop: a second signal ends the patience. Nobody may be left.
 impatience() {
     job still 2
@@ -257,6 +271,7 @@ strategies() {
 stops
 patience
 impatience
+together
 orphans
 orphans
 restarts
