@@ -123,6 +123,16 @@ PY
     then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL bitmaps"; fi
 }
 
+# The page about the format is true of what a job writes.
+page() {
+    if python3 "$root/tests/golden/checkpoint_reader.py" check "$dir/checkpoints"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL docs/checkpoint-format.md"
+    fi
+}
+
 # A changed byte in a block, then one in a manifest, then a file that is gone.
 damaged() {
     newest=$(find "$dir/checkpoints" -name MANIFEST | sort -V | tail -n 1)
@@ -193,6 +203,7 @@ limited() {
 }
 
 distinct
+page
 damaged
 limited
 mistakes
