@@ -39,6 +39,10 @@ struct snapshot_engine_class {
 
 struct snapshot_engine { // the head of every engine's private struct
     const struct snapshot_engine_class *class;
+    // The writer's: memory that it uses again for the next snapshot, because taking it anew at each
+    // barrier is a pause. Destroy frees it.
+    void *kept;
+    uint64_t kept_bytes;
 };
 
 #endif

@@ -13,14 +13,15 @@
 #include "core/snapshot/writer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/buf.h"
+#include "core/snapshot/stream.h"
 
 #define UNDO_LIMIT_BYTES (UINT64_C(256) << 20)
 
-enum { SUBMITS_A_STEP = 8 };
+enum { UNDO_FRAMES_A_STEP = 1 }; // each costs as much as copying a frame of blocks
 
 enum phase { COPYING, DRAINING, SYNCING, DONE };
 
@@ -31,12 +32,11 @@ struct snapshot {
     enum phase phase;
     uint64_t first, cursor,
         end;        // blocks: of the data part, next to look at, behind the last in use
-    uint8_t *marks; // epochs of [first, end) at the barrier
-    uint8_t *runs;  // page map of [first, end) at the barrier
+    uint8_t *marks; // epochs of [first, end) at the barrier; memory of the engine's
+    uint8_t *runs;  // page map of [first, end) at the barrier; likewise
     struct snapshot_frame
         *frame;                // BLOCKS frame that is being filled, in a taken buffer; NULL: none
-    struct buf undo;           // entries not yet in a frame
-    size_t undo_taken;         // of them, bytes that are in frames
+    struct stream undo;        // entries not yet in a frame
     uint64_t round, log_taken; // transaction, and how much of its log is in `undo`
     bool head_written, waits;
     struct snapshot_head head;
@@ -65,9 +65,9 @@ static void append_entry(struct snapshot *s, uint64_t offset, uint64_t len)
 {
     static const char padding[8];
     const uint64_t trailer = offset << 16 | len;
-    buf_append(&s->undo, arena_at(s->arena, offset), len);
-    buf_append(&s->undo, padding, -len & 7);
-    buf_append(&s->undo, &trailer, sizeof trailer);
+    stream_append(&s->undo, arena_at(s->arena, offset), len);
+    stream_append(&s->undo, padding, -len & 7);
+    stream_append(&s->undo, &trailer, sizeof trailer);
 }
 
 // The entries of the open transaction that the stream does not have yet.
@@ -77,7 +77,7 @@ static void append_log(struct snapshot *s, struct slice entries)
         s->round = s->arena->round;
         s->log_taken = 0;
     }
-    buf_append(&s->undo, entries.ptr + s->log_taken, entries.len - s->log_taken);
+    stream_append(&s->undo, entries.ptr + s->log_taken, entries.len - s->log_taken);
     s->log_taken = entries.len;
 }
 
@@ -106,6 +106,22 @@ static void before_reuse(void *context, uint64_t offset, uint64_t bytes)
     }
 }
 
+// Room for the two maps of an arena as large as this one may become: of it, only what is in use is
+// touched, and after the first snapshot it has been.
+static int keep_maps(struct snapshot *s)
+{
+    uint64_t pages = s->arena->header->total_bytes >> ARENA_PAGE_SHIFT;
+    struct snapshot_engine *engine = s->engine;
+    if (engine->kept_bytes < 2 * pages) {
+        free(engine->kept);
+        engine->kept = malloc(2 * pages);
+        engine->kept_bytes = engine->kept ? 2 * pages : 0;
+    }
+    s->marks = engine->kept;
+    s->runs = s->marks + pages;
+    return engine->kept ? 0 : -ENOMEM;
+}
+
 int snapshot_begin(struct arena *arena, struct snapshot_engine *engine,
                    const struct snapshot_spec *spec, struct snapshot **out, struct err *err)
 {
@@ -122,9 +138,7 @@ int snapshot_begin(struct arena *arena, struct snapshot_engine *engine,
     s->first = s->cursor = h->data_offset >> ARENA_PAGE_SHIFT;
     s->end = arena->meta->top >> ARENA_PAGE_SHIFT;
     size_t count = s->end - s->first;
-    s->marks = malloc(count);
-    s->runs = malloc(count);
-    if (!s->marks || !s->runs) {
+    if (keep_maps(s) < 0) {
         snapshot_end(s);
         return err_set(err, -ENOMEM, "no memory for a snapshot of %zu blocks", count);
     }
@@ -188,16 +202,11 @@ static int submit_undo(struct snapshot *s)
     struct snapshot_frame *frame = take_frame(s, SNAPSHOT_UNDO);
     if (!frame)
         return -EAGAIN;
-    size_t left = s->undo.len - s->undo_taken;
-    frame->bytes = (uint32_t)(left < SNAPSHOT_PAYLOAD_MAX ? left : SNAPSHOT_PAYLOAD_MAX);
-    memcpy(frame + 1, s->undo.data + s->undo_taken, frame->bytes);
-    s->undo_taken += frame->bytes;
+    struct slice entries = stream_first(&s->undo);
+    frame->bytes = (uint32_t)entries.len;
+    memcpy(frame + 1, entries.ptr, entries.len);
+    stream_drop_first(&s->undo);
     s->stats.undo_bytes += frame->bytes;
-    if (s->undo_taken >= s->undo.len / 2) { // close the gap, at a cost of one copy a byte
-        s->undo.len -= s->undo_taken;
-        memmove(s->undo.data, s->undo.data + s->undo_taken, s->undo.len);
-        s->undo_taken = 0;
-    }
     return submit_frame(s, frame);
 }
 
@@ -243,10 +252,10 @@ static int copy_some(struct snapshot *s, uint32_t blocks)
     return rc;
 }
 
-static int flush_undo(struct snapshot *s, size_t at_least)
+static int flush_undo(struct snapshot *s, uint64_t at_least)
 {
     int rc = 0;
-    for (int i = 0; rc == 0 && i < SUBMITS_A_STEP && s->undo.len - s->undo_taken >= at_least; i++)
+    for (int i = 0; rc == 0 && i < UNDO_FRAMES_A_STEP && s->undo.bytes >= at_least; i++)
         rc = submit_undo(s);
     return rc;
 }
@@ -262,8 +271,8 @@ static int stop_watching(struct snapshot *s)
 static int drain(struct snapshot *s)
 {
     int rc = flush_undo(s, 1);
-    if (rc == 0 && s->undo.len)
-        return -EAGAIN;
+    if (rc == 0 && s->undo.bytes)
+        return 0;
     if (rc == 0)
         rc = submit_foot(s);
     if (rc == 0)
@@ -297,14 +306,17 @@ int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *e
         s->phase = DONE;
     if (rc == 0 && s->phase < SYNCING)
         rc = feed(s, blocks);
+    if (s->phase >= DRAINING) // nothing is appended any more
+        stream_trim(&s->undo);
     s->waits = rc == -EAGAIN || s->phase == SYNCING;
     *done = s->phase == DONE;
     if (rc == 0 || rc == -EAGAIN) {
-        if (s->undo.len - s->undo_taken <= s->spec.undo_limit)
+        if (s->undo.bytes <= s->spec.undo_limit)
             return 0;
         return err_set(err, -ENOBUFS,
-                       "the disk is slower than the state changes: %zu bytes of undo entries wait",
-                       s->undo.len - s->undo_taken);
+                       "the disk is slower than the state changes: %" PRIu64
+                       " bytes of undo entries wait",
+                       s->undo.bytes);
     }
     return err_set(err, rc, "cannot write the snapshot: %s", strerror(-rc));
 }
@@ -330,8 +342,6 @@ void snapshot_end(struct snapshot *s)
         return;
     if (s->arena->watcher.context == s)
         s->arena->watcher = (struct arena_watcher){0};
-    buf_fini(&s->undo);
-    free(s->marks);
-    free(s->runs);
+    stream_fini(&s->undo);
     free(s);
 }

@@ -29,6 +29,7 @@ struct uring_engine {
     struct io_uring ring;
     bool has_ring, is_registered;
     bool is_stuck; // a submission was refused and is still in the ring: it must never be made
+    bool is_used;  // a file has been begun
     uint8_t *memory;
     struct uring_buffer buffers[BUFFER_COUNT];
     int fd; // -1: no file
@@ -77,6 +78,8 @@ static int probe_operations(struct io_uring *ring, struct err *err)
     return rc ? why_not(rc, err) : 0;
 }
 
+// Not before the second file: registering touches all of the memory at once, which is a pause; by
+// then the first file has, a buffer at a time.
 static void register_buffers(struct uring_engine *e)
 {
     struct iovec places[BUFFER_COUNT];
@@ -93,10 +96,8 @@ static int make_ring(struct uring_engine *e, struct err *err)
         return why_not(rc, err);
     e->has_ring = true;
     e->is_stuck = false;
-    rc = probe_operations(&e->ring, err);
-    if (rc == 0)
-        register_buffers(e);
-    return rc;
+    e->is_registered = false;
+    return probe_operations(&e->ring, err);
 }
 
 static void drop_ring(struct uring_engine *e)
@@ -218,6 +219,9 @@ static int uring_begin(struct snapshot_engine *base, const char *path, struct er
     }
     if (fd < 0)
         return err_set(err, fd, "cannot make %s: %s", path, strerror(-fd));
+    if (e->is_used && !e->is_registered)
+        register_buffers(e);
+    e->is_used = true;
     e->fd = fd;
     e->failed = 0;
     e->offset = 0;
@@ -299,6 +303,7 @@ static void uring_destroy(struct snapshot_engine *base)
     struct uring_engine *e = engine_of(base);
     uring_end(base);
     drop_ring(e);
+    free(base->kept);
     free(e->memory);
     free(e);
 }
@@ -340,7 +345,6 @@ int engine_create_io_uring(struct env *env, struct snapshot_engine **out, struct
         uring_destroy(&e->base);
         return err_set(err, -ENOMEM, "no memory for the buffers of a snapshot engine");
     }
-    memset(e->memory, 0, bytes); // first use now, not in the middle of a batch
     for (int i = 0; i < BUFFER_COUNT; i++)
         e->buffers[i].bytes = e->memory + (size_t)i * SNAPSHOT_FRAME_MAX;
     int rc = make_ring(e, err);

@@ -100,7 +100,10 @@ static inline void scene_step(struct scene *s)
 {
     struct err err = {{0}};
     bool done;
+    bool idle = false;
     int rc = snapshot_step(s->snapshot, 8, &done, &err);
+    while (!idle) // what the engine's thread does comes before everything else: one order, always
+        s->engine->class->poll(s->engine, true, &idle);
     if (rc == 0 && !done)
         return;
     s->report.file_bytes = snapshot_stats(s->snapshot).file_bytes;

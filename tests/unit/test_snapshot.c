@@ -390,7 +390,7 @@ static void test_snapshot_gives_up_on_a_slow_disk(void **state)
 {
     (void)state;
     const struct snapshot_engine_class class = {.take = no_buffer, .poll = poll_nothing};
-    struct snapshot_engine engine = {&class};
+    struct snapshot_engine engine = {.class = &class};
     const struct snapshot_spec spec = {.id = {7, 1, 3, 1}, .undo_limit = 64 << 10};
     struct snapshot *s = NULL;
     struct err err;
@@ -410,6 +410,7 @@ static void test_snapshot_gives_up_on_a_slow_disk(void **state)
     assert_int_equal(rc, -ENOBUFS);
     assert_true(steps > 1);
     snapshot_end(s);
+    free(engine.kept);
     change(a, root, &rng, OPS); // nobody watches any more
     test_arena_free(a);
 }
