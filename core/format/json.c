@@ -55,13 +55,15 @@ static bool read_carefully(struct reader *reader, struct reader_run *run)
     const char *line_end = memchr(p, '\n', (size_t)(run->limit - p));
     const char *next = line_end ? line_end + 1 : run->limit;
     const char *end = line_end ? line_end : run->limit;
-    if (json_skip_blanks(p, end) == end) {
+    // First of all: what is read in pieces is known to be too long before it is known to be blank.
+    bool overlong = (uint64_t)(end - p) > reader->max_row_bytes;
+    if (!overlong && json_skip_blanks(p, end) == end) {
         run->p = next;
         return true;
     }
     if (!reader_has_room(run))
         return false;
-    if ((uint64_t)(end - p) > reader->max_row_bytes) {
+    if (overlong) {
         reader_report_overlong(reader, run);
         return true;
     }

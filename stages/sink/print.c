@@ -3,12 +3,16 @@
 // Lines are formatted during the transaction, put into the arena as one block before its commit,
 // and written after it. A kill between that write and the commit that clears the block makes the
 // next process write the block again: at least once, in that one instant. (A pipe cannot be cut
-// back; use the filesystem connector where each row must come exactly once.)
+// back; use the filesystem connector where each row must come exactly once.) Into a regular file a
+// kill may leave the begin of a line, at the end of a page: that is cut off before the block is
+// written again.
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
@@ -87,6 +91,62 @@ static void make_prefix(struct print *print)
         snprintf(print->prefix, sizeof print->prefix, "%s", name);
 }
 
+// Does a line of the block begin with these bytes?
+static bool begins_a_line(struct slice block, struct slice part)
+{
+    for (const char *p = block.ptr, *end = block.ptr + block.len; p < end;) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+        if ((size_t)(end - p) >= part.len && memcmp(p, part.ptr, part.len) == 0)
+            return true;
+        p = line_end ? line_end + 1 : end;
+    }
+    return false;
+}
+
+// The last `bytes` (or fewer) of the regular file behind fd; their offset in *from. -errno.
+static ssize_t read_tail(int fd, char *tail, off_t bytes, off_t *from)
+{
+    char path[64];
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return -ESPIPE;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int own = open(path, O_RDONLY | O_CLOEXEC); // a shell's redirection cannot be read
+    if (own < 0)
+        return -errno;
+    *from = st.st_size > bytes ? st.st_size - bytes : 0;
+    ssize_t len = pread(own, tail, (size_t)bytes, *from);
+    close(own);
+    return len;
+}
+
+// The predecessor was killed in the middle of a write to a regular file: cut off the part of a line
+// that is at its end, if it is one of ours (another task may have written since).
+static void cut_torn_line(const struct print *print, struct slice block)
+{
+    enum { TAIL_BYTES = 1 << 16 };
+    off_t from = 0;
+    char *tail = malloc(TAIL_BYTES);
+    CHECK(tail);
+    ssize_t len = read_tail(print->fd, tail, TAIL_BYTES, &from);
+    const char *line_end = len > 0 ? memrchr(tail, '\n', (size_t)len) : NULL;
+    size_t kept = line_end ? (size_t)(line_end + 1 - tail) : 0;
+    bool torn = len > 0 && kept < (size_t)len && (line_end || from == 0);
+    if (torn && begins_a_line(block, slice_make(tail + kept, (size_t)len - kept)) &&
+        ftruncate(print->fd, from + (off_t)kept) == 0)
+        lseek(print->fd, from + (off_t)kept, SEEK_SET); // shared with everyone who writes there
+    free(tail);
+}
+
+static void mend_outbox(struct print *print)
+{
+    struct arena *arena = print->base.context.arena;
+    struct outbox box;
+    memcpy(&box, arena_at(arena, print->outbox_at), sizeof box);
+    if (box.block)
+        cut_torn_line(print, slice_make(arena_at(arena, box.block), box.bytes));
+}
+
 static int print_open(const struct op_context *context, struct operator** out, struct err *err)
 {
     struct print *print = calloc(1, sizeof *print);
@@ -98,8 +158,10 @@ static int print_open(const struct op_context *context, struct operator** out, s
     make_prefix(print);
     int rc = arena_root(context->arena, (uint32_t)context->op->id, sizeof(struct outbox),
                         &print->outbox_at);
-    if (rc == 0)
+    if (rc == 0) {
+        mend_outbox(print);
         rc = drain_outbox(print);
+    }
     if (rc < 0) {
         free(print);
         return err_set(err, rc, "cannot print: %s", strerror(-rc));

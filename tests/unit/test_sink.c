@@ -200,6 +200,36 @@ static void test_sink_print_writes_after_the_commit(void **state)
     bench_fini(&b);
 }
 
+// A kill leaves the begin of a line at the end of a file's page: it is cut off, not written behind.
+static void test_sink_print_tears_no_line_of_a_file(void **state)
+{
+    (void)state;
+    struct bench b;
+    char path[128];
+    bench_init(&b, OP_SINK, fields, 2);
+    bench_option(&b, "connector", "print");
+    snprintf(path, sizeof path, "%s/stdout", b.folder);
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO), fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    struct operator* op = open_op(&b, &print_class);
+    push(op, 1, 1);
+    commit(&b, op);
+    push(op, 2, 2);
+    op->class->before_commit(op);
+    arena_commit(b.arena);
+    assert_int_equal(write(STDOUT_FILENO, "+I[2, abc]\n+I[3, a", 18), 18); // and dies there
+    op->class->close(op);
+    bench_reopen(&b);
+    op = open_op(&b, &print_class);
+    op->class->close(op);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    expect_parts(&b, "stdout", "+I[1, abc]\n+I[2, abc]\n+I[2, abc]\n+I[3, abc]\n");
+    bench_fini(&b);
+}
+
 // A pipe in packet mode gives back what was written piece by piece: each must be whole lines.
 static void test_sink_print_gives_a_pipe_whole_lines(void **state)
 {
@@ -236,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_sink_file_rolls_and_renames_after_a_kill),
         cmocka_unit_test(test_sink_file_keeps_an_earlier_run),
         cmocka_unit_test(test_sink_print_writes_after_the_commit),
+        cmocka_unit_test(test_sink_print_tears_no_line_of_a_file),
         cmocka_unit_test(test_sink_print_gives_a_pipe_whole_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
