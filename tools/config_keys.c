@@ -147,7 +147,7 @@ const struct config_key config_keys[] = {
         .kind = CONFIG_KIND_DURATION,
         .offset = AT(recovery.hang_after_ms),
         .default_text = "5s",
-        .meaning = "a task that stands still this long with input waiting is replaced",
+        .meaning = "a task that is stopped or busy in one batch for this long is replaced",
         .low = 100,
         .high = DAY_MS,
     },

@@ -252,6 +252,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_FINISHED] = "finished",
         [SUPERVISOR_FAILED] = "failed",
         [SUPERVISOR_STOPPING] = "stopping",
+        [SUPERVISOR_HUNG] = "hung",
         [SUPERVISOR_KILLED] = "killed",
         [SUPERVISOR_CHECKPOINT] = "checkpoint",
         [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
@@ -343,6 +344,10 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_STOPPING:
         buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
                    strsignal(event->signal));
+        return true;
+    case SUPERVISOR_HUNG:
+        buf_printf(out, "weir: task %d (%s, pid %d) hangs: it %s; it is replaced",
+                   event->task_index, name, (int)event->pid, event->text);
         return true;
     case SUPERVISOR_KILLED:
         buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,

@@ -161,6 +161,7 @@ static int supervise(struct run *run, struct err *err)
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = restart_of(run->load->config),
+        .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
         .tick_ms = TICK_MS,
         .on_tick = progress_tick,
         .on_event = progress_event,

@@ -46,6 +46,7 @@ struct slot {
     int64_t delay_ns;           // of the last death
     int quick_deaths;           // deaths in a row without any progress
     uint64_t restarts;          // starts after the first
+    int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
 };
 

@@ -20,6 +20,7 @@
 
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "stages/supervisor/hang.h"
 #include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
 #include "stages/supervisor/spawn.h"
@@ -63,6 +64,7 @@ struct supervisor {
     struct coordinator *coordinator; // NULL: no checkpoints
     enum finale finale;
     int64_t look_at_ns; // when to look at checkpoints and their end again
+    int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
 };
 
 static int64_t now_ns(void)
@@ -93,6 +95,7 @@ static int op_start(struct slot *slot, void *context)
     control_view(s->control, slot->index, &view);
     slot->progress_at_start = view.progress;
     slot->started_ns = now_ns();
+    slot->silent_at_ns = 0;
     struct spawn_request request = {
         .program = options->program ? options->program : "/proc/self/exe",
         .job_folder = options->dir->path,
@@ -382,6 +385,51 @@ static bool slot_ready(const struct supervisor *s, const struct slot *slot)
            (view.state > CONTROL_STARTING || view.progress > slot->progress_at_start);
 }
 
+// --- tasks that hang ---
+
+enum { HANG_LOOKS = 4 }; // in the time after which a task is taken to hang
+
+// Its last sign of life; a process that has not come so far yet gave one when it was started.
+static int64_t last_sign(const struct supervisor *s, const struct slot *slot)
+{
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    bool is_own = view.process.pid == slot->pid && (int64_t)view.heartbeat_ns > slot->started_ns;
+    return is_own ? (int64_t)view.heartbeat_ns : slot->started_ns;
+}
+
+// Twice in a row, without a sign between: one look may fall on a moment.
+static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
+{
+    int64_t sign = last_sign(s, slot), was_silent_at = slot->silent_at_ns;
+    slot->silent_at_ns = 0;
+    if (now - sign < s->options->hang_after_ms * MS_NS)
+        return;
+    enum hang_kind kind = hang_judge(slot->pid);
+    if (kind == HANG_NONE)
+        return;
+    slot->silent_at_ns = sign;
+    if (was_silent_at != sign)
+        return;
+    struct supervisor_event event = {.kind = SUPERVISOR_HUNG,
+                                     .task_index = slot->index,
+                                     .pid = slot->pid,
+                                     .text = hang_name(kind)};
+    report(s, &event);
+    op_kill(slot, s);
+    slot->silent_at_ns = 0;
+}
+
+static void look_at_hangs(struct supervisor *s, int64_t now)
+{
+    if (s->hang_at_ns > now)
+        return;
+    s->hang_at_ns = now + s->options->hang_after_ms * MS_NS / HANG_LOOKS;
+    for (int i = 0; i < s->options->task_count; i++)
+        if (s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_HURT)
+            look_at_hang(s, &s->slots[i], now);
+}
+
 // What is due by now. A restart comes at once: start_at_ns of a first death is in the past.
 static void on_time(struct supervisor *s)
 {
@@ -393,6 +441,7 @@ static void on_time(struct supervisor *s)
         else if (slot->state == SLOT_HURT && slot_ready(s, slot))
             slot_handle(slot, SLOT_READY, now, &s->ops);
     }
+    look_at_hangs(s, now);
     if (s->kill_at_ns <= now) {
         s->kill_at_ns = INT64_MAX;
         handle_all(s, SLOT_KILL);
@@ -408,7 +457,7 @@ static void on_time(struct supervisor *s)
 static int64_t next_deadline(const struct supervisor *s)
 {
     int64_t now = now_ns(), next = earlier(s->tick_at_ns, s->kill_at_ns);
-    next = earlier(next, s->look_at_ns);
+    next = earlier(earlier(next, s->look_at_ns), s->hang_at_ns);
     for (int i = 0; i < s->options->task_count; i++) {
         const struct slot *slot = &s->slots[i];
         if (slot->state == SLOT_DOWN)
@@ -563,7 +612,8 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .timer_fd = -1,
                            .tick_at_ns = INT64_MAX,
                            .kill_at_ns = INT64_MAX,
-                           .look_at_ns = INT64_MAX};
+                           .look_at_ns = INT64_MAX,
+                           .hang_at_ns = options->hang_after_ms > 0 ? 0 : INT64_MAX};
     s.ops = (struct slot_ops){.context = &s,
                               .start = op_start,
                               .progressed = op_progressed,

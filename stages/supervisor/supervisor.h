@@ -30,6 +30,7 @@ enum supervisor_event_kind {
     SUPERVISOR_STOPPING,          // a signal asked for the end
     SUPERVISOR_KILLED,            // a task that did not stop in time
     SUPERVISOR_CHECKPOINT,        // a checkpoint is complete
+    SUPERVISOR_HUNG,              // a task hangs and is killed for that; DIED follows
     SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
 };
 
@@ -41,7 +42,7 @@ struct supervisor_event {
     int exit_status;  // DIED: with this status when signal is 0
     double gap_ms;    // RESTARTED: from noticing the death to its first progress
     double delay_ms;  // DIED: how long its restart is put off
-    const char *text; // FAILED, CHECKPOINT_FAILED: the reason
+    const char *text; // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
 };
 
@@ -66,6 +67,8 @@ struct supervisor_options {
     // that has FINISHED is the caller's to remove.
     const struct coordinator_options *checkpoints;
     int tick_ms;         // how often on_tick is called; 0: never
+    int hang_after_ms;   // SIGKILL for a task that gives no sign of life for so long and hangs; 0:
+                         // never
     int stop_timeout_ms; // SIGKILL for what has not stopped by then; 0: 10 s
     void (*on_tick)(const struct control *control, void *context);         // may be NULL
     void (*on_event)(const struct supervisor_event *event, void *context); // may be NULL

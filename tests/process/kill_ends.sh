@@ -268,8 +268,38 @@ strategies() {
     fi
 }
 
+# A task that is stopped is replaced after recovery.hang_after; one whose reader is paused is not.
+hangs() {
+    job hang 2 'recovery: {hang_after: 400ms}'
+    start
+    victims=$(tasks)
+    kill -STOP "${victims%% *}"
+    tries=0
+    while ! grep -q 'goes on after' "$dir/err" && [ $tries -lt 100 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    if grep -q 'hangs: it is stopped; it is replaced' "$dir/err" && [ $tries -lt 100 ]; then
+        good
+    else
+        bad "a stopped task was not replaced"
+    fi
+    kill -TERM "$weir_pid"
+    finish
+    judge "a stopped task, status $status"
+    job paused 1 'recovery: {hang_after: 200ms}'
+    sed -i "/^INSERT/d; s/^FROM/SELECT i FROM n; -- /" "$dir/job.sql"
+    { "$WEIR" run "$dir/job.yaml" </dev/null 2>"$dir/err" || :; } | { sleep 1.5 && head -n 3 >/dev/null; }
+    if grep -q 'hangs' "$dir/err" || ! grep -q 'closed by its reader' "$dir/err"; then
+        bad "a paused reader"
+    else
+        good
+    fi
+}
+
 stops
 patience
+hangs
 impatience
 together
 orphans

@@ -1,0 +1,25 @@
+// hang.h: does a task that has been silent for too long hang? Private to stages/supervisor.
+//
+// A task gives a sign of life after every transaction, and at least ten times a second while it
+// waits for input or for room in a channel. Silence is a hang when its process is stopped
+// (SIGSTOP) or runs without end inside one batch. It is none when the process sleeps in a system
+// call (a reader of its output that is paused, a slow disk: a replacement would wait there too) or
+// when a debugger holds it.
+#ifndef WEIR_STAGES_SUPERVISOR_HANG_H
+#define WEIR_STAGES_SUPERVISOR_HANG_H
+
+#include <sys/types.h>
+
+enum hang_kind {
+    HANG_NONE,
+    HANG_STOPPED,
+    HANG_BUSY,
+};
+
+// What the process does right now. A process that is gone does not hang.
+enum hang_kind hang_judge(pid_t pid);
+
+// "is stopped", "runs without end", for people.
+const char *hang_name(enum hang_kind kind);
+
+#endif
