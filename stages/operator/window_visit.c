@@ -91,13 +91,23 @@ struct visit {
     int bitmap_count;
 };
 
+// The operator whose output has the aggregates' names: of a PARTIAL, the FINAL that reads it.
+static const struct op *naming_op(const struct window *w)
+{
+    const struct op_context *context = &w->base.context;
+    if (!w->is_partial || context->stage->output_exchange < 0)
+        return context->op;
+    const struct exchange *e = &context->plan->exchanges[context->stage->output_exchange];
+    const struct op *reader = context->plan->stages[e->to_stage].ops[0];
+    bool is_final = reader->kind == OP_WINDOW && reader->window.phase == WINDOW_FINAL;
+    return is_final ? reader : context->op;
+}
+
 static const char *agg_name(const struct window *w, int agg)
 {
-    const struct op_window *plan = w->plan;
-    const struct schema *partial = &plan->partial_schema;
-    int column = w->is_partial ? plan->aggs[agg].partial : plan->key_count + 3 + agg;
-    const struct schema *schema = w->is_partial ? partial : &w->base.context.op->output;
-    return column >= 0 && column < schema->field_count ? schema->fields[column].name : "distinct";
+    const struct schema *schema = &naming_op(w)->output;
+    int column = w->plan->key_count + 3 + agg;
+    return column < schema->field_count ? schema->fields[column].name : "aggregate";
 }
 
 static void append_accumulator(struct visit *v, int agg, uint64_t value)

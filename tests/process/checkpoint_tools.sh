@@ -96,11 +96,13 @@ YAML
         echo "FAIL --verbose:"
         cat "$dir/run.err"
     fi
+    timeout -s INT 1.5 "$WEIR" run --json "$dir/uv.yaml" >"$dir/out" 2>"$dir/err" || :
+    is '"kind":"increment","tasks":[{"align_ms":'
     expect 0 'increment' checkpoint list "$dir/uv.yaml"
     expect 0 '"state":"complete"' checkpoint list --json "$dir/checkpoints"
     expect 0 "$dir/rows.json" checkpoint show "$dir/uv.yaml"
     is 'sink points: committed'
-    is 'distinct 2'
+    is 'COUNT(DISTINCT id): distinct 2'
     expect 0 '; 0 damaged' checkpoint verify "$dir/uv.yaml"
     expect 0 'from checkpoint 1 to 3' checkpoint diff "$dir/uv.yaml" 3 1
     expect 0 '"dimension":"home"' checkpoint export --bitmaps "$dir/bitmaps" "$dir/uv.yaml"

@@ -250,6 +250,8 @@ static void test_window_visit_in_two_phases(void **state)
     assert_int_equal(visit(&f), 1);
     assert_string_equal(json_string_value(json_object_get(group(&f, 0), "phase")), "partial");
     assert_int_equal(f.bitmap_cardinality, 1);
+    accumulator(&f, 0, "COUNT(DISTINCT b)", "distinct"); // as the FINAL calls it
+    accumulator(&f, 0, "MIN(name)", "value");
     fixture_free(&f);
     fixture_make(&f, 4, WINDOW_FINAL);
     assert_int_equal(visit(&f), 0);
