@@ -43,13 +43,15 @@ TOOL_LIB := $(B)/libweir-tools.a
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 CRASH_BIN := $(CRASH_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+SOAK_BIN := $(addprefix $(B)/tests/,unit/test_snapshot fault/test_disk_crash \
+              fault/test_disk_faults) $(B)/bench/uv_data
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 # Tests that are scripts; they find the programs through WEIR and BUILD.
 TEST_SCRIPTS := $(sort $(wildcard tests/crash/*.sh tests/model/run.sh tests/process/*.sh \
                                   tests/golden/*/run.sh))
 TEST_EXTRA :=
 
-.PHONY: all unit fuzzers test run-tests bench run-bench demo lint tidy fmt
+.PHONY: all unit fuzzers test run-tests soak bench run-bench demo lint tidy fmt
 .PHONY: check-asan check-tsan install help clean
 all: $(B)/weir
 	@:
@@ -58,6 +60,7 @@ help:
 	@echo 'make all         build/release/weir'
 	@echo 'make demo        set up, build, and see weir count unique visitors while it is killed'
 	@echo 'make test        set up, build, run every test'
+	@echo 'make soak        checkpoints under kills with new seeds, for SOAK_SECONDS=600'
 	@echo 'make bench       set up, build, measure'
 	@echo 'make lint        set up, check includes, headers, layout, style, scripts'
 	@echo 'make fmt         lay the code out with clang-format'
@@ -123,6 +126,11 @@ test:
 	$(Q)sh scripts/setup.sh build test
 	$(if $(FUZZ_SRC),$(Q)$(MAKE) CONFIG=fuzz fuzzers)
 	$(Q)$(MAKE) run-tests
+# The proofs of checkpoints over and over with new seeds, for SOAK_SECONDS; see scripts/soak.sh.
+soak:
+	$(Q)sh scripts/setup.sh build test
+	$(Q)$(MAKE) all $(SOAK_BIN)
+	$(Q)sh scripts/soak.sh $(CURDIR)/$(B)
 check-asan:
 	$(Q)sh scripts/setup.sh build test
 	$(Q)$(MAKE) CONFIG=asan unit
