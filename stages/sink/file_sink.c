@@ -95,6 +95,8 @@ static int parse_options(const struct plan_table *table, const struct schema *sc
         return err_set(err, -EINVAL, "the filesystem connector needs 'path': a folder");
     if (strncmp(sink->folder, "file://", strlen("file://")) == 0)
         sink->folder += strlen("file://");
+    if (strpbrk(sink->folder, "\t\n")) // the renames that end a job are lines (see store.h)
+        return err_set(err, -EINVAL, "option 'path' has a tab or a newline in it");
     if (roll && plan_size_bytes(roll, &roll_bytes) < 0)
         return err_set(
             err, -EINVAL,

@@ -1,4 +1,5 @@
 // test_sink.c: what sinks write is what was committed, whatever is aborted or dies on the way.
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 
@@ -165,6 +166,23 @@ static void test_sink_file_keeps_an_earlier_run(void **state)
 }
 
 // Run `body` with stdout going to a file of the bench.
+// The renames that end a job are lines with a tab in the middle: a folder with either in its name
+// would make them mean something else, and the last parts would stay hidden.
+static void test_sink_file_refuses_what_renames_cannot_say(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/tmp/a\tb", "/tmp/a\nb", "\t"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct bench b;
+        bench_init(&b, OP_SINK, fields, 2);
+        bench_option(&b, "path", paths[i]);
+        bench_option(&b, "format", "csv");
+        assert_int_equal(file_sink_class.check(&b.op, &b.err), -EINVAL);
+        assert_non_null(strstr(b.err.text, "tab"));
+        bench_fini(&b);
+    }
+}
+
 static void test_sink_print_writes_after_the_commit(void **state)
 {
     (void)state;
@@ -265,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_sink_file_cuts_what_a_dead_process_left),
         cmocka_unit_test(test_sink_file_rolls_and_renames_after_a_kill),
         cmocka_unit_test(test_sink_file_keeps_an_earlier_run),
+        cmocka_unit_test(test_sink_file_refuses_what_renames_cannot_say),
         cmocka_unit_test(test_sink_print_writes_after_the_commit),
         cmocka_unit_test(test_sink_print_tears_no_line_of_a_file),
         cmocka_unit_test(test_sink_print_gives_a_pipe_whole_lines),
