@@ -83,6 +83,8 @@ def scenarios():
     one = [("a", W3, "csv")]
     return [
         Scenario("cumulate", CUMULATE.format("a"), one, bad=True),
+        # The input ends in the morning: the rest of the day's points come at its end, 172,800 of them.
+        Scenario("end", CUMULATE.format("a").replace("'5' MINUTE", "'10' SECOND"), one),
         Scenario("tumble", TUMBLE.format("a"), [("a", W4, "csv")]),
         Scenario("hop", HOP.format("a"), [("a", W4, "csv")]),
         Scenario("early", EARLY.format("a"), [("a", W3, "debezium-json")], change=True, setting=early),
@@ -117,6 +119,7 @@ class World:
         # Windows need the rows in the order of time: one file. Without windows: three.
         self.parts = {"follow": [self.dirty + [last]], "files": [self.dirty[i::3] for i in range(3)]}
         self.write("clean.json", self.clean)
+        self.write("end.json", lines[:2000])
         self.write("dirty.json", self.dirty)
         for name, parts in self.parts.items():
             os.mkdir(f"{self.dir}/{name}")
@@ -130,6 +133,8 @@ class World:
     def source(self, scenario):
         if scenario.follow:
             return self.dir + ("/input" if scenario.want is not None else "/" + scenario.name)
+        if scenario.name == "end":
+            return self.dir + "/end.json"
         return f"{self.dir}/{'dirty' if scenario.bad else 'clean'}.json"
 
     def configure(self, scenario, tasks, engine, interval, folder):

@@ -6,4 +6,4 @@
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
 exec python3 "$(dirname "$0")/checkpoint_driver.py" --seed "${SEED:-$(date +%s)}" \
-    --rounds "${ROUNDS:-8}" --seconds "${CHECKPOINT_SECONDS:-0}" "$WEIR" "${BUILD:?}"
+    --rounds "${ROUNDS:-9}" --seconds "${CHECKPOINT_SECONDS:-0}" "$WEIR" "${BUILD:?}"

@@ -91,6 +91,50 @@ half_aligned() {
     to_the_end
 }
 
+# A task that stands still: its checkpoints are given up, which is told, and the job goes on; a stop in
+# that time comes to its end, too.
+frozen() {
+    what="a task that stands still"
+    job "$generated" 100ms
+    sed -i "1i SET 'execution.checkpointing.timeout' = '200 ms';" "$dir/job.sql"
+    "$WEIR" run --verbose "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    while kill -0 $runner 2>/dev/null && [ "$(checkpoints)" -lt 1 ]; do sleep 0.02; done
+    victim=$(task_pid "$1")
+    before=$(newest)
+    kill -STOP "$victim"
+    sleep 0.7
+    kill -CONT "$victim"
+    tries=0
+    while [ "$(newest)" = "$before" ] && [ $tries -lt 100 ]; do sleep 0.02 && tries=$((tries + 1)); done
+    [ "$(newest)" != "$before" ] || bad "$what: no checkpoint afterwards"
+    kill -STOP "$victim"
+    kill -TERM $runner 2>/dev/null || :
+    sleep 0.3
+    kill -CONT "$victim"
+    wait $runner || bad "$what: status $?"
+    if grep -q 'longer than checkpoint.timeout' "$dir/err"; then good; else bad "$what: nothing is told"; fi
+    to_the_end
+}
+
+# Asked twice, while the last checkpoint is being written, with a task that was killed in between.
+impatient() {
+    what="asked twice"
+    job "$generated" 100ms
+    for pause in 0 0.005 0.02; do
+        "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
+        runner=$!
+        sleep 0.3
+        victim=$(task_pid 3)
+        kill -INT $runner 2>/dev/null || :
+        kill -KILL "$victim" 2>/dev/null || :
+        sleep $pause
+        kill -TERM $runner 2>/dev/null || :
+        wait $runner || bad "$what: status $?"
+    done
+    to_the_end
+}
+
 older() {
     what="from an older checkpoint"
     job "$generated" 100ms
@@ -137,6 +181,9 @@ result >"$dir/want"
 [ "$(wc -l <"$dir/want")" -gt 600 ] || bad "undisturbed: $(wc -l <"$dir/want") rows"
 half_aligned
 half_aligned
+frozen 0
+frozen 3
+impatient
 older
 anew
 echo "$passed passed, $failed failed"
