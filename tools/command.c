@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "stages/runtime/savepoint.h"
 
 static const char *const known_options[] = {"--json",  "--quiet", "--help",
                                             "--fresh", "--from",  "--verbose"};
@@ -56,8 +57,11 @@ static bool parse_restoring(int argc, char **argv, int *at, struct arguments *ou
         out->verbose = true;
     else if (strcmp(word, "--from") != 0)
         return false;
-    else if (++*at == argc || !checkpoint_number(argv[*at], &out->from))
-        *problem = "a number of a checkpoint (weir checkpoint list) must follow";
+    else if (++*at < argc && savepoint_is_there(argv[*at]))
+        out->savepoint = argv[*at];
+    else if (*at == argc || !checkpoint_number(argv[*at], &out->from))
+        *problem = "a number of a checkpoint (weir checkpoint list) or the folder of a savepoint "
+                   "must follow";
     return true;
 }
 

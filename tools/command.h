@@ -28,7 +28,7 @@ struct command {
 };
 
 extern const struct command command_run, command_check, command_explain, command_task,
-    command_checkpoint, command_doctor;
+    command_checkpoint, command_doctor, command_savepoint;
 
 // "12" or the name of its folder, "chk-12" (a path to it is one too).
 bool checkpoint_number(const char *word, uint64_t *out);
@@ -36,9 +36,10 @@ bool checkpoint_number(const char *word, uint64_t *out);
 // What the subcommands that take a job's config share.
 struct arguments {
     bool json, quiet, verbose;
-    bool fresh;       // forget the checkpoints
-    uint64_t from;    // go on from this checkpoint; 0: the newest
-    const char *path; // the config
+    bool fresh;            // forget the checkpoints
+    uint64_t from;         // go on from this checkpoint; 0: the newest
+    const char *savepoint; // go on from the savepoint in this folder; NULL: from a checkpoint
+    const char *path;      // the config
 };
 
 // Read options and the one path. On success *exit_status is not touched and true is returned;

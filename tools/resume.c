@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/check.h"
 #include "stages/runtime/job_restore.h"
+#include "stages/runtime/savepoint.h"
 #include "tools/dead_letters.h"
 
 // The last run ended between "all input is handled" and the last rename.
@@ -127,6 +129,81 @@ static int try_all(struct resume *r, const struct resume_job *job, bool *tried, 
     return rc;
 }
 
+// --- a savepoint ---
+
+struct beginning {
+    const struct resume *resume;
+    const char *savepoint;
+};
+
+// Files are about to change: from now on the job goes on from the savepoint, also when it is killed
+// before its first checkpoint. Its old ones belong to a past that will not have been.
+static int settle_on_savepoint(void *context, struct err *err)
+{
+    const struct beginning *b = context;
+    const struct store *store = &b->resume->store;
+    struct store_entry *entries;
+    int count, rc = store_write_from(store, b->savepoint, err);
+    if (rc == 0)
+        rc = store_list(store, &entries, &count, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < count && rc == 0; i++)
+        if (entries[i].is_complete)
+            rc = store_set_aside(store, entries[i].checkpoint, err);
+    free(entries);
+    return rc;
+}
+
+static int create_from_savepoint(struct resume *r, const struct resume_job *job, const char *dir,
+                                 struct err *err)
+{
+    const struct plan *plan = job->load->plan;
+    struct beginning beginning = {r, dir};
+    const struct savepoint_from from = {dir, settle_on_savepoint, &beginning};
+    struct pool pool = {0};
+    struct manifest manifest;
+    if (!r->is_on)
+        return err_set(err, -EINVAL,
+                       "a job that goes on from a savepoint must make checkpoints: set "
+                       "checkpoint.interval");
+    int rc = savepoint_read(env_system(), dir, &pool, &manifest, err);
+    if (rc == 0)
+        rc = savepoint_check(plan, &job->memory->options, &manifest, err);
+    pool_fini(&pool);
+    if (rc == 0)
+        rc = job_memory_check(job->memory, err);
+    if (rc == 0)
+        rc = job_create(job->dir, plan, &job->memory->options, err);
+    if (rc == 0)
+        rc = savepoint_restore(job->dir, plan, &job->memory->options, &from, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "savepoint %s", dir);
+    if (!r->is_quiet)
+        fprintf(stderr, "weir: going on from the savepoint in %s\n", dir);
+    return 0;
+}
+
+// The one that was asked for, or that a killed run had begun from. *tried: there is one.
+static int try_savepoint(struct resume *r, const struct resume_job *job, bool *tried,
+                         struct err *err)
+{
+    struct buf text = {0};
+    int rc = 0;
+    char *path = job->savepoint ? realpath(job->savepoint, NULL) : NULL;
+    if (job->savepoint && !path)
+        rc = err_set(err, -errno, "cannot open the savepoint %s: %s", job->savepoint,
+                     strerror(errno));
+    else if (path)
+        rc = create_from_savepoint(r, job, path, err);
+    else if (r->is_on && store_read_from(&r->store, &text) == 0)
+        rc = create_from_savepoint(r, job, buf_str(&text), err);
+    *tried = job->savepoint || text.len;
+    free(path);
+    buf_fini(&text);
+    return rc;
+}
+
 static int nothing_there(const struct resume *r, uint64_t from, struct err *err)
 {
     if (!r->is_on)
@@ -138,7 +215,7 @@ static int nothing_there(const struct resume *r, uint64_t from, struct err *err)
 int resume_create_job(struct resume *r, const struct resume_job *job, struct err *err)
 {
     bool tried = false;
-    int rc = r->is_on ? try_all(r, job, &tried, err) : 0;
+    int rc = r->is_on && !job->savepoint ? try_all(r, job, &tried, err) : 0;
     if (tried && is_damage(rc))
         return err_append(err, rc,
                           "no checkpoint is left to go on from; run with --fresh to begin anew "
@@ -151,6 +228,9 @@ int resume_create_job(struct resume *r, const struct resume_job *job, struct err
     }
     if (job->from)
         return nothing_there(r, job->from, err);
+    rc = try_savepoint(r, job, &tried, err);
+    if (rc < 0 || tried)
+        return rc;
     if (r->is_on)
         rc = dead_letters_begin(&r->store, job->memory->options.dead_letter_dir,
                                 job->load->plan->task_count, err);

@@ -13,6 +13,7 @@ struct resume_job {
     const struct job_load *load;
     struct job_memory *memory; // sized; sized anew as the checkpoint was
     uint64_t from;             // this checkpoint; 0: the newest that is whole
+    const char *savepoint;     // or from this savepoint; NULL: from a checkpoint
 };
 
 struct resume {

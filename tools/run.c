@@ -223,7 +223,8 @@ static int run_locked(struct run *run, struct err *err)
         run->memory.options.checkpoint_dir = run->resume.store.dir;
         run->memory.options.checkpoint_engine = run->resume.settings.engine;
     }
-    const struct resume_job job = {&run->dir, run->load, &run->memory, run->arguments->from};
+    const struct resume_job job = {&run->dir, run->load, &run->memory, run->arguments->from,
+                                   run->arguments->savepoint};
     int code = resume_create_job(&run->resume, &job, err);
     if (code)
         return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
@@ -294,6 +295,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 {
     // A reader of ours that goes away must not kill the supervisor before its tasks.
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); // until the supervisor waits for it: `weir savepoint` sends it
     signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write (ulimit -f)
     return job_command(command, argc, argv, run_loaded);
 }
@@ -303,14 +305,15 @@ const struct command command_run = {
     .summary = "run a job to its end, or until Ctrl-C",
     .restores = true,
     .usage =
-        "usage: weir run [--json] [--quiet] [--verbose] [--fresh | --from N] JOB.yaml\n\n"
+        "usage: weir run [--json] [--quiet] [--verbose] [--fresh | --from N|DIR] JOB.yaml\n\n"
         "Run the job. Results go to stdout or where the SQL says; what happens on the way and the\n"
         "summary go to stderr. SIGINT and SIGTERM end the job between two batches.\n\n"
         "  --json   progress, events and summary as JSON lines on stderr\n"
         "  --quiet  errors only\n"
         "  --verbose  a line for each checkpoint\n"
         "  --fresh  forget the checkpoints of earlier runs, begin anew\n"
-        "  --from N go on from checkpoint N instead of the newest\n\n"
+        "  --from N go on from checkpoint N instead of the newest\n"
+        "  --from DIR  go on from the savepoint in DIR (weir savepoint), at any parallelism\n\n"
         "The live line: rows read and rows/s, the watermark, how far it is behind the newest row\n"
         "(lag), tasks that still run.\n\n"
         "example:\n\n"

@@ -1,9 +1,10 @@
 // fingerprint.c: a hash of everything that decides the layout of state and channels. Two plans with
 // the same fingerprint may share segments; a different one is refused at attach.
+#include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/plan/logical.h"
 
-enum { FINGERPRINT_VERSION = 2 }; // raise it when a stored layout changes with the plan unchanged
+enum { FINGERPRINT_VERSION = 3 }; // raise it when a stored layout changes with the plan unchanged
 
 static void put(struct buf *out, int64_t value)
 {
@@ -31,7 +32,6 @@ static void put_schema(struct buf *out, const struct schema *schema)
 static void put_window(struct buf *out, const struct op_window *window)
 {
     put(out, window->kind);
-    put(out, window->phase);
     put(out, window->changelog);
     put(out, window->size_ms);
     put(out, window->step_ms);
@@ -63,10 +63,10 @@ static void put_table(struct buf *out, const struct plan_table *table)
     }
 }
 
+// What the operator does, however it is spread.
 static void put_op(struct buf *out, const struct op *op)
 {
     put(out, op->kind);
-    put(out, op->id);
     put_schema(out, &op->output);
     if (op->kind == OP_SOURCE || op->kind == OP_SINK) {
         put_table(out, op->table);
@@ -92,8 +92,12 @@ uint64_t plan_fingerprint(const struct plan *plan)
         const struct stage *stage = &plan->stages[s];
         put(&text, stage->parallelism);
         put(&text, stage->input_exchange);
-        for (int i = 0; i < stage->op_count; i++)
-            put_op(&text, stage->ops[i]);
+        for (int i = 0; i < stage->op_count; i++) {
+            const struct op *op = stage->ops[i];
+            put(&text, op->id);
+            put(&text, op->kind == OP_WINDOW ? op->window.phase : WINDOW_SINGLE);
+            put_op(&text, op);
+        }
     }
     for (int e = 0; e < plan->exchange_count; e++) {
         const struct exchange *exchange = &plan->exchanges[e];
@@ -103,6 +107,37 @@ uint64_t plan_fingerprint(const struct plan *plan)
         for (int i = 0; i < exchange->hash_column_count; i++)
             put(&text, exchange->hash_columns[i]);
     }
+    uint64_t hash = hash_bytes(text.data, text.len);
+    buf_fini(&text);
+    return hash;
+}
+
+// A window is counted where its results come out.
+static bool is_counted(const struct op *op)
+{
+    return op->kind != OP_WINDOW || op->window.phase != WINDOW_PARTIAL;
+}
+
+int plan_logical_op(const struct plan *plan, const struct op *op)
+{
+    int id = 0;
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].op_count; i++) {
+            if (plan->stages[s].ops[i] == op)
+                return id;
+            id += is_counted(plan->stages[s].ops[i]);
+        }
+    CHECK(false); // not one of the plan's
+    return -1;
+}
+
+uint64_t plan_logical_fingerprint(const struct plan *plan)
+{
+    struct buf text = {0};
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].op_count; i++)
+            if (is_counted(plan->stages[s].ops[i]))
+                put_op(&text, plan->stages[s].ops[i]);
     uint64_t hash = hash_bytes(text.data, text.len);
     buf_fini(&text);
     return hash;

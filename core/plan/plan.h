@@ -158,6 +158,11 @@ int64_t plan_window_grid(const struct op_window *window, int64_t *offset_ms);
 // Does the operator ask for CURRENT_WATERMARK, so that every watermark matters to it?
 bool plan_calc_reads_watermark(const struct op *op);
 
+// The operators of the script, numbered the same at every parallelism: the phases of a window share
+// a number. And a hash of what they are: state may go from one plan to another when it is the same.
+int plan_logical_op(const struct plan *plan, const struct op *op);
+uint64_t plan_logical_fingerprint(const struct plan *plan);
+
 // Value of a setting (exact key), or `fallback`.
 const char *plan_setting(const struct plan *plan, const char *key, const char *fallback);
 

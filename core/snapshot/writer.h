@@ -22,21 +22,9 @@ struct snapshot; // private; one thread
 
 // How much a task copies in one step.
 enum {
-    SNAPSHOT_BLOCKS_MIN = 4,
-    SNAPSHOT_BLOCKS_IDLE = 63, // one frame, while there is nothing else to do
+    SNAPSHOT_BLOCKS_A_BATCH = 16, // behind a batch: 64 KiB, some tens of microseconds
+    SNAPSHOT_BLOCKS_IDLE = 126,   // while there is nothing else to do
 };
-
-// Behind a batch, when the last step ended `since_ns` ago: about half as much time again. Copying
-// little beside large batches would not be gentler: the sooner the end comes, the fewer undo
-// entries there are to be written too.
-static inline uint32_t snapshot_pace(int64_t since_ns)
-{
-    enum { BLOCK_NS = 2000 }; // twice what one costs
-    int64_t blocks = since_ns / BLOCK_NS;
-    if (blocks > SNAPSHOT_BLOCKS_IDLE)
-        return SNAPSHOT_BLOCKS_IDLE;
-    return blocks < SNAPSHOT_BLOCKS_MIN ? SNAPSHOT_BLOCKS_MIN : (uint32_t)blocks;
-}
 
 struct snapshot_spec {
     struct snapshot_id id;

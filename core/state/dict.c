@@ -122,6 +122,26 @@ int dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint
     return 0;
 }
 
+struct key_list {
+    const struct arena *arena;
+    struct slice *keys;
+    uint64_t count;
+};
+
+static void list_key(void *context, uint64_t record)
+{
+    const struct key_list *list = context;
+    const struct record *r = arena_at(list->arena, record);
+    CHECK(r->index < list->count);
+    list->keys[r->index] = record_key(r);
+}
+
+void dict_keys(const struct arena *a, uint64_t head, struct slice *keys)
+{
+    struct key_list list = {a, keys, dict_count(a, head)};
+    index_visit(a, head, list_key, &list);
+}
+
 int dict_drop_step(struct arena *a, uint64_t head, uint32_t budget)
 {
     const struct dict_head *h = head_of(a, head);

@@ -35,6 +35,10 @@ int dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint
 // The number of `key`, or (uint64_t)DICT_NONE. Changes nothing.
 uint64_t dict_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);
 
+// keys[n] = the n-th key that came, for all dict_count of them. Valid until the dictionary is
+// dropped.
+void dict_keys(const struct arena *a, uint64_t head, struct slice *keys);
+
 // Free everything, about `budget` blocks (a few KiB each) a call. 1: done, empty, base and stride
 // stay; 0: call again. In between only this is allowed.
 int dict_drop_step(struct arena *a, uint64_t head, uint32_t budget);

@@ -398,22 +398,38 @@ int index_drop_step(struct arena *a, uint64_t head, uint32_t *budget)
     return 1;
 }
 
-uint64_t index_check(const struct arena *a, uint64_t head)
+void index_visit(const struct arena *a, uint64_t head,
+                 void (*visit)(void *context, uint64_t record), void *context)
 {
     const struct index_head *h = head_of(a, head);
-    uint64_t records = 0;
     for (uint64_t i = 0; h->directory && i < UINT64_C(1) << h->depth;) {
         uint64_t entry = h->depth ? arena_word(a, h->directory + i * 8) : h->directory;
         uint64_t segment = index_entry_segment(entry);
         for (uint64_t s = 0; segment && s < index_entry_slots(entry); s++) {
             uint64_t record = index_slot_record(arena_word(a, segment + s * 8));
-            if (!record)
-                continue;
-            struct slice key = record_key(arena_at(a, record));
-            CHECK(index_find(a, head, hash_slice(key), key) == record);
-            records++;
+            if (record)
+                visit(context, record);
         }
         i += UINT64_C(1) << (h->depth - entry_local_depth(entry));
     }
-    return records;
+}
+
+struct check {
+    const struct arena *arena;
+    uint64_t head, records;
+};
+
+static void check_record(void *context, uint64_t record)
+{
+    struct check *check = context;
+    struct slice key = record_key(arena_at(check->arena, record));
+    CHECK(index_find(check->arena, check->head, hash_slice(key), key) == record);
+    check->records++;
+}
+
+uint64_t index_check(const struct arena *a, uint64_t head)
+{
+    struct check check = {a, head, 0};
+    index_visit(a, head, check_record, &check);
+    return check.records;
 }

@@ -168,6 +168,10 @@ void index_remove(struct arena *a, uint64_t head, uint64_t hash, uint64_t record
 // Free segments, at most *budget (counted down). 1: done, the index is empty; 0: call again.
 int index_drop_step(struct arena *a, uint64_t head, uint32_t *budget);
 
+// Every record, in no order.
+void index_visit(const struct arena *a, uint64_t head,
+                 void (*visit)(void *context, uint64_t record), void *context);
+
 // Structure check for tests: every record is found by its own key. Returns the number of records.
 uint64_t index_check(const struct arena *a, uint64_t head);
 

@@ -314,17 +314,35 @@ int store_commit(const struct store *store, const struct manifest *manifest, str
 
 // --- the begin of the job ---
 
-int store_write_dead(const struct store *store, struct slice lengths, struct err *err)
+static int write_note(const struct store *store, const char *name, struct slice text,
+                      struct err *err)
 {
     char temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
-    store_path(store, "DEAD.tmp", temporary);
-    store_path(store, "DEAD", path);
-    int rc = write_file(store->env, temporary, lengths);
+    store_path(store, name, path);
+    store_path(store, strcmp(name, "DEAD") == 0 ? "DEAD.tmp" : "FROM.tmp", temporary);
+    int rc = write_file(store->env, temporary, text);
     if (rc == 0)
         rc = store->env->rename(store->env, temporary, path);
     if (rc == 0)
         rc = store->env->sync_dir(store->env, store->dir);
     return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_write_dead(const struct store *store, struct slice lengths, struct err *err)
+{
+    return write_note(store, "DEAD", lengths, err);
+}
+
+int store_write_from(const struct store *store, const char *savepoint, struct err *err)
+{
+    return write_note(store, "FROM", slice_of(savepoint), err);
+}
+
+int store_read_from(const struct store *store, struct buf *out)
+{
+    char path[STORE_PATH_BYTES];
+    store_path(store, "FROM", path);
+    return read_file(store->env, path, out);
 }
 
 int store_read_dead(const struct store *store, struct buf *out)
@@ -573,8 +591,8 @@ int store_retain(const struct store *store, int retain, struct err *err)
 // Files of the store that lie in the folder itself.
 static bool is_own_file(const char *name)
 {
-    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB",
-                                        "JOB.tmp",  "DEAD",         "DEAD.tmp"};
+    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB",  "JOB.tmp",
+                                        "DEAD",     "DEAD.tmp",     "FROM", "FROM.tmp"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -1,6 +1,7 @@
 // store.h: a folder of checkpoints on a disk.
 //
 //   DIR/JOB              one line: the name of the job that the folder belongs to
+//   DIR/FROM             the savepoint that the job began from, as long as it has no checkpoint
 //   DIR/DEAD             how long dead-letter files were before the job's first run
 //   DIR/chk-N/           checkpoint N
 //     task-T-A.snap      snapshot of task T, written by its attempt A
@@ -76,6 +77,11 @@ int store_retain(const struct store *store, int retain, struct err *err);
 // tools/dead_letters.h), durably. -ENOENT: never written.
 int store_write_dead(const struct store *store, struct slice lengths, struct err *err);
 int store_read_dead(const struct store *store, struct buf *out);
+
+// The folder of the savepoint that the job goes on from until a checkpoint is complete, durably.
+// -ENOENT: none.
+int store_write_from(const struct store *store, const char *savepoint, struct err *err);
+int store_read_from(const struct store *store, struct buf *out);
 
 // What makes the output of an ended task final, durably: lines "from<TAB>to".
 int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err);

@@ -127,29 +127,34 @@ static int emit_step(struct window *w, uint64_t pane, bool *done)
 }
 
 // The slice that fires next: its waiting rows are counted now.
-static int replay_step(struct window *w, uint64_t pane, bool *done)
+static int replay_step(struct window *w, uint64_t pane, bool partial, bool *done)
 {
     static _Thread_local uint16_t rows[BATCH_ROWS];
     struct arena *a = w->base.context.arena;
-    int64_t end = pane_at(w, pane)->next_end;
+    struct batch *batch = partial ? &w->merged : &w->replay;
     uint64_t ahead = pane + offsetof(struct pane, ahead);
-    struct slice key = slice_make(&end, sizeof(end)), bytes;
+    struct ahead_key place;
+    struct slice key = window_ahead_key(&place, pane_at(w, pane)->next_end, partial), bytes;
     uint64_t record = table_find(a, ahead, hash_slice(key), key);
     *done = true;
     if (!record)
         return 0;
+    if (!batch->columns)
+        batch_init(batch, &w->plan->partial_schema);
     uint64_t list = table_value(a, record);
     struct list_cursor cursor = window_root(w)->ahead;
     const uint32_t limit = work_limit(w, BATCH_ROWS);
-    w->replay.count = 0;
-    while (w->replay.count < limit && list_next(a, list, &cursor, &bytes) == 1) {
-        rows[w->replay.count] = (uint16_t)w->replay.count;
-        CHECK(row_decode(bytes.ptr, bytes.len, &w->replay) == 0); // our own bytes, checked arena
+    batch->count = 0;
+    while (batch->count < limit && list_next(a, list, &cursor, &bytes) == 1) {
+        rows[batch->count] = (uint16_t)batch->count;
+        CHECK(row_decode(bytes.ptr, bytes.len, batch) == 0); // our own bytes, checked arena
     }
-    *done = w->replay.count < limit;
-    row_decode_done(&w->replay);
-    struct window_rows replayed = {&w->replay, rows, w->replay.count};
+    *done = batch->count < limit;
+    row_decode_done(batch);
+    struct window_rows replayed = {batch, rows, batch->count};
+    window_merge(w, partial);
     int status = window_accumulate(w, pane, &replayed);
+    window_merge(w, false);
     if (status < 0)
         return status;
     memcpy(arena_touch(a, ROOT_FIELD(w, ahead), sizeof(cursor)), &cursor, sizeof(cursor));
@@ -157,10 +162,11 @@ static int replay_step(struct window *w, uint64_t pane, bool *done)
 }
 
 // Free the waiting list that was replayed. 1: done.
-static int drop_ahead(struct window *w, uint64_t pane, int64_t slice_end)
+static int drop_ahead(struct window *w, uint64_t pane, bool partial)
 {
     struct arena *a = w->base.context.arena;
-    struct slice key = slice_make(&slice_end, sizeof(slice_end));
+    struct ahead_key place;
+    struct slice key = window_ahead_key(&place, pane_at(w, pane)->next_end, partial);
     uint64_t ahead = pane + offsetof(struct pane, ahead);
     uint64_t record = table_find(a, ahead, hash_slice(key), key);
     if (!record)
@@ -244,6 +250,30 @@ static int next_point(struct window *w, uint64_t pane)
     return 0;
 }
 
+// What waits for the slice is counted, then its list goes; then the same for partial rows.
+enum replay_place { REPLAY_ROWS, REPLAY_DROP_ROWS, REPLAY_PARTIALS, REPLAY_DROP_PARTIALS };
+
+static int replay(struct window *w, uint64_t pane, bool *done)
+{
+    bool partial = window_root(w)->cursor >= REPLAY_PARTIALS;
+    *done = false;
+    if (window_root(w)->cursor % 2 == 0) {
+        int status = replay_step(w, pane, partial, done);
+        if (status < 0 || !*done)
+            return status;
+        *done = false;
+        set_root(w, ROOT_FIELD(w, cursor), window_root(w)->cursor + 1);
+    }
+    if (!drop_ahead(w, pane, partial))
+        return 0;
+    struct ahead_key place;
+    struct slice key = window_ahead_key(&place, pane_at(w, pane)->next_end, true);
+    *done = partial || !table_find(w->base.context.arena, pane + offsetof(struct pane, ahead),
+                                   hash_slice(key), key);
+    set_root(w, ROOT_FIELD(w, cursor), *done ? 0 : REPLAY_PARTIALS);
+    return 0;
+}
+
 // One step of whatever the first pane in `due` needs.
 static int fire_step(struct window *w, uint64_t pane)
 {
@@ -254,16 +284,8 @@ static int fire_step(struct window *w, uint64_t pane)
         status = emit_step(w, pane, &done);
         return status < 0 || !done ? status : next_point(w, pane);
     case FIRE_REPLAY:
-        if (window_root(w)->cursor == 0) {
-            status = replay_step(w, pane, &done);
-            if (status < 0 || !done)
-                return status;
-            set_root(w, ROOT_FIELD(w, cursor), 1); // counted: now the list goes
-        }
-        if (!drop_ahead(w, pane, pane_at(w, pane)->next_end))
-            return 0;
-        set_root(w, ROOT_FIELD(w, cursor), 0);
-        return leave_pane(w, pane, true);
+        status = replay(w, pane, &done);
+        return status < 0 || !done ? status : leave_pane(w, pane, true);
     case FIRE_DROP_VALUES:
         status = drop_values_step(w, pane, &done);
         if (done)
@@ -336,6 +358,7 @@ static void window_close(struct operator* op)
     struct window *w = (struct window *)op;
     batch_fini(&w->output);
     batch_fini(&w->replay);
+    batch_fini(&w->merged);
     buf_fini(&w->keys);
     pool_fini(&w->scratch);
     zone_close(w->zone);
@@ -364,15 +387,13 @@ static void set_phase(struct window *w)
     }
     // A FINAL's columns begin with the keys. Its rows come from many tasks through few channels, so
     // their order says nothing.
-    w->key_columns = plan->keys;
-    if (!w->is_final)
-        return;
-    w->base.context.ordered_input = false;
-    int *keys = calloc((size_t)plan->key_count + 1, sizeof(*keys));
-    CHECK(keys);
+    if (w->is_final)
+        w->base.context.ordered_input = false;
+    w->final_keys = calloc((size_t)plan->key_count + 1, sizeof(*w->final_keys));
+    CHECK(w->final_keys);
     for (int k = 0; k < plan->key_count; k++)
-        keys[k] = k;
-    w->key_columns = w->final_keys = keys;
+        w->final_keys[k] = k;
+    window_merge(w, false);
 }
 
 // What comes in: the output of the operator before, or of the stage before.
@@ -427,4 +448,5 @@ const struct operator_class window_class = {
     .visit = window_visit,
     .reset = window_reset,
     .close = window_close,
+    .savepoint = &window_savepoint,
 };

@@ -78,13 +78,13 @@ int window_layout(struct window *w, struct err *err)
 static const struct column *argument(const struct window *w, int agg, const struct batch *batch)
 {
     const struct agg_call *call = &w->plan->aggs[agg];
-    int column = w->is_final ? call->partial : call->arg;
+    int column = w->merges ? call->partial : call->arg;
     return column >= 0 ? &batch->columns[column] : NULL;
 }
 
 static const struct column *filter_of(const struct window *w, int agg, const struct batch *batch)
 {
-    int column = w->is_final ? -1 : w->plan->aggs[agg].filter;
+    int column = w->merges ? -1 : w->plan->aggs[agg].filter;
     return column >= 0 ? &batch->columns[column] : NULL;
 }
 
@@ -214,16 +214,16 @@ static int add_one(struct window *w, int agg, uint64_t pane, const struct batch 
     switch (call->kind) {
     case AGG_COUNT_DISTINCT:
         if (!w->is_final)
-            return add_distinct(w, agg, pane, arg, work);
+            return w->merges ? 0 : add_distinct(w, agg, pane, arg, work);
         // A FINAL adds the counts of disjoint shards.
         // fall through
     case AGG_COUNT_STAR:
     case AGG_COUNT:
-        add_count(a, w->is_final ? arg : NULL, work);
+        add_count(a, w->merges ? arg : NULL, work);
         return 0;
     case AGG_SUM:
     case AGG_AVG: // of a partial row the count is beside the sum
-        add_sum(a, arg, w->is_final && call->kind == AGG_AVG ? arg + 1 : NULL, work);
+        add_sum(a, arg, w->merges && call->kind == AGG_AVG ? arg + 1 : NULL, work);
         return 0;
     default:
         return add_extreme(a, call->kind == AGG_MAX, arg, work);

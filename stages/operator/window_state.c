@@ -139,6 +139,19 @@ int window_pane(struct window *w, int64_t start_ms, uint64_t *pane)
     return 0;
 }
 
+void window_merge(struct window *w, bool on)
+{
+    w->merges = on || w->is_final;
+    w->key_columns = w->merges ? w->final_keys : w->plan->keys;
+}
+
+struct slice window_ahead_key(struct ahead_key *key, int64_t slice_end, bool partial)
+{
+    memcpy(key->bytes, &slice_end, 8);
+    key->bytes[8] = 'p';
+    return slice_make(key->bytes, partial ? 9 : 8);
+}
+
 int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
                 const int64_t *slice_ends)
 {
@@ -146,7 +159,8 @@ int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
     static _Thread_local uint32_t sizes[BATCH_ROWS];
     row_sizes(rows->batch, sizes);
     for (uint32_t i = 0; i < rows->count; i++) {
-        struct slice key = slice_make(&slice_ends[i], sizeof(slice_ends[i]));
+        struct ahead_key place;
+        struct slice key = window_ahead_key(&place, slice_ends[i], w->merges && !w->is_final);
         uint64_t record;
         if (window_row_room(w) == 0)
             return -EAGAIN;

@@ -73,7 +73,8 @@ struct window {
     const struct op_window *plan;
     bool is_partial, is_final; // the phase
     const int *key_columns;    // of the input
-    int *final_keys;           // owned: those of a FINAL
+    int *final_keys;           // owned: 0, 1 ..: those of partial rows
+    bool merges; // the rows are partial rows: of a FINAL always, else see window_merge
     int64_t early_ms, late_ms; // delays of firing or, of a PARTIAL, of sending; -1: off
     uint64_t root;             // offset of struct window_root
     struct zone *zone;         // NULL: windows are cut from UTC
@@ -82,8 +83,9 @@ struct window {
     uint32_t emit_offset; // into a group's value: its timer, and what was last emitted; 0: none
     int dict_count;
     struct batch output;
-    uint64_t output_bytes;        // about: keys and strings in it
-    struct batch replay;          // rows that waited, on their way back in
+    uint64_t output_bytes; // about: keys and strings in it
+    struct batch replay;   // rows that waited, on their way back in
+    struct batch merged;   // partial rows that waited in a SINGLE; no columns: not needed yet
     uint64_t records[BATCH_ROWS]; // of the last window_accumulate, one a row
     struct column *one_row;       // headers for views of one row
     struct pool scratch;          // strings of the output that state may free meanwhile
@@ -135,6 +137,17 @@ int window_layout(struct window *w, struct err *err);
 // Rows of a batch into their panes; of a changelog without a delay one row a call.
 int window_push_rows(struct window *w, const struct batch *batch);
 
+// From now on the rows that are counted are partial rows, whatever the phase (false: those of the
+// phase again). Distinct counts are left out then: a SINGLE or PARTIAL counts them by their sets.
+void window_merge(struct window *w, bool on);
+
+// Where the rows that wait for a slice are in pane.ahead. Partial rows may wait in a SINGLE as
+// well, after a restore from a savepoint, under a key of their own.
+struct ahead_key {
+    char bytes[9];
+};
+struct slice window_ahead_key(struct ahead_key *key, int64_t slice_end, bool partial);
+
 // Count the rows into the pane's groups.
 int window_accumulate(struct window *w, uint64_t pane, const struct window_rows *rows);
 
@@ -182,7 +195,8 @@ int window_drop_values(struct window *w, uint64_t value, uint32_t *budget);
 // The pane that starts at start_ms, made when there is none. *pane = its offset.
 int window_pane(struct window *w, int64_t start_ms, uint64_t *pane);
 
-// Let the rows wait in the pane, the i-th for the slice that ends at slice_ends[i].
+// Let the rows (partial ones in between window_merge) wait in the pane, the i-th for the slice that
+// ends at slice_ends[i].
 int window_wait(struct window *w, uint64_t pane, const struct window_rows *rows,
                 const int64_t *slice_ends);
 
@@ -191,5 +205,16 @@ void window_key(const struct window *w, struct slice key, struct batch *out, uin
 
 // Encode the keys of the rows into w->keys: equal keys are equal bytes, NULLs are equal.
 void window_encode_keys(struct window *w, const struct window_rows *rows, struct slice *keys);
+
+// --- savepoints: window_put.c, window_take.c ---
+
+extern const struct savepoint_class window_savepoint;
+
+// What one task keeps: see struct savepoint_class.
+int window_put(const struct op_context *context, struct savepoint_writer *out, int id, bool clocks,
+               struct err *err);
+
+// Of a window whose state no savepoint carries: -ENOTSUP with its reason.
+int window_is_carried(const struct op_context *context, struct err *err);
 
 #endif

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/base/hash.h"
 #include "core/format/writer.h"
 #include "core/row/pack.h"
+#include "stages/runtime/partition.h"
 
 struct exchange_writer *exchange_writer_create(const struct op_context *context)
 {
@@ -40,17 +40,6 @@ static int reserve(struct exchange_writer *w, struct out_channel *channel, uint6
     }
 }
 
-static void hash_column(const struct column *column, uint32_t count, uint64_t *hashes)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t h = 0x9ae16a3b2f90404fu;
-        if (column->state[i] == VALUE_PRESENT)
-            h = column->kind == TYPE_STRING ? hash_slice(column->str[i])
-                                            : hash_u64((uint64_t)column->i64[i]);
-        hashes[i] = hash_u64(hashes[i] * 31 + h);
-    }
-}
-
 static void choose_targets(struct exchange_writer *w, const struct batch *batch)
 {
     uint64_t n = (uint64_t)w->channel_count;
@@ -63,11 +52,9 @@ static void choose_targets(struct exchange_writer *w, const struct batch *batch)
             w->target[i] = next;
         return;
     }
-    memset(w->hashes, 0, batch->count * sizeof *w->hashes);
-    for (int k = 0; k < w->exchange->hash_column_count; k++)
-        hash_column(&batch->columns[w->exchange->hash_columns[k]], batch->count, w->hashes);
+    partition_hash(batch, w->exchange->hash_columns, w->exchange->hash_column_count, w->hashes);
     for (uint32_t i = 0; i < batch->count; i++)
-        w->target[i] = (uint16_t)((w->hashes[i] >> 32) * n >> 32);
+        w->target[i] = (uint16_t)partition_target(w->hashes[i], n);
 }
 
 static uint64_t frame_base_bytes(const struct batch *batch)

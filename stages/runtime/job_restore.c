@@ -13,7 +13,7 @@
 #include "core/base/check.h"
 #include "core/snapshot/restore.h"
 #include "shm/ring.h"
-#include "shm/segment.h"
+#include "stages/runtime/job_arena.h"
 #include "stages/runtime/task_state.h"
 
 // --- does it fit ---
@@ -34,8 +34,7 @@ static bool next_line(const char **text, struct line *line)
     return true;
 }
 
-// The first line in which two scripts differ.
-static int say_difference(const char *old, const char *new, struct err *err)
+int job_restore_difference(const char *old, const char *new, struct err *err)
 {
     struct line a = {.len = 0}, b = {.len = 0};
     bool has_a, has_b;
@@ -65,7 +64,7 @@ int job_restore_check(const struct plan *plan, const struct job_options *options
                           manifest->cores, options->cores, manifest->cores);
     char *sql = strndup(options->sql.ptr, options->sql.len);
     CHECK(sql);
-    int rc = say_difference(manifest->sql, sql, err);
+    int rc = job_restore_difference(manifest->sql, sql, err);
     free(sql);
     return rc;
 }
@@ -79,42 +78,7 @@ struct restoring {
     const struct manifest *manifest;
 };
 
-// One task's arena, mapped. The segment stays open for claims.
-struct mapped {
-    struct segment segment;
-    void *base;
-    uint64_t bytes;
-};
-
-static int claim(void *context, uint64_t from, uint64_t to)
-{
-    return segment_claim(context, SEGMENT_PAGE_BYTES + from, to - from, NULL);
-}
-
-static int map_arena(const struct jobdir *dir, const struct plan *plan, int task,
-                     struct mapped *out, struct err *err)
-{
-    char name[64];
-    job_arena_name(task, name);
-    const struct segment_spec spec = {dir->fd, name, "arena", ARENA_VERSION, plan->fingerprint};
-    *out = (struct mapped){.segment = {.fd = -1}};
-    int rc = segment_open(&spec, true, &out->segment, err);
-    if (rc < 0)
-        return rc;
-    out->bytes = out->segment.bytes - SEGMENT_PAGE_BYTES;
-    const struct segment_range range = {SEGMENT_PAGE_BYTES, out->bytes, true, false};
-    return segment_map(&out->segment, &range, &out->base, err);
-}
-
-static void unmap_arena(struct mapped *arena)
-{
-    if (arena->base)
-        segment_unmap(arena->base, arena->bytes);
-    segment_close(&arena->segment);
-}
-
-static int read_files(const struct restoring *r, int task, struct mapped *arena,
-                      const struct arena_options *options, struct err *err)
+static int read_files(const struct restoring *r, int task, struct job_arena *arena, struct err *err)
 {
     const struct manifest_task *from = &r->manifest->tasks[task];
     struct snapshot_file *files = calloc((size_t)from->file_count, sizeof *files);
@@ -127,7 +91,7 @@ static int read_files(const struct restoring *r, int task, struct mapped *arena,
                                            (uint32_t)task, from->files[i].attempt}};
     }
     const struct snapshot_chain chain = {files, from->file_count};
-    int rc = snapshot_restore(r->store->env, &chain, arena->base, options, err);
+    int rc = snapshot_restore(r->store->env, &chain, arena->base, &arena->options, err);
     free(paths);
     free(files);
     return rc;
@@ -220,19 +184,17 @@ static int adopt(const struct restoring *r, int task, struct arena *arena, struc
 
 static int restore_task(const struct restoring *r, int task, struct err *err)
 {
-    struct mapped mapped;
+    struct job_arena mapped;
     struct arena *arena = NULL;
-    int rc = map_arena(r->dir, r->plan, task, &mapped, err);
-    const struct arena_options options = {
-        .fingerprint = r->plan->fingerprint, .claim = claim, .claim_context = &mapped.segment};
+    int rc = job_arena_map(r->dir, r->plan, task, &mapped, err);
     if (rc == 0)
-        rc = read_files(r, task, &mapped, &options, err);
+        rc = read_files(r, task, &mapped, err);
     if (rc == 0)
-        rc = arena_open(mapped.base, mapped.bytes, &options, &arena, err);
+        rc = arena_open(mapped.base, mapped.bytes, &mapped.options, &arena, err);
     if (rc == 0)
         rc = adopt(r, task, arena, err);
     arena_close(arena);
-    unmap_arena(&mapped);
+    job_arena_unmap(&mapped);
     return rc;
 }
 

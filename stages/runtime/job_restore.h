@@ -15,4 +15,7 @@ int job_restore(const struct jobdir *dir, const struct plan *plan, const struct 
 int job_restore_check(const struct plan *plan, const struct job_options *options,
                       const struct manifest *manifest, struct err *err);
 
+// Append the first line in which two scripts differ; returns -ESTALE.
+int job_restore_difference(const char *old, const char *new, struct err *err);
+
 #endif

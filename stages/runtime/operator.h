@@ -12,6 +12,25 @@
 #include "core/state/arena.h"
 
 struct operator;
+struct op_context;
+struct savepoint_writer; // core/snapshot/savepoint.h
+struct savepoint_record;
+
+// How the state of an operator or source goes into a savepoint and out of it, whatever the number
+// of tasks. In the process that does it: no task runs, no clock goes on. All return 0 or -errno
+// with a text; -ENOTSUP: this state cannot be carried.
+struct savepoint_class {
+    // What one task keeps, as records of operator `id`; `clocks`: those that come first in the
+    // file (up to SAVEPOINT_WATERMARK), else the others. The arena is a copy that may be changed.
+    int (*put)(const struct op_context *context, struct savepoint_writer *out, int id, bool clocks,
+               struct err *err);
+    // All tasks of the stage, on new arenas; *out is the class's own. Then every record of the
+    // operator, and the end; `take` is given a copy to consume, and commits when the log fills.
+    int (*begin)(const struct op_context *contexts, int count, void **out, struct err *err);
+    int (*take)(void *restoring, struct savepoint_record *record, struct err *err);
+    int (*end)(void *restoring, struct err *err);
+    void (*free)(void *restoring);
+};
 
 // A set of numbers that a group counts distinct values with.
 struct state_bitmap {
@@ -128,6 +147,7 @@ struct operator_class {
                   struct err *err);     // after the end of input, all committed (may be NULL)
     void (*reset)(struct operator* op); // after an abort: forget private views of state
     void (*close)(struct operator* op);
+    const struct savepoint_class *savepoint; // NULL: it keeps nothing that a savepoint must carry
 };
 
 struct operator
@@ -200,6 +220,7 @@ struct source_class {
     // Append `"name":value` members, JSON: its committed position, for people. NULL: nothing.
     void (*describe)(const struct source *source, struct buf *out);
     void (*close)(struct source *source);
+    const struct savepoint_class *savepoint; // NULL: its position cannot be carried
 };
 
 extern const struct source_class file_source_class, datagen_class;

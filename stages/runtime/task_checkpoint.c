@@ -185,7 +185,6 @@ static void step_snapshot(struct task *task, uint32_t blocks)
     struct err err;
     bool done;
     int rc = snapshot_step(c->snapshot, blocks, &done, &err);
-    c->stepped_ns = now_ns(task);
     if (rc == 0 && !done)
         return;
     const struct snapshot_stats stats = snapshot_stats(c->snapshot);
@@ -203,7 +202,7 @@ int checkpoint_poll(struct task *task)
         return 0;
     int rc = note_complete(task);
     if (c->snapshot)
-        step_snapshot(task, snapshot_pace(now_ns(task) - c->stepped_ns));
+        step_snapshot(task, SNAPSHOT_BLOCKS_A_BATCH);
     return rc;
 }
 

@@ -21,6 +21,7 @@
 
 #include "core/base/check.h"
 #include "core/format/writer.h"
+#include "core/snapshot/savepoint.h"
 #include "stages/runtime/folder.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
@@ -484,6 +485,223 @@ static void file_sink_reset(struct operator* op)
         txfile_reset(&sink->file);
 }
 
+// --- savepoints ---
+
+// A part file's name: "part-3-17".
+static bool is_part(const char *name, int *task, unsigned long long *part)
+{
+    int used = 0;
+    return sscanf(name, "part-%d-%llu%n", task, part, &used) == 2 && used && name[used] == '\0';
+}
+
+static void put_state(struct savepoint_writer *out, int id, const char *folder, int task,
+                      const struct sink_state *state)
+{
+    savepoint_begin(out, id, SAVEPOINT_PART);
+    savepoint_put_text(out, slice_of(folder));
+    savepoint_put_int(out, task);
+    savepoint_put_int(out, (int64_t)state->part);
+    savepoint_put_int(out, (int64_t)state->length);
+    savepoint_put_int(out, (int64_t)state->published);
+    savepoint_end(out);
+}
+
+// Finished parts of tasks that the job does not have: another job's, which stay.
+static int put_others(const struct file_sink *sink, struct savepoint_writer *out, int id,
+                      struct err *err)
+{
+    const struct stage *stage = sink->base.context.stage;
+    DIR *dir = opendir(sink->folder);
+    if (!dir)
+        return errno == ENOENT ? 0
+                               : err_set(err, -errno, "cannot read folder %s: %s", sink->folder,
+                                         strerror(errno));
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        int task;
+        unsigned long long part;
+        if (!is_part(entry->d_name, &task, &part) || task < 0 ||
+            (task >= stage->first_task && task < stage->first_task + stage->parallelism))
+            continue;
+        const struct sink_state state = {.part = part + 1, .published = part + 1};
+        put_state(out, id, sink->folder, task, &state);
+    }
+    closedir(dir);
+    return 0;
+}
+
+static int file_sink_put(const struct op_context *context, struct savepoint_writer *out, int id,
+                         bool clocks, struct err *err)
+{
+    struct file_sink sink = {.base = {.context = *context}};
+    const struct arena_root_slot *slot = &context->arena->meta->roots[context->op->id];
+    if (clocks)
+        return 0;
+    int rc = parse_options(context->op->table, &context->op->output, &sink, err);
+    if (rc < 0)
+        return rc;
+    writer_free(sink.writer);
+    if (slot->offset && slot->bytes == sizeof(struct sink_state))
+        put_state(out, id, sink.folder, context->stage->first_task + context->subtask,
+                  arena_at(context->arena, slot->offset));
+    return context->subtask == 0 ? put_others(&sink, out, id, err) : 0;
+}
+
+// What a task of the savepoint had written: `length` bytes of the part in progress, those from
+// `published` to it pending.
+struct written {
+    int task;
+    uint64_t part, length, published;
+};
+
+struct leading {
+    struct file_sink sink; // for its paths
+    struct written *tasks;
+    int count;
+};
+
+static int leading_begin(const struct op_context *contexts, int count, void **out, struct err *err)
+{
+    (void)count;
+    struct leading *l = calloc(1, sizeof *l);
+    CHECK(l);
+    l->sink.base.context = contexts[0];
+    int rc = parse_options(contexts[0].op->table, &contexts[0].op->output, &l->sink, err);
+    if (rc < 0) {
+        free(l);
+        return rc;
+    }
+    writer_free(l->sink.writer);
+    *out = l;
+    return 0;
+}
+
+static void leading_free(void *restoring)
+{
+    free(((struct leading *)restoring)->tasks);
+    free(restoring);
+}
+
+static struct written *written_of(const struct leading *l, int task)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->tasks[i].task == task)
+            return &l->tasks[i];
+    return NULL;
+}
+
+static int leading_take(void *restoring, struct savepoint_record *record, struct err *err)
+{
+    struct leading *l = restoring;
+    struct written w;
+    savepoint_take_text(record);
+    uint64_t task = savepoint_take_count(record);
+    w.part = savepoint_take_count(record);
+    w.length = savepoint_take_count(record);
+    w.published = savepoint_take_count(record);
+    w.task = (int)task;
+    if (record->kind != SAVEPOINT_PART || record->is_bad || task > INT32_MAX ||
+        w.published > w.part)
+        return err_set(err, -EBADMSG, "the savepoint's state of table %s is none of a file sink",
+                       l->sink.base.context.op->table->name);
+    struct written *same = written_of(l, w.task);
+    if (same) { // one record a finished part of others
+        same->part = w.part > same->part ? w.part : same->part;
+        same->published = same->part;
+        return 0;
+    }
+    l->tasks = realloc(l->tasks, (size_t)(l->count + 1) * sizeof *l->tasks);
+    CHECK(l->tasks);
+    l->tasks[l->count++] = w;
+    return 0;
+}
+
+static int part_is_gone(const char *hidden, const char *visible, struct err *err)
+{
+    return err_set(err, -ENOENT,
+                   "the savepoint counts on rows in %s (or %s), which is not there, or shorter: a "
+                   "savepoint needs the folders that its job wrote to",
+                   hidden, visible);
+}
+
+// Finish a part, cut to `length` bytes; -1: as long as it is.
+static int finish_part(const struct leading *l, int task, uint64_t part, int64_t length,
+                       struct err *err)
+{
+    char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
+    struct file_sink sink = l->sink;
+    struct env *env = sink.base.context.env;
+    struct stat st;
+    sink.task = task;
+    part_paths(&sink, part, hidden, visible);
+    bool is_hidden = stat(hidden, &st) == 0;
+    if (!is_hidden && stat(visible, &st) < 0)
+        return part_is_gone(hidden, visible, err);
+    if (length >= 0 && st.st_size < length)
+        return part_is_gone(hidden, visible, err);
+    int fd = env->open(env, is_hidden ? hidden : visible, O_RDWR | O_CLOEXEC, 0);
+    int rc = fd < 0 ? fd : 0;
+    if (rc == 0 && length >= 0 && st.st_size > length)
+        rc = env->ftruncate(env, fd, length);
+    if (rc == 0)
+        rc = env->fdatasync(env, fd);
+    if (fd >= 0)
+        env->close(env, fd);
+    if (rc == 0 && is_hidden)
+        rc = env->rename(env, hidden, visible);
+    return rc < 0 ? err_set(err, rc, "cannot finish %s: %s", visible, strerror(-rc)) : 0;
+}
+
+static int finish_parts(const struct leading *l, const struct written *w, struct err *err)
+{
+    int rc = 0;
+    for (uint64_t part = w->published; part < w->part && rc == 0; part++)
+        rc = finish_part(l, w->task, part, -1, err);
+    return rc == 0 && w->length ? finish_part(l, w->task, w->part, (int64_t)w->length, err) : rc;
+}
+
+// What was finished behind the savepoint: its rows will come again.
+static int set_all_beyond_aside(const struct leading *l, struct err *err)
+{
+    DIR *dir = opendir(l->sink.folder);
+    int rc = 0;
+    if (!dir)
+        return errno == ENOENT ? 0
+                               : err_set(err, -errno, "cannot read folder %s: %s", l->sink.folder,
+                                         strerror(errno));
+    for (struct dirent *entry = readdir(dir); entry && rc == 0; entry = readdir(dir)) {
+        struct file_sink sink = l->sink;
+        unsigned long long part;
+        if (!is_part(entry->d_name, &sink.task, &part))
+            continue;
+        const struct written *w = written_of(l, sink.task);
+        if (!w || part >= w->part + (w->length > 0))
+            rc = set_aside(&sink, entry->d_name, part);
+    }
+    closedir(dir);
+    return rc < 0
+               ? err_set(err, rc, "cannot set parts of %s aside: %s", l->sink.folder, strerror(-rc))
+               : 0;
+}
+
+// Before any task opens: lead the folder back to what it held at the savepoint. The new tasks begin
+// parts of their own behind. Idempotent.
+static int leading_end(void *restoring, struct err *err)
+{
+    const struct leading *l = restoring;
+    int rc = 0;
+    for (int i = 0; i < l->count && rc == 0; i++)
+        rc = finish_parts(l, &l->tasks[i], err);
+    return rc < 0 ? rc : set_all_beyond_aside(l, err);
+}
+
+static const struct savepoint_class file_sink_savepoint = {
+    .put = file_sink_put,
+    .begin = leading_begin,
+    .take = leading_take,
+    .end = leading_end,
+    .free = leading_free,
+};
+
 const struct operator_class file_sink_class = {
     .name = "filesystem",
     .check = file_sink_check,
@@ -501,4 +719,5 @@ const struct operator_class file_sink_class = {
     .finish = file_sink_finish,
     .reset = file_sink_reset,
     .close = file_sink_close,
+    .savepoint = &file_sink_savepoint,
 };

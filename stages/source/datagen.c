@@ -1,16 +1,19 @@
 // datagen.c: the datagen connector: rows out of (seed, row number).
 //
 // The position is the number of this subtask's rows so far; subtask s of p makes the rows s, s + p,
-// s + 2p ... . Only that number is in the arena.
+// s + 2p ... . Only that number is in the arena. After a restore from a savepoint at another
+// parallelism the rows are those of several progressions (datagen_parts.h), which are there too.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/snapshot/savepoint.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
 #include "stages/source/datagen_field.h"
+#include "stages/source/datagen_parts.h"
 
 struct datagen_options {
     int64_t rows_per_second; // of all subtasks together; 0: as fast as it goes
@@ -28,10 +31,30 @@ struct datagen {
     uint64_t state_offset; // of one word: rows of this subtask that are committed
     uint64_t next;         // private: the next row to make
     uint64_t polled_from;  // first row of the last poll
+    uint64_t table_rows;   // of all subtasks
     uint64_t own_rows;     // how many rows this subtask makes in all
-    int64_t started_ms;    // when rate limiting began
-    uint64_t started_at;   // and at which row
+    struct parts *parts;   // private; NULL: one progression
+    uint64_t parts_at;     // in the arena: struct datagen_part, part_count of them
+    int part_count;
+    int64_t started_ms;  // when rate limiting began
+    uint64_t started_at; // and at which row
 };
+
+// Several progressions: what is left of them now, and where the last poll began.
+struct parts {
+    struct datagen_part *now, *polled; // one allocation
+    uint64_t numbers[BATCH_ROWS];      // of the rows of the last poll
+};
+
+struct parts_root { // in the arena, made by a restore
+    uint64_t block, count;
+};
+
+// The arena keeps the parts behind the operator's own root.
+static uint32_t parts_root_index(const struct op_context *context)
+{
+    return (uint32_t)context->op->id + 128;
+}
 
 static int option_count(const struct plan_table *table, const char *key, int64_t *value,
                         struct err *err)
@@ -139,6 +162,7 @@ static int parse_fields(struct datagen *d, const struct plan_table *table, struc
     }
     uint64_t subtasks = (uint64_t)d->base.context.stage->parallelism;
     uint64_t subtask = (uint64_t)d->base.context.subtask;
+    d->table_rows = (uint64_t)rows;
     d->own_rows = (uint64_t)rows > subtask ? ((uint64_t)rows - subtask - 1) / subtasks + 1 : 0;
     return 0;
 }
@@ -147,6 +171,31 @@ static void datagen_reset(struct source *source)
 {
     struct datagen *d = (struct datagen *)source;
     d->next = arena_word(source->context.arena, d->state_offset);
+    if (d->parts)
+        memcpy(d->parts->now, arena_at(source->context.arena, d->parts_at),
+               (size_t)d->part_count * sizeof *d->parts->now);
+}
+
+// What a restore has left in the arena, if anything.
+static void open_parts(struct datagen *d)
+{
+    const struct arena *arena = d->base.context.arena;
+    const struct arena_root_slot *slot = &arena->meta->roots[parts_root_index(&d->base.context)];
+    if (!slot->offset)
+        return;
+    struct parts_root root;
+    memcpy(&root, arena_at(arena, slot->offset), sizeof root);
+    d->parts_at = root.block;
+    d->part_count = (int)root.count;
+    d->parts = calloc(1, sizeof *d->parts);
+    CHECK(d->parts && root.count > 0);
+    d->parts->now = calloc(2 * root.count, sizeof *d->parts->now);
+    CHECK(d->parts->now);
+    d->parts->polled = d->parts->now + root.count;
+    const struct datagen_part *left = arena_at(arena, d->parts_at);
+    d->own_rows = arena_word(arena, d->state_offset);
+    for (int i = 0; i < d->part_count; i++)
+        d->own_rows += left[i].count;
 }
 
 static void datagen_close(struct source *source)
@@ -154,6 +203,9 @@ static void datagen_close(struct source *source)
     struct datagen *d = (struct datagen *)source;
     pool_fini(&d->pool);
     pool_fini(&d->scratch);
+    if (d->parts)
+        free(d->parts->now);
+    free(d->parts);
     free(d);
 }
 
@@ -172,6 +224,7 @@ static int datagen_open(const struct op_context *context, struct source **out, s
         datagen_close(&d->base);
         return rc;
     }
+    open_parts(d);
     datagen_reset(&d->base);
     d->started_ms = context->env->realtime_ms(context->env);
     d->started_at = d->next;
@@ -192,6 +245,36 @@ static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t now_ms, int6
         return 0;
     }
     return due - made < wanted ? (uint32_t)(due - made) : wanted;
+}
+
+// The run's rows behind those that the batch has.
+static void fill_run(struct datagen *d, struct batch *batch, uint32_t at,
+                     const struct datagen_rows *run)
+{
+    for (int c = 0; c < d->field_count; c++) {
+        struct column *whole = &batch->columns[c], column = *whole;
+        column.state += at;
+        if (column.kind == TYPE_STRING)
+            column.str += at;
+        else
+            column.i64 += at;
+        datagen_field_fill(&d->fields[c], run, &d->scratch, &column);
+        whole->all_present = column.all_present && (at == 0 || whole->all_present);
+    }
+}
+
+static void fill_from_parts(struct datagen *d, struct batch *batch, uint32_t rows, int64_t now_ms)
+{
+    memcpy(d->parts->polled, d->parts->now, (size_t)d->part_count * sizeof *d->parts->now);
+    for (uint32_t at = 0; at < rows;) {
+        struct datagen_part run = datagen_parts_take(d->parts->now, d->part_count, rows - at);
+        CHECK(run.count > 0);
+        const struct datagen_rows numbers = {run.first, run.step, (uint32_t)run.count, now_ms};
+        fill_run(d, batch, at, &numbers);
+        for (uint64_t i = 0; i < run.count; i++)
+            d->parts->numbers[at + i] = run.first + i * run.step;
+        at += (uint32_t)run.count;
+    }
 }
 
 static int datagen_poll(struct source *source, struct batch *batch, uint32_t max_rows,
@@ -221,8 +304,10 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
         .count = rows,
         .now_ms = now_ms,
     };
-    for (int c = 0; c < d->field_count; c++)
-        datagen_field_fill(&d->fields[c], &numbers, &d->scratch, &batch->columns[c]);
+    if (d->parts)
+        fill_from_parts(d, batch, rows, now_ms);
+    else
+        fill_run(d, batch, 0, &numbers);
     batch->count = rows;
     d->polled_from = d->next;
     d->next += rows;
@@ -235,6 +320,13 @@ static int datagen_advance(struct source *source, uint32_t rows)
     struct datagen *d = (struct datagen *)source;
     CHECK(d->polled_from + rows <= d->next);
     arena_store8(source->context.arena, d->state_offset, d->polled_from + rows);
+    if (!d->parts)
+        return 0;
+    size_t bytes = (size_t)d->part_count * sizeof(struct datagen_part);
+    struct datagen_part *left = arena_touch(source->context.arena, d->parts_at, bytes);
+    memcpy(left, d->parts->polled, bytes);
+    while (rows)
+        rows -= (uint32_t)datagen_parts_take(left, d->part_count, rows).count;
     return 0;
 }
 
@@ -244,7 +336,9 @@ static void datagen_place(const struct source *source, uint32_t row, struct row_
     uint64_t subtasks = (uint64_t)source->context.stage->parallelism;
     *out = (struct row_place){
         .source = source->context.op->table->name,
-        .position = (d->polled_from + row) * subtasks + (uint64_t)source->context.subtask,
+        .position = d->parts
+                        ? d->parts->numbers[row]
+                        : (d->polled_from + row) * subtasks + (uint64_t)source->context.subtask,
     };
 }
 
@@ -256,6 +350,11 @@ static void datagen_describe(const struct source *source, struct buf *out)
     uint64_t rows = arena_word(source->context.arena, d->state_offset);
     uint64_t subtasks = (uint64_t)source->context.stage->parallelism;
     uint64_t row = rows * subtasks + (uint64_t)source->context.subtask;
+    if (d->parts && rows < d->own_rows) {
+        memcpy(d->parts->polled, arena_at(source->context.arena, d->parts_at),
+               (size_t)d->part_count * sizeof *d->parts->polled);
+        row = datagen_parts_take(d->parts->polled, d->part_count, 1).first;
+    }
     const char *separator = "";
     buf_append_str(out, "\"source\":{\"table\":");
     buf_append_json_string(out, slice_of(source->context.op->table->name));
@@ -275,6 +374,131 @@ static void datagen_describe(const struct source *source, struct buf *out)
     buf_append_str(out, "}}");
 }
 
+// --- savepoints ---
+
+static void put_part(struct savepoint_writer *out, int id, struct datagen_part part, bool is_rest)
+{
+    savepoint_begin(out, id, SAVEPOINT_NUMBERS);
+    savepoint_put_int(out, (int64_t)part.first);
+    savepoint_put_int(out, (int64_t)part.step);
+    savepoint_put_int(out, (int64_t)part.count);
+    savepoint_put_int(out, is_rest);
+    savepoint_end(out);
+}
+
+// Also what is left of nothing: where the rest begins is said by all of them together.
+static int datagen_put(const struct op_context *context, struct savepoint_writer *out, int id,
+                       bool clocks, struct err *err)
+{
+    struct source *source;
+    uint64_t subtasks = (uint64_t)context->stage->parallelism;
+    if (clocks)
+        return 0;
+    int rc = datagen_open(context, &source, err);
+    if (rc < 0)
+        return rc;
+    const struct datagen *d = (const struct datagen *)source;
+    for (int i = 0; i < d->part_count; i++)
+        put_part(out, id, d->parts->now[i], i + 1 == d->part_count);
+    if (!d->parts)
+        put_part(out, id,
+                 (struct datagen_part){d->next * subtasks + (uint64_t)context->subtask, subtasks,
+                                       d->own_rows - d->next},
+                 true);
+    datagen_close(source);
+    return 0;
+}
+
+struct restoring {
+    const struct op_context *contexts;
+    int count;
+    struct datagen_left *left;
+    int left_count;
+};
+
+static int restoring_begin(const struct op_context *contexts, int count, void **out,
+                           struct err *err)
+{
+    (void)err;
+    struct restoring *r = calloc(1, sizeof *r);
+    CHECK(r);
+    *r = (struct restoring){.contexts = contexts, .count = count};
+    *out = r;
+    return 0;
+}
+
+static void restoring_free(void *restoring)
+{
+    free(((struct restoring *)restoring)->left);
+    free(restoring);
+}
+
+static int restoring_take(void *restoring, struct savepoint_record *record, struct err *err)
+{
+    struct restoring *r = restoring;
+    struct datagen_left left;
+    left.part.first = savepoint_take_count(record);
+    left.part.step = savepoint_take_count(record);
+    left.part.count = savepoint_take_count(record);
+    left.is_rest = savepoint_take_count(record) != 0;
+    if (record->kind != SAVEPOINT_NUMBERS || record->is_bad || left.part.step == 0)
+        return err_set(err, -EBADMSG, "the savepoint's position of table %s is none of datagen",
+                       r->contexts[0].op->table->name);
+    r->left = realloc(r->left, (size_t)(r->left_count + 1) * sizeof *r->left);
+    CHECK(r->left);
+    r->left[r->left_count++] = left;
+    return 0;
+}
+
+// The subtask's parts into its arena.
+static int restore_parts(const struct restoring *r, int subtask, struct err *err)
+{
+    const struct op_context *context = &r->contexts[subtask];
+    struct arena *arena = context->arena;
+    struct source *source;
+    uint64_t root_at, block;
+    int rc = datagen_open(context, &source, err);
+    if (rc < 0)
+        return rc;
+    const uint64_t rows = ((const struct datagen *)source)->table_rows;
+    datagen_close(source);
+    const struct datagen_deal deal = {r->left, r->left_count, rows, r->count};
+    struct datagen_part *parts = calloc((size_t)r->left_count + 1, sizeof *parts);
+    CHECK(parts);
+    int count = datagen_parts_deal(&deal, subtask, parts);
+    size_t bytes = (size_t)count * sizeof *parts;
+    rc = arena_root(arena, parts_root_index(context), sizeof(struct parts_root), &root_at);
+    if (rc == 0)
+        rc = arena_alloc(arena, bytes, &block);
+    if (rc == 0) {
+        memcpy(arena_fresh(arena, block), parts, bytes);
+        const struct parts_root root = {block, (uint64_t)count};
+        memcpy(arena_touch(arena, root_at, sizeof root), &root, sizeof root);
+    }
+    free(parts);
+    return rc < 0 ? err_set(err, rc, "no room in the task's memory; set memory.state higher") : 0;
+}
+
+static int restoring_end(void *restoring, struct err *err)
+{
+    const struct restoring *r = restoring;
+    int rc = 0;
+    if (r->left_count == 0)
+        return err_set(err, -EBADMSG, "the savepoint has no position of table %s",
+                       r->contexts[0].op->table->name);
+    for (int s = 0; s < r->count && rc == 0; s++)
+        rc = restore_parts(r, s, err);
+    return rc;
+}
+
+static const struct savepoint_class datagen_savepoint = {
+    .put = datagen_put,
+    .begin = restoring_begin,
+    .take = restoring_take,
+    .end = restoring_end,
+    .free = restoring_free,
+};
+
 const struct source_class datagen_class = {
     .name = "datagen",
     .check = datagen_check,
@@ -285,4 +509,5 @@ const struct source_class datagen_class = {
     .reset = datagen_reset,
     .describe = datagen_describe,
     .close = datagen_close,
+    .savepoint = &datagen_savepoint,
 };

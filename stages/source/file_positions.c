@@ -18,6 +18,7 @@ struct entry_block {
     uint64_t path_bytes;
     uint64_t offset;
     uint64_t chunk;
+    uint64_t end; // 0: the file's
     struct file_identity identity;
     char path[]; // path_bytes of it
 };
@@ -91,15 +92,22 @@ int file_positions_find(const struct file_positions *p, const char *path)
 
 int file_positions_add(struct file_positions *p, const char *path)
 {
+    return file_positions_find(p, path) >= 0
+               ? 0
+               : file_positions_add_piece(p, path, (struct file_position){0}, 0);
+}
+
+int file_positions_add_piece(struct file_positions *p, const char *path, struct file_position at,
+                             uint64_t end)
+{
     size_t len = strlen(path);
     uint64_t block;
-    if (file_positions_find(p, path) >= 0)
-        return 0;
     int rc = arena_alloc(p->arena, sizeof(struct entry_block) + len, &block);
     if (rc < 0)
         return rc;
     struct entry_block *entry = arena_fresh(p->arena, block);
-    *entry = (struct entry_block){.path_bytes = len};
+    *entry =
+        (struct entry_block){.path_bytes = len, .offset = at.offset, .chunk = at.chunk, .end = end};
     memcpy(entry->path, path, len);
     struct root_block *root = arena_touch(p->arena, p->root, sizeof *root);
     if (root->last)
@@ -125,6 +133,12 @@ void file_positions_set(struct file_positions *p, int index, struct file_positio
     uint64_t block = p->entries[index].block;
     memcpy(arena_touch(p->arena, block + offsetof(struct entry_block, offset), sizeof at), &at,
            sizeof at);
+}
+
+uint64_t file_positions_end(const struct file_positions *p, int index)
+{
+    CHECK(index >= 0 && index < p->count);
+    return entry_at(p, p->entries[index].block)->end;
 }
 
 struct file_identity file_positions_identity(const struct file_positions *p, int index)

@@ -1,8 +1,8 @@
 // file_positions.h: which files a file source knows and how far it came in each, in the arena.
 //
 // A list in order of discovery that only grows. An entry is a block of its own: {next, path bytes,
-// offset, chunk, identity, path}. The path is written once; offset and chunk change with every
-// batch.
+// offset, chunk, end, identity, path}. Path and end are written once; offset and chunk change with
+// every batch.
 #ifndef WEIR_STAGES_SOURCE_FILE_POSITIONS_H
 #define WEIR_STAGES_SOURCE_FILE_POSITIONS_H
 
@@ -25,6 +25,9 @@ struct file_position {
     uint64_t chunk;  // (chunk << 1 | is the offset in the middle of a row that is being skipped)
 };
 
+// Of an entry that is not read in chunks: the first line at or behind the offset is to be found.
+enum { FILE_FIND_LINE = 1 };
+
 struct file_positions {
     struct arena *arena;
     uint64_t root;
@@ -41,6 +44,13 @@ void file_positions_reload(struct file_positions *positions);
 
 // Add a file unless it is known. In a transaction. 1 added, 0 known, or -errno.
 int file_positions_add(struct file_positions *positions, const char *path);
+
+// Add a piece of a file, whatever is known of its path: the lines that begin before `end` (0: all).
+int file_positions_add_piece(struct file_positions *positions, const char *path,
+                             struct file_position at, uint64_t end);
+
+// Where the entry's piece ends; 0: with the file.
+uint64_t file_positions_end(const struct file_positions *positions, int index);
 
 // The index of a path, or -1.
 int file_positions_find(const struct file_positions *positions, const char *path);

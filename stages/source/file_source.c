@@ -22,10 +22,11 @@
 #include "stages/runtime/schema.h"
 #include "stages/source/file_list.h"
 #include "stages/source/file_positions.h"
+#include "stages/source/file_savepoint.h"
 #include "stages/source/file_window.h"
 
 enum {
-    CHUNK_BYTES = 1 << 20,
+    CHUNK_BYTES = FILE_CHUNK_BYTES,
     WINDOW_BYTES = CHUNK_BYTES + (64 << 10),
     REPORTED_BYTES = 64 << 10, // of a bad row
     IDLE_RETRY_MS = 200,
@@ -50,13 +51,15 @@ struct file_source {
     int current;          // index of the open file, -1: none
     int fd;               // of it, -1: none
     uint64_t at;          // private: where the next poll begins
-    uint64_t chunk;       // in_chunks: the chunk that `at` belongs to
+    bool is_chunked;      // the open entry: it is the shared file, not a piece of it
+    uint64_t chunk;       // is_chunked: the chunk that `at` belongs to
+    uint64_t end;         // else: of the entry's piece; 0: the file's
     uint64_t polled_from; // file offset of the bytes of the last poll
     uint32_t polled_rows; // rows of the last poll
     bool polled_skipping; // the last poll ended in the middle of an overlong row
     bool is_ending;       // the open file was replaced: its last row needs no line's end
     bool skip_to_line;    // begin by skipping the rest of an overlong row
-    bool chunk_is_new;    // `at` is a chunk's first byte: its first line must be found
+    bool chunk_is_new;    // `at` is a chunk's, or piece's, first byte: its first line must be found
     int64_t next_list_ms; // when to look for new files
 };
 
@@ -254,7 +257,7 @@ static int open_positions(struct file_source *f, struct err *err)
     uint64_t flag_at;
     int rc = file_positions_open(&f->files, context->arena, (uint32_t)context->op->id);
     if (rc == 0)
-        rc = arena_root(context->arena, (uint32_t)context->op->id + 128, 16, &flag_at);
+        rc = arena_root(context->arena, file_flags_root(context->op), 16, &flag_at);
     if (rc < 0)
         return err_set(err, rc, "no room in the task's memory for the positions of files");
     if (arena_word(context->arena, flag_at) == 0) { // 1: listed; the second word: in chunks
@@ -291,8 +294,11 @@ static void load_position(struct file_source *f, int index)
     struct file_position position = file_positions_get(&f->files, index);
     f->at = position.offset;
     f->chunk = position.chunk >> 1;
+    f->end = file_positions_end(&f->files, index);
+    f->is_chunked = f->in_chunks && f->end == 0;
     f->skip_to_line = position.chunk & 1;
-    f->chunk_is_new = f->in_chunks && f->chunk > 0 && f->at == f->chunk * CHUNK_BYTES;
+    f->chunk_is_new = f->is_chunked ? f->chunk > 0 && f->at == f->chunk * CHUNK_BYTES
+                                    : f->chunk == FILE_FIND_LINE;
     reader_reset(f->reader);
 }
 
@@ -433,7 +439,7 @@ static void note_done(struct file_source *f)
     uint64_t end = f->window.offset + f->window.len;
     bool seen = file_look_at_fd(f->fd, &now) == 0; // else it was read to its end by a predecessor
     if (!is_followed(f)) {
-        bool beyond = f->in_chunks && f->window.len == 0; // this subtask's next chunk
+        bool beyond = f->is_chunked && f->window.len == 0; // this subtask's next chunk
         if (seen && (uint64_t)now.size < end && !beyond)
             note(f, "%s became shorter while it was read", entry->path);
         entry->done.size = now.size;
@@ -471,7 +477,7 @@ static int find_line_end(struct file_source *f, uint64_t from, uint64_t *found)
 }
 
 // Go to where the private position may be parsed: the first line of a new chunk, the end of a row
-// that is being skipped. 1 ready, 0 end of the file, or -errno.
+// that is being skipped. 1 ready, 0 end of the file or piece, or -errno.
 static int settle(struct file_source *f)
 {
     if (f->skip_to_line) {
@@ -480,7 +486,16 @@ static int settle(struct file_source *f)
             return rc;
         f->skip_to_line = false;
     }
-    while (f->in_chunks && (f->chunk_is_new || f->at >= (f->chunk + 1) * CHUNK_BYTES)) {
+    if (!f->is_chunked && f->chunk_is_new) {
+        int rc = find_line_end(f, f->at - 1, &f->at);
+        if (rc <= 0)
+            return rc;
+        f->chunk_is_new = false;
+        f->chunk = 0;
+    }
+    if (f->end && f->at >= f->end)
+        return 0;
+    while (f->is_chunked && (f->chunk_is_new || f->at >= (f->chunk + 1) * CHUNK_BYTES)) {
         if (!f->chunk_is_new) {
             f->chunk += (uint64_t)f->base.context.stage->parallelism;
             f->chunk_is_new = true;
@@ -497,8 +512,8 @@ static int settle(struct file_source *f)
 // last line that begins in the chunk. *complete: what follows is not ours.
 static size_t limit_to_chunk(const struct file_source *f, const char *bytes, size_t len)
 {
-    uint64_t end = (f->chunk + 1) * CHUNK_BYTES;
-    if (!f->in_chunks || f->at + len < end)
+    uint64_t end = f->is_chunked ? (f->chunk + 1) * CHUNK_BYTES : f->end;
+    if (!end || f->at + len < end)
         return len;
     size_t from = (size_t)(end - 1 - f->at);
     const char *newline = memchr(bytes + from, '\n', len - from);
@@ -762,4 +777,14 @@ const struct source_class file_source_class = {
     .reset = file_source_reset,
     .describe = file_source_describe,
     .close = file_source_close,
+    .savepoint = &file_savepoint,
 };
+
+int file_source_shape(const struct plan_table *table, struct file_shape *out, struct err *err)
+{
+    struct file_options options;
+    int rc = parse_options(table, &options, err);
+    *out = (struct file_shape){.line_is_row = options.line_is_row,
+                               .is_followed = rc == 0 && options.monitor_ms > 0};
+    return rc;
+}

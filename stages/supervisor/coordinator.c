@@ -284,6 +284,12 @@ void coordinator_hold(struct coordinator *c, int64_t now_ns)
     c->failures = 0;
 }
 
+void coordinator_ask(struct coordinator *c, int64_t now_ns)
+{
+    if (!c->wanted)
+        c->due_ns = now_ns;
+}
+
 void coordinator_begin_last(struct coordinator *c, int64_t now_ns)
 {
     begin(c, now_ns);

@@ -58,6 +58,9 @@ void coordinator_task_died(struct coordinator *c, int task, int64_t now_ns);
 // No further checkpoint is begun by time; one under way is given up.
 void coordinator_hold(struct coordinator *c, int64_t now_ns);
 
+// Somebody asks for a checkpoint now, whatever the interval: one that is under way will do.
+void coordinator_ask(struct coordinator *c, int64_t now_ns);
+
 // The job is quiet, every task has ended: begin the last checkpoint.
 void coordinator_begin_last(struct coordinator *c, int64_t now_ns);
 bool coordinator_is_idle(const struct coordinator *c);

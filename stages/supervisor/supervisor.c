@@ -346,6 +346,13 @@ static void on_signal(struct supervisor *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGUSR1) { // a checkpoint now
+            if (s->coordinator && !s->ending) {
+                coordinator_ask(s->coordinator, now_ns());
+                s->look_at_ns = 0;
+            }
+            continue;
+        }
         if (s->ending) { // asked twice: no more patience
             if (now_ns() - s->asked_ns > SAME_REQUEST_MS * MS_NS)
                 s->kill_at_ns = 0;
@@ -526,6 +533,7 @@ static int open_fds(struct supervisor *s)
     sigemptyset(&taken);
     sigaddset(&taken, SIGINT);
     sigaddset(&taken, SIGTERM);
+    sigaddset(&taken, SIGUSR1);
     struct sigaction hangup;
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) // not under nohup
         sigaddset(&taken, SIGHUP);

@@ -415,15 +415,6 @@ static void test_snapshot_gives_up_on_a_slow_disk(void **state)
     test_arena_free(a);
 }
 
-static void test_snapshot_pace_is_of_the_batch(void **state)
-{
-    (void)state;
-    assert_int_equal(snapshot_pace(0), SNAPSHOT_BLOCKS_MIN);
-    assert_int_equal(snapshot_pace(-1), SNAPSHOT_BLOCKS_MIN);
-    assert_int_equal(snapshot_pace(60 * 1000), 30);
-    assert_int_equal(snapshot_pace(INT64_MAX), SNAPSHOT_BLOCKS_MAX); // a frame, never more
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,7 +427,6 @@ int main(void)
         cmocka_unit_test(test_snapshot_of_another_is_refused),
         cmocka_unit_test(test_snapshot_crc_is_castagnoli),
         cmocka_unit_test(test_snapshot_gives_up_on_a_slow_disk),
-        cmocka_unit_test(test_snapshot_pace_is_of_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+// savepoint_internal.h: what writing and reading of a savepoint share.
+#ifndef WEIR_STAGES_RUNTIME_SAVEPOINT_INTERNAL_H
+#define WEIR_STAGES_RUNTIME_SAVEPOINT_INTERNAL_H
+
+#include "core/snapshot/manifest.h"
+#include "stages/runtime/operator.h"
+
+#define SAVEPOINT_STATE    "STATE"
+#define SAVEPOINT_MANIFEST "SAVEPOINT"
+
+// How the operator's state is carried; NULL: it has none.
+const struct savepoint_class *savepoint_class_of(const struct op *op);
+
+// -ENOTSUP with a text when the plan has state that no savepoint carries.
+int savepoint_can_carry(const struct plan *plan, struct err *err);
+
+// DIR/NAME. `out` has STORE_PATH_BYTES.
+void savepoint_path(const char *dir, const char *name, char *out);
+
+// What its frames are bound to.
+uint64_t savepoint_id(const struct manifest *manifest);
+
+#endif
