@@ -37,6 +37,7 @@ while [ "$(left)" -gt 0 ]; do
     done
     try "SEED=$seed ROUNDS=24" tests/process/checkpoint_kills.sh
     try "SEED=$seed" tests/process/checkpoint.sh
+    try "SEED=$seed ROUNDS=100" tests/process/checkpoint_calls.sh
     try "SEED=$seed" tests/process/checkpoint_stop.sh
     try "SEED=$seed FLIPS=35" tests/process/checkpoint_bad.sh
     try "SEED=$seed" tests/process/kill.sh
