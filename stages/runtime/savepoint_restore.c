@@ -146,9 +146,9 @@ static int add_targets(struct restoring *r)
     for (int s = 0; s < r->plan->stage_count; s++)
         ops += r->plan->stages[s].op_count;
     r->op_count = ops;
-    r->targets = calloc((size_t)ops, sizeof *r->targets);
-    r->clocks = calloc((size_t)ops, sizeof *r->clocks);
-    r->counts = calloc((size_t)ops, sizeof *r->counts);
+    r->targets = calloc((size_t)ops + 1, sizeof *r->targets);
+    r->clocks = calloc((size_t)ops + 1, sizeof *r->clocks);
+    r->counts = calloc((size_t)ops + 1, sizeof *r->counts);
     CHECK(r->targets && r->clocks && r->counts);
     for (int s = 0; s < r->plan->stage_count; s++)
         for (int i = 0; i < r->plan->stages[s].op_count && rc == 0; i++)

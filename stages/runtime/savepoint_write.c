@@ -243,12 +243,14 @@ static int write_whole(struct env *env, const char *path, struct slice text)
     return rc < 0 ? rc : closed;
 }
 
-static int write_manifest(const struct writing *w, const char *dir, struct manifest *manifest)
+static int write_manifest(const struct writing *w, const char *dir,
+                          const struct manifest *without_tasks)
 {
+    struct manifest manifest = *without_tasks;
     struct env *env = w->origin->store->env;
     char hidden[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
     // The form asks for FOLDER/FILE; the folder may be moved, so its name says nothing.
-    struct manifest_file file = {manifest->checkpoint, 0, "savepoint/" SAVEPOINT_STATE};
+    struct manifest_file file = {manifest.checkpoint, 0, "savepoint/" SAVEPOINT_STATE};
     struct manifest_task task = {.name = "all tasks",
                                  .files = &file,
                                  .file_count = 1,
@@ -257,8 +259,8 @@ static int write_manifest(const struct writing *w, const char *dir, struct manif
                                  .rows_out = w->out.records,
                                  .watermark_ms = INT64_MIN};
     struct buf text = {0};
-    manifest->tasks = &task;
-    manifest_write(manifest, &text);
+    manifest.tasks = &task;
+    manifest_write(&manifest, &text);
     savepoint_path(dir, SAVEPOINT_MANIFEST ".tmp", hidden);
     savepoint_path(dir, SAVEPOINT_MANIFEST, path);
     int rc = env->sync_dir(env, dir);
