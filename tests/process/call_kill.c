@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -13,6 +14,7 @@
 enum { COUNT, KILL_AT, PID }; // words of the shared file
 
 static long *shared;
+static int lock_fd = -1; // the shared file: whoever counts holds its lock; a kill lets go of it
 
 static void map_shared(void)
 {
@@ -21,7 +23,7 @@ static void map_shared(void)
     if (fd < 0)
         return;
     void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
+    lock_fd = fd;
     shared = at == MAP_FAILED ? NULL : at;
 }
 
@@ -32,7 +34,9 @@ static void count_call(void)
         map_shared();
     if (!shared)
         return;
-    long count = __atomic_add_fetch(&shared[COUNT], 1, __ATOMIC_SEQ_CST);
+    flock(lock_fd, LOCK_EX);
+    long count = ++shared[COUNT];
+    flock(lock_fd, LOCK_UN);
     if (!shared[KILL_AT] || count < shared[KILL_AT])
         return;
     kill((pid_t)shared[PID], SIGKILL);
