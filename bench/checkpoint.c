@@ -91,6 +91,7 @@ struct turn {
 struct flight {
     struct snapshot *snapshot;
     int64_t due_ns;
+    struct snapshot_pace pace;
     uint64_t ended;
 };
 
@@ -273,6 +274,7 @@ static void step(struct side *side, struct flight *f, uint32_t blocks, int64_t *
         worst = &side->worst.end;
     }
     note_worst(worst, start);
+    snapshot_pace_note(&f->pace, blocks, start, now_ns());
 }
 
 // Behind a batch; or when nothing else is to be done.
@@ -280,7 +282,7 @@ static void work(struct bench *b, struct side *side, const struct turn *turn, st
                  bool idle)
 {
     if (f->snapshot) {
-        step(side, f, idle ? SNAPSHOT_BLOCKS_IDLE : SNAPSHOT_BLOCKS_A_BATCH,
+        step(side, f, idle ? SNAPSHOT_BLOCKS_IDLE : snapshot_pace_blocks(&f->pace, now_ns()),
              idle ? &side->worst.idle : &side->worst.copy);
     } else if (side->engine && now_ns() >= f->due_ns) {
         begin(b, side, true, f);
@@ -303,7 +305,7 @@ static void be_idle(struct bench *b, struct side *side, const struct turn *turn,
     if (ns > 0)
         nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
     if (f->snapshot)
-        step(side, f, SNAPSHOT_BLOCKS_A_BATCH, &side->worst.idle);
+        step(side, f, SNAPSHOT_BLOCKS_MIN, &side->worst.idle);
 }
 
 static void note_delay(struct side *side, int64_t ns)

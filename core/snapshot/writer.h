@@ -22,9 +22,37 @@ struct snapshot; // private; one thread
 
 // How much a task copies in one step.
 enum {
-    SNAPSHOT_BLOCKS_A_BATCH = 16, // behind a batch: 64 KiB, some tens of microseconds
-    SNAPSHOT_BLOCKS_IDLE = 126,   // while there is nothing else to do
+    SNAPSHOT_BLOCKS_MIN = 4,
+    SNAPSHOT_BLOCKS_IDLE = 16, // while there is nothing else to do: a batch may come at any moment
 };
+
+// Behind a batch: as much as costs a quarter of the time since the last step, by what blocks have
+// cost so far. So a task that is busy half of the time stays ahead of its input. Twice as much was
+// tried for one that is never idle: what is half busy and late once then stays late until the end.
+struct snapshot_pace {
+    int64_t stepped_ns; // when the last step ended
+    int64_t block_ns;   // what a block costs, a running mean; 0: not known yet
+};
+
+static inline uint32_t snapshot_pace_blocks(const struct snapshot_pace *pace, int64_t now_ns)
+{
+    enum { SHARE = 4, BLOCK_FIRST_NS = 4000 };
+    int64_t cost = pace->block_ns > 0 ? pace->block_ns : BLOCK_FIRST_NS;
+    int64_t blocks = (now_ns - pace->stepped_ns) / SHARE / cost;
+    if (blocks > SNAPSHOT_BLOCKS_MAX)
+        return SNAPSHOT_BLOCKS_MAX;
+    return blocks < SNAPSHOT_BLOCKS_MIN ? SNAPSHOT_BLOCKS_MIN : (uint32_t)blocks;
+}
+
+// A step of `blocks` ran from began_ns to now_ns.
+static inline void snapshot_pace_note(struct snapshot_pace *pace, uint32_t blocks, int64_t began_ns,
+                                      int64_t now_ns)
+{
+    enum { MEAN_OF = 8 };
+    int64_t cost = (now_ns - began_ns) / (blocks ? blocks : 1);
+    pace->stepped_ns = now_ns;
+    pace->block_ns = pace->block_ns ? pace->block_ns + (cost - pace->block_ns) / MEAN_OF : cost;
+}
 
 struct snapshot_spec {
     struct snapshot_id id;

@@ -184,7 +184,9 @@ static void step_snapshot(struct task *task, uint32_t blocks)
     struct task_checkpoint *c = &task->checkpoint;
     struct err err;
     bool done;
+    int64_t began_ns = now_ns(task);
     int rc = snapshot_step(c->snapshot, blocks, &done, &err);
+    snapshot_pace_note(&c->pace, blocks, began_ns, now_ns(task));
     if (rc == 0 && !done)
         return;
     const struct snapshot_stats stats = snapshot_stats(c->snapshot);
@@ -202,7 +204,7 @@ int checkpoint_poll(struct task *task)
         return 0;
     int rc = note_complete(task);
     if (c->snapshot)
-        step_snapshot(task, SNAPSHOT_BLOCKS_A_BATCH);
+        step_snapshot(task, snapshot_pace_blocks(&c->pace, now_ns(task)));
     return rc;
 }
 

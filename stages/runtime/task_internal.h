@@ -46,6 +46,7 @@ struct task_checkpoint {
     struct control_snapshot report; // of the newest barrier
     uint64_t completed;             // last complete one that has been dealt with
     int64_t begun_ns, align_ns;     // 0: no alignment under way
+    struct snapshot_pace pace;
 };
 
 struct task {

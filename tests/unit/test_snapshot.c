@@ -415,6 +415,21 @@ static void test_snapshot_gives_up_on_a_slow_disk(void **state)
     test_arena_free(a);
 }
 
+static void test_snapshot_pace_is_of_the_batch(void **state)
+{
+    (void)state;
+    struct snapshot_pace pace = {.stepped_ns = 0, .block_ns = 2000};
+    assert_int_equal(snapshot_pace_blocks(&pace, 0), SNAPSHOT_BLOCKS_MIN);
+    assert_int_equal(snapshot_pace_blocks(&pace, -1), SNAPSHOT_BLOCKS_MIN);
+    assert_int_equal(snapshot_pace_blocks(&pace, 80 * 1000), 10);
+    assert_int_equal(snapshot_pace_blocks(&pace, INT64_MAX), SNAPSHOT_BLOCKS_MAX); // a frame
+    // Blocks that cost more are fewer.
+    for (int i = 0; i < 100; i++)
+        snapshot_pace_note(&pace, 10, 1000, 81000);
+    assert_true(pace.block_ns > 7900 && pace.block_ns <= 8000);
+    assert_int_equal(snapshot_pace_blocks(&pace, 81000 + 320 * 1000), 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_snapshot_of_another_is_refused),
         cmocka_unit_test(test_snapshot_crc_is_castagnoli),
         cmocka_unit_test(test_snapshot_gives_up_on_a_slow_disk),
+        cmocka_unit_test(test_snapshot_pace_is_of_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
