@@ -558,6 +558,11 @@ static void close_fds(struct supervisor *s)
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    // Asked again while the stop was being done: it is done, and the caller is about to clean up.
+    if (s->result->end == SUPERVISOR_END_STOPPED) {
+        signal(SIGINT, SIG_IGN);
+        signal(SIGTERM, SIG_IGN);
+    }
     sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
