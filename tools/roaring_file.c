@@ -63,14 +63,10 @@ static uint64_t append_parts(const struct arena *arena, uint64_t head, struct bu
 static int write_file(const char *path, struct slice bytes)
 {
     struct env *env = env_system();
-    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), rc = 0;
+    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return fd;
-    for (size_t done = 0; done < bytes.len && rc >= 0;) {
-        ssize_t n = env->pwrite(env, fd, bytes.ptr + done, bytes.len - done, (off_t)done);
-        rc = n > 0 || n == -EINTR ? 0 : n < 0 ? (int)n : -EIO;
-        done += n > 0 ? (size_t)n : 0;
-    }
+    int rc = env_pwrite_all(env, fd, bytes, 0);
     int closed = env->close(env, fd);
     return rc < 0 ? rc : closed;
 }

@@ -125,3 +125,29 @@ struct env *env_system(void)
     };
     return &env;
 }
+
+int env_pwrite_all(struct env *env, int fd, struct slice bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t n =
+            env->pwrite(env, fd, bytes.ptr + done, bytes.len - done, (off_t)(offset + done));
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int env_write_file(struct env *env, const char *path, mode_t mode, struct slice bytes)
+{
+    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0)
+        return fd;
+    int rc = env_pwrite_all(env, fd, bytes, 0);
+    if (rc == 0)
+        rc = env->fdatasync(env, fd);
+    int closed = env->close(env, fd);
+    return rc < 0 ? rc : closed;
+}

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/base/slice.h"
+
 // All calls return what the system call of the same name returns, with -errno instead of -1.
 struct env {
     void *context;
@@ -28,5 +30,12 @@ struct env {
 
 // The real clock and the real disk. Lives for ever.
 struct env *env_system(void);
+
+// Write all of the bytes at `offset`, however often the disk takes only a part. 0 or -errno; then a
+// part may have been written.
+int env_pwrite_all(struct env *env, int fd, struct slice bytes, uint64_t offset);
+
+// Make or replace the file, and its bytes (not its name) durable. 0 or -errno.
+int env_write_file(struct env *env, const char *path, mode_t mode, struct slice bytes);
 
 #endif

@@ -94,32 +94,6 @@ void expr_columns(const struct expr *expr, bool *used)
         expr_columns(expr->args[i], used);
 }
 
-// A tree may share nodes (BETWEEN uses its value twice), so the walk marks what it has changed by
-// making the index negative until the end.
-static void remap_mark(struct expr *expr, const int *map)
-{
-    if (expr->kind == EXPR_COLUMN && expr->column >= 0) {
-        CHECK(map[expr->column] >= 0);
-        expr->column = -1 - map[expr->column];
-    }
-    for (int i = 0; i < expr->arg_count; i++)
-        remap_mark(expr->args[i], map);
-}
-
-static void remap_settle(struct expr *expr)
-{
-    if (expr->kind == EXPR_COLUMN && expr->column < 0)
-        expr->column = -1 - expr->column;
-    for (int i = 0; i < expr->arg_count; i++)
-        remap_settle(expr->args[i]);
-}
-
-void expr_remap(struct expr *expr, const int *map)
-{
-    remap_mark(expr, map);
-    remap_settle(expr);
-}
-
 static bool same_type(const struct type *a, const struct type *b)
 {
     return a->kind == b->kind && a->length == b->length && a->fixed_length == b->fixed_length &&

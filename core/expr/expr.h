@@ -99,10 +99,6 @@ void expr_columns(const struct expr *expr, bool *used);
 // Counted once: for trees that are complete.
 int expr_node_count(struct expr *expr);
 
-// Rewrite column indexes: column c becomes map[c] (map[c] >= 0 for every column that is read). In
-// place.
-void expr_remap(struct expr *expr, const int *map);
-
 // Names of all scalar functions, for suggestions. Returns how many; static storage.
 int expr_function_names(const char *const **out);
 

@@ -41,18 +41,9 @@ static uint32_t frame_crc(const struct frame_head *head, struct slice payload)
 
 static void put_bytes(struct savepoint_writer *w, const void *bytes, size_t len)
 {
-    while (len && !w->failed) {
-        ssize_t n = w->env->pwrite(w->env, w->fd, bytes, len, (off_t)w->offset);
-        if (n == -EINTR)
-            continue;
-        if (n <= 0) {
-            w->failed = n < 0 ? (int)n : -EIO;
-            return;
-        }
-        bytes = (const char *)bytes + n;
-        len -= (size_t)n;
-        w->offset += (uint64_t)n;
-    }
+    if (!w->failed)
+        w->failed = env_pwrite_all(w->env, w->fd, slice_make(bytes, len), w->offset);
+    w->offset += len;
 }
 
 static void write_frame(struct savepoint_writer *w)

@@ -65,16 +65,11 @@ static void unlock(struct pwrite_engine *e)
 
 static int write_all(struct pwrite_engine *e, const struct pwrite_job *job)
 {
-    const uint8_t *bytes = e->memory + (size_t)job->buffer * SNAPSHOT_FRAME_MAX;
-    for (uint32_t done = 0; done < job->bytes;) {
-        ssize_t n = e->env->pwrite(e->env, job->fd, bytes + done, job->bytes - done,
-                                   (off_t)(job->offset + done));
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        done += (uint32_t)n;
-    }
+    const struct slice bytes =
+        slice_make((const char *)e->memory + (size_t)job->buffer * SNAPSHOT_FRAME_MAX, job->bytes);
+    int rc = env_pwrite_all(e->env, job->fd, bytes, job->offset);
+    if (rc < 0)
+        return rc;
     // Begin to write it out, so that the fdatasync finds little left. Only a hint: an error shows
     // there.
     sync_file_range(job->fd, (off64_t)job->offset, job->bytes, SYNC_FILE_RANGE_WRITE);

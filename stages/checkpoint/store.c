@@ -57,29 +57,9 @@ static int read_file(struct env *env, const char *path, struct buf *out)
     return n < 0 ? (int)n : n > 0 ? -EFBIG : 0;
 }
 
-static int write_all(struct env *env, int fd, struct slice bytes)
-{
-    for (size_t done = 0; done < bytes.len;) {
-        ssize_t n = env->pwrite(env, fd, bytes.ptr + done, bytes.len - done, (off_t)done);
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 static int write_file(struct env *env, const char *path, struct slice bytes)
 {
-    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return fd;
-    int rc = write_all(env, fd, bytes);
-    if (rc == 0)
-        rc = env->fdatasync(env, fd);
-    int closed = env->close(env, fd);
-    return rc < 0 ? rc : closed;
+    return env_write_file(env, path, 0600, bytes);
 }
 
 // --- the folder ---

@@ -227,22 +227,6 @@ static int write_state(struct writing *w, const char *dir, const struct manifest
     return rc < 0 ? rc : finished;
 }
 
-static int write_whole(struct env *env, const char *path, struct slice text)
-{
-    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), rc = 0;
-    if (fd < 0)
-        return fd;
-    for (uint64_t at = 0; at < text.len && rc == 0;) {
-        ssize_t n = env->pwrite(env, fd, text.ptr + at, text.len - at, (off_t)at);
-        rc = n > 0 || n == -EINTR ? 0 : n < 0 ? (int)n : -EIO;
-        at += n > 0 ? (uint64_t)n : 0;
-    }
-    if (rc == 0)
-        rc = env->fdatasync(env, fd);
-    int closed = env->close(env, fd);
-    return rc < 0 ? rc : closed;
-}
-
 static int write_manifest(const struct writing *w, const char *dir,
                           const struct manifest *without_tasks)
 {
@@ -265,7 +249,7 @@ static int write_manifest(const struct writing *w, const char *dir,
     savepoint_path(dir, SAVEPOINT_MANIFEST, path);
     int rc = env->sync_dir(env, dir);
     if (rc == 0)
-        rc = write_whole(env, hidden, buf_slice(&text));
+        rc = env_write_file(env, hidden, 0666, buf_slice(&text));
     if (rc == 0)
         rc = env->rename(env, hidden, path);
     if (rc == 0)

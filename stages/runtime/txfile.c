@@ -55,19 +55,10 @@ struct buf *txfile_buffer(struct txfile *file)
 static int write_out(struct txfile *file)
 {
     file->has_tail = true;
-    const char *bytes = file->buffer.data;
-    size_t left = file->buffer.len;
     uint64_t at = arena_word(file->arena, file->length_at) + file->written;
-    while (left > 0) {
-        ssize_t n = file->env->pwrite(file->env, file->fd, bytes, left, (off_t)at);
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        bytes += n;
-        left -= (size_t)n;
-        at += (uint64_t)n;
-    }
+    int rc = env_pwrite_all(file->env, file->fd, buf_slice(&file->buffer), at);
+    if (rc < 0)
+        return rc;
     file->written += file->buffer.len;
     buf_clear(&file->buffer);
     return 0;
@@ -101,9 +92,4 @@ void txfile_reset(struct txfile *file)
     uint64_t length = arena_word(file->arena, file->length_at);
     file->failed = file->env->ftruncate(file->env, file->fd, (off_t)length);
     file->has_tail = file->failed < 0;
-}
-
-uint64_t txfile_length(const struct txfile *file)
-{
-    return arena_word(file->arena, file->length_at) + file->written + file->buffer.len;
 }

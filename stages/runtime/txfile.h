@@ -44,7 +44,4 @@ int txfile_before_commit(struct txfile *file);
 // After an abort (of the arena too): cuts off what the transaction had written already.
 void txfile_reset(struct txfile *file);
 
-// Length with what the open transaction has appended.
-uint64_t txfile_length(const struct txfile *file);
-
 #endif

@@ -87,12 +87,43 @@ static void test_env_failures_are_negative_errnos(void **state)
     assert_int_equal(env->fdatasync(env, -1), -EBADF);
 }
 
+// A disk that takes a byte at a time, is interrupted in between, and fails at the end of its room.
+static int calls_left;
+
+static ssize_t take_little(struct env *env, int fd, const void *bytes, size_t len, off_t offset)
+{
+    if (calls_left-- == 0)
+        return -ENOSPC;
+    if (calls_left % 2)
+        return -EINTR;
+    return env_system()->pwrite(env, fd, bytes, len < 1 ? len : 1, offset);
+}
+
+static void test_env_pwrite_all_goes_on_until_all_is_written(void **state)
+{
+    (void)state;
+    struct env env = *env_system();
+    char text[8] = "";
+    int fd = env.open(&env, path_of("all"), O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    env.pwrite = take_little;
+    calls_left = 100;
+    assert_int_equal(env_pwrite_all(&env, fd, slice_of("abcde"), 2), 0);
+    assert_int_equal(env.pread(&env, fd, text, sizeof(text), 0), 7);
+    assert_memory_equal(text, "\0\0abcde", 7);
+    calls_left = 6;
+    assert_int_equal(env_pwrite_all(&env, fd, slice_of("abcde"), 0), -ENOSPC);
+    assert_int_equal(env.close(&env, fd), 0);
+    assert_int_equal(env.unlink(&env, path_of("all")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_env_clocks_are_in_their_units),
         cmocka_unit_test(test_env_files_are_written_renamed_and_read),
         cmocka_unit_test(test_env_failures_are_negative_errnos),
+        cmocka_unit_test(test_env_pwrite_all_goes_on_until_all_is_written),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

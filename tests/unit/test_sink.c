@@ -165,36 +165,33 @@ static void test_sink_file_keeps_an_earlier_run(void **state)
     bench_fini(&b);
 }
 
-// Run `body` with stdout going to a file of the bench.
-// The renames that end a job are lines with a tab in the middle: a folder with either in its name
-// would make them mean something else, and the last parts would stay hidden.
-static void test_sink_file_refuses_what_renames_cannot_say(void **state)
+// stdout goes to the file "stdout" of the bench; what it was before.
+static int take_stdout(const struct bench *b, int flags)
 {
-    (void)state;
-    static const char *const paths[] = {"/tmp/a\tb", "/tmp/a\nb", "\t"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct bench b;
-        bench_init(&b, OP_SINK, fields, 2);
-        bench_option(&b, "path", paths[i]);
-        bench_option(&b, "format", "csv");
-        assert_int_equal(file_sink_class.check(&b.op, &b.err), -EINVAL);
-        assert_non_null(strstr(b.err.text, "tab"));
-        bench_fini(&b);
-    }
+    char path[128];
+    snprintf(path, sizeof path, "%s/stdout", b->folder);
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO), fd = open(path, flags | O_CREAT, 0600);
+    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    close(fd);
+    return saved;
+}
+
+static void give_stdout_back(int saved)
+{
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
 }
 
 static void test_sink_print_writes_after_the_commit(void **state)
 {
     (void)state;
     struct bench b;
-    char path[128];
     bench_init(&b, OP_SINK, fields, 2);
     bench_option(&b, "connector", "print");
     bench_option(&b, "print-identifier", "out");
-    snprintf(path, sizeof path, "%s/stdout", b.folder);
-    fflush(stdout);
-    int saved = dup(STDOUT_FILENO), fd = open(path, O_RDWR | O_CREAT, 0600);
-    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    int saved = take_stdout(&b, O_RDWR);
     struct operator* op = open_op(&b, &print_class);
     push(op, 1, 1);
     commit(&b, op);
@@ -209,10 +206,7 @@ static void test_sink_print_writes_after_the_commit(void **state)
     push(op, 3, 1);
     commit(&b, op);
     op->class->close(op);
-    fflush(stdout);
-    dup2(saved, STDOUT_FILENO);
-    close(saved);
-    close(fd);
+    give_stdout_back(saved);
     expect_parts(&b, "stdout", "out> +I[1, abc]\nout> +I[2, abc]\nout> +I[3, abc]\n");
     assert_int_equal(b.rows_out, 4);
     bench_fini(&b);
@@ -223,13 +217,9 @@ static void test_sink_print_tears_no_line_of_a_file(void **state)
 {
     (void)state;
     struct bench b;
-    char path[128];
     bench_init(&b, OP_SINK, fields, 2);
     bench_option(&b, "connector", "print");
-    snprintf(path, sizeof path, "%s/stdout", b.folder);
-    fflush(stdout);
-    int saved = dup(STDOUT_FILENO), fd = open(path, O_WRONLY | O_CREAT, 0600);
-    assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+    int saved = take_stdout(&b, O_WRONLY);
     struct operator* op = open_op(&b, &print_class);
     push(op, 1, 1);
     commit(&b, op);
@@ -241,11 +231,26 @@ static void test_sink_print_tears_no_line_of_a_file(void **state)
     bench_reopen(&b);
     op = open_op(&b, &print_class);
     op->class->close(op);
-    dup2(saved, STDOUT_FILENO);
-    close(saved);
-    close(fd);
+    give_stdout_back(saved);
     expect_parts(&b, "stdout", "+I[1, abc]\n+I[2, abc]\n+I[2, abc]\n+I[3, abc]\n");
     bench_fini(&b);
+}
+
+// The renames that end a job are lines with a tab in the middle: a folder with either in its
+// name would make them mean something else, and the last parts would stay hidden.
+static void test_sink_file_refuses_what_renames_cannot_say(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/tmp/a\tb", "/tmp/a\nb", "\t"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct bench b;
+        bench_init(&b, OP_SINK, fields, 2);
+        bench_option(&b, "path", paths[i]);
+        bench_option(&b, "format", "csv");
+        assert_int_equal(file_sink_class.check(&b.op, &b.err), -EINVAL);
+        assert_non_null(strstr(b.err.text, "tab"));
+        bench_fini(&b);
+    }
 }
 
 // A pipe in packet mode gives back what was written piece by piece: each must be whole lines.
