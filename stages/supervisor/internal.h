@@ -1,0 +1,74 @@
+// internal.h: the private struct of a supervisor, shared by the files of this folder that make
+// system calls: supervisor.c (the wait), tasks.c (the tasks' processes), ending.c (checkpoints and
+// the end).
+#ifndef WEIR_STAGES_SUPERVISOR_INTERNAL_H
+#define WEIR_STAGES_SUPERVISOR_INTERNAL_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stages/supervisor/restart.h"
+#include "stages/supervisor/slot.h"
+#include "stages/supervisor/supervisor.h"
+
+#define MS_NS INT64_C(1000000)
+
+// The end of a job that makes checkpoints: its tasks have ended and wait for what is done with the
+// output.
+enum finale {
+    FINALE_NONE,
+    FINALE_CHECKPOINT, // stopped: the last checkpoint is under way
+    FINALE_DONE,       // the tasks were told to finish, or not to
+};
+
+struct supervisor {
+    const struct supervisor_options *options;
+    struct control *control;
+    struct slot *slots;
+    struct slot_ops ops;
+    struct restart_policy policy;
+    struct supervisor_result *result;
+    struct err *err;
+    int epoll_fd, signal_fd, timer_fd;
+    sigset_t old_mask, task_mask;
+    bool ending;
+    int64_t tick_at_ns, kill_at_ns;  // INT64_MAX: not set
+    int64_t asked_ns;                // when the first signal asked for the end
+    struct coordinator *coordinator; // NULL: no checkpoints
+    enum finale finale;
+    int64_t look_at_ns; // when to look at checkpoints and their end again
+    int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
+};
+
+// supervisor.c
+int64_t supervisor_now_ns(void);
+int64_t supervisor_earlier(int64_t a, int64_t b);
+// Have the loop wake up when fd is readable; tag says what it is about: the index of a slot.
+int supervisor_watch(const struct supervisor *s, int fd, uint32_t tag);
+// Tell the caller.
+void supervisor_report(const struct supervisor *s, const struct supervisor_event *event);
+// The job shall end; what has not stopped by the timeout is killed.
+void supervisor_begin_end(struct supervisor *s);
+
+// tasks.c: a task's process is started in op_start (the slot table's `start`), watched through
+// its pidfd in the loop's epoll, and declared dead in tasks_on_end.
+struct slot_ops tasks_ops(struct supervisor *s);
+int tasks_handle_all(struct supervisor *s, enum slot_event event);
+// The pidfd of this slot is readable: its process has ended.
+void tasks_on_end(struct supervisor *s, struct slot *slot);
+// What is due by now: restarts, replacements that run, hangs.
+void tasks_on_time(struct supervisor *s, int64_t now);
+// When tasks_on_time is to be called next; INT64_MAX: never.
+int64_t tasks_next_deadline(const struct supervisor *s);
+// No task may outlive the run, however it ends.
+void tasks_kill_rest(struct supervisor *s);
+
+// ending.c
+int ending_begin_checkpoints(struct supervisor *s);
+// Checkpoints, and the end of a job that makes them.
+void ending_on_time(struct supervisor *s);
+// Ask the lowest level that still runs to stop.
+void ending_stop_next_level(struct supervisor *s);
+
+#endif

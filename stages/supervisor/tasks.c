@@ -1,0 +1,286 @@
+// tasks.c: the processes of tasks. Started in op_start, watched through a pidfd in the loop's
+// epoll, declared dead in tasks_on_end; hangs are looked for in between.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "stages/supervisor/hang.h"
+#include "stages/supervisor/internal.h"
+#include "stages/supervisor/spawn.h"
+
+enum {
+    READY_LOOK_MS = 1,       // how often a replacement is looked at
+    READY_LOOK_LATE_MS = 20, // when it takes longer than the next
+    READY_LATE_MS = 200,
+    LONG_LIFE_MS = 10000, // who lives so long is in no crash loop
+};
+
+// --- what the table makes happen ---
+
+static void slot_close(struct slot *slot)
+{
+    if (slot->pidfd >= 0)
+        close(slot->pidfd);
+    slot->pidfd = -1;
+}
+
+static int op_start(struct slot *slot, void *context)
+{
+    struct supervisor *s = context;
+    const struct supervisor_options *options = s->options;
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    slot->progress_at_start = view.progress;
+    slot->started_ns = supervisor_now_ns();
+    slot->silent_at_ns = 0;
+    struct spawn_request request = {
+        .program = options->program ? options->program : "/proc/self/exe",
+        .job_folder = options->dir->path,
+        .task_index = slot->index,
+        .cpu = options->cpus ? options->cpus[slot->index] : -1,
+        .mask = &s->task_mask,
+    };
+    int status = spawn_task(&request, &slot->pid, &slot->pidfd);
+    if (status)
+        return status;
+    status = supervisor_watch(s, slot->pidfd, (uint32_t)slot->index);
+    if (status) {
+        syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
+        waitpid(slot->pid, NULL, 0);
+        slot_close(slot);
+        return status;
+    }
+    control_note_cpu(s->control, slot->index, request.cpu);
+    return 0;
+}
+
+// Did the process do what there was to do? One that waited for others, or lived long, is in no
+// crash loop, however little it has committed: there may have been nothing.
+static bool op_progressed(const struct slot *slot, void *context)
+{
+    struct supervisor *s = context;
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    bool waited = view.process.pid == slot->pid &&
+                  (view.state == CONTROL_WAITING_INPUT || view.state == CONTROL_WAITING_OUTPUT);
+    return view.progress > slot->progress_at_start || waited ||
+           supervisor_now_ns() - slot->started_ns > LONG_LIFE_MS * MS_NS;
+}
+
+static struct restart_death death_of(const struct slot *slot, bool progressed)
+{
+    return (struct restart_death){progressed, slot->signal == SIGKILL, slot->quick_deaths};
+}
+
+static int64_t op_delay(const struct slot *slot, bool progressed, int64_t now, void *context)
+{
+    struct supervisor *s = context;
+    struct restart_death death = death_of(slot, progressed);
+    return restart_delay_ns(&s->policy, &death, now);
+}
+
+static void op_ask_stop(struct slot *slot, void *context)
+{
+    struct supervisor *s = context;
+    if (s->result->end == SUPERVISOR_END_FAILED)
+        control_post(s->control, slot->index, CONTROL_CANCEL);
+    control_post(s->control, slot->index, CONTROL_STOP);
+}
+
+static void op_kill(struct slot *slot, void *context)
+{
+    (void)context;
+    CHECK(slot->pidfd >= 0);
+    syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
+}
+
+// Why a task is not started again, where it has no words of its own.
+static void explain_death(const struct supervisor *s, const struct slot *slot, char *out,
+                          size_t out_bytes)
+{
+    struct buf why = {0};
+    struct restart_death death = death_of(slot, slot->quick_deaths == 0);
+    if (slot->signal)
+        buf_printf(&why, "was killed by signal %d (%s) ", slot->signal, strsignal(slot->signal));
+    else
+        buf_printf(&why, "ended with status %d ", slot->exit_status);
+    restart_explain(&s->policy, &death, &why);
+    snprintf(out, out_bytes, "task %d (%s) %s", slot->index,
+             s->options->names ? s->options->names[slot->index] : "?", buf_str(&why));
+    buf_fini(&why);
+}
+
+static void task_failed(struct supervisor *s, const struct slot *slot,
+                        struct supervisor_event *event, struct control_view *view)
+{
+    control_view(s->control, slot->index, view);
+    if (slot_classify(view, slot->pid, slot->signal, slot->exit_status) != SLOT_GAVE_UP)
+        explain_death(s, slot, view->error, sizeof(view->error));
+    event->text = view->error;
+    event->exit_status = slot->exit_status;
+    if (s->result->end == SUPERVISOR_END_FAILED)
+        return; // the first reason counts, others follow from it
+    s->result->end = SUPERVISOR_END_FAILED;
+    s->result->exit_status = slot->exit_status;
+    err_set(s->err, -ECANCELED, "%s",
+            view->error[0] ? view->error : "a task failed without a reason");
+}
+
+static void op_report(const struct slot *slot, enum supervisor_event_kind kind, void *context)
+{
+    struct supervisor *s = context;
+    struct control_view view;
+    struct supervisor_event event = {.kind = kind, .task_index = slot->index, .pid = slot->pid};
+    if (kind == SUPERVISOR_DIED) {
+        event.signal = slot->signal;
+        event.exit_status = slot->exit_status;
+        event.delay_ms = (double)slot->delay_ns / MS_NS;
+        s->result->restarts++;
+        control_note_restart(s->control, slot->index);
+        if (s->coordinator)
+            coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
+    } else if (kind == SUPERVISOR_RESTARTED) {
+        event.gap_ms = (double)slot->gap_ns / MS_NS;
+        if (event.gap_ms > s->result->worst_gap_ms)
+            s->result->worst_gap_ms = event.gap_ms;
+    } else if (kind == SUPERVISOR_FAILED) {
+        task_failed(s, slot, &event, &view);
+    }
+    supervisor_report(s, &event);
+}
+
+struct slot_ops tasks_ops(struct supervisor *s)
+{
+    return (struct slot_ops){.context = s,
+                             .start = op_start,
+                             .progressed = op_progressed,
+                             .delay_ns = op_delay,
+                             .ask_stop = op_ask_stop,
+                             .kill = op_kill,
+                             .report = op_report};
+}
+
+// --- events ---
+
+int tasks_handle_all(struct supervisor *s, enum slot_event event)
+{
+    int status = 0;
+    for (int i = 0; i < s->options->task_count && !status; i++)
+        status = slot_handle(&s->slots[i], event, supervisor_now_ns(), &s->ops);
+    return status;
+}
+
+void tasks_on_end(struct supervisor *s, struct slot *slot)
+{
+    siginfo_t info = {0};
+    if (slot->pidfd < 0 || waitid(P_PIDFD, (id_t)slot->pidfd, &info, WEXITED | WNOHANG) < 0 ||
+        info.si_pid == 0)
+        return;
+    slot_close(slot); // also takes it out of the epoll
+    slot->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    slot->exit_status = info.si_code == CLD_EXITED ? info.si_status : 0;
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    enum slot_event event = slot_classify(&view, slot->pid, slot->signal, slot->exit_status);
+    slot_handle(slot, event, supervisor_now_ns(), &s->ops);
+}
+
+// Does the process of this slot run batches? The page may still be the dead one's: look at the pid.
+static bool slot_ready(const struct supervisor *s, const struct slot *slot)
+{
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    return view.process.pid == slot->pid &&
+           (view.state > CONTROL_STARTING || view.progress > slot->progress_at_start);
+}
+
+// --- tasks that hang ---
+
+enum { HANG_LOOKS = 4 }; // in the time after which a task is taken to hang
+
+// Its last sign of life; a process that has not come so far yet gave one when it was started.
+static int64_t last_sign(const struct supervisor *s, const struct slot *slot)
+{
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    bool is_own = view.process.pid == slot->pid && (int64_t)view.heartbeat_ns > slot->started_ns;
+    return is_own ? (int64_t)view.heartbeat_ns : slot->started_ns;
+}
+
+// Twice in a row, without a sign between: one look may fall on a moment.
+static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
+{
+    int64_t sign = last_sign(s, slot), was_silent_at = slot->silent_at_ns;
+    slot->silent_at_ns = 0;
+    if (now - sign < s->options->hang_after_ms * MS_NS)
+        return;
+    enum hang_kind kind = hang_judge(slot->pid);
+    if (kind == HANG_NONE)
+        return;
+    slot->silent_at_ns = sign;
+    if (was_silent_at != sign)
+        return;
+    struct supervisor_event event = {.kind = SUPERVISOR_HUNG,
+                                     .task_index = slot->index,
+                                     .pid = slot->pid,
+                                     .text = hang_name(kind)};
+    supervisor_report(s, &event);
+    op_kill(slot, s);
+    slot->silent_at_ns = 0;
+}
+
+static void look_at_hangs(struct supervisor *s, int64_t now)
+{
+    if (s->hang_at_ns > now)
+        return;
+    s->hang_at_ns = now + s->options->hang_after_ms * MS_NS / HANG_LOOKS;
+    for (int i = 0; i < s->options->task_count; i++)
+        if (s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_HURT)
+            look_at_hang(s, &s->slots[i], now);
+}
+
+// A restart comes at once: start_at_ns of a first death is in the past.
+void tasks_on_time(struct supervisor *s, int64_t now)
+{
+    for (int i = 0; i < s->options->task_count; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->state == SLOT_DOWN && slot->start_at_ns <= now)
+            slot_handle(slot, SLOT_START, now, &s->ops);
+        else if (slot->state == SLOT_HURT && slot_ready(s, slot))
+            slot_handle(slot, SLOT_READY, now, &s->ops);
+    }
+    look_at_hangs(s, now);
+}
+
+int64_t tasks_next_deadline(const struct supervisor *s)
+{
+    int64_t now = supervisor_now_ns(), next = s->hang_at_ns;
+    for (int i = 0; i < s->options->task_count; i++) {
+        const struct slot *slot = &s->slots[i];
+        if (slot->state == SLOT_DOWN)
+            next = supervisor_earlier(next, slot->start_at_ns);
+        if (slot->state == SLOT_HURT)
+            next = supervisor_earlier(next, now + (now - slot->died_ns < READY_LATE_MS * MS_NS
+                                                       ? READY_LOOK_MS * MS_NS
+                                                       : READY_LOOK_LATE_MS * MS_NS));
+    }
+    return next;
+}
+
+// No task may outlive the run, however it ends.
+void tasks_kill_rest(struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->pidfd < 0)
+            continue;
+        op_kill(slot, s);
+        waitpid(slot->pid, NULL, 0);
+        slot_close(slot);
+    }
+}
