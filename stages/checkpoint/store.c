@@ -267,6 +267,8 @@ int store_begin(const struct store *store, uint64_t checkpoint, struct err *err)
     char path[STORE_PATH_BYTES];
     store_checkpoint_path(store, checkpoint, path);
     int rc = store->env->mkdir(store->env, path, 0700);
+    if (rc == 0)
+        rc = store->env->sync_dir(store->env, store->dir);
     return rc < 0 ? err_set(err, rc, "cannot make %s: %s", path, strerror(-rc)) : 0;
 }
 
@@ -279,9 +281,7 @@ int store_commit(const struct store *store, const struct manifest *manifest, str
     manifest_path(store, manifest->checkpoint, ".tmp", temporary);
     manifest_path(store, manifest->checkpoint, "", path);
     manifest_write(manifest, &text);
-    int rc = env->sync_dir(env, folder);
-    if (rc == 0)
-        rc = env->sync_dir(env, store->dir); // the folder's own name, before its manifest counts
+    int rc = env->sync_dir(env, folder); // its own name is durable since store_begin
     if (rc == 0)
         rc = write_file(env, temporary, buf_slice(&text));
     if (rc == 0)
@@ -476,6 +476,13 @@ int store_remove(const struct store *store, uint64_t checkpoint, struct err *err
     rc = env->rmdir(env, folder);
     return rc < 0 && rc != -ENOENT ? err_set(err, rc, "cannot remove %s: %s", folder, strerror(-rc))
                                    : 0;
+}
+
+int store_give_up(const struct store *store, uint64_t checkpoint, struct err *err)
+{
+    char folder[STORE_PATH_BYTES];
+    store_checkpoint_path(store, checkpoint, folder);
+    return remove_files(store, folder, err);
 }
 
 int store_set_aside(const struct store *store, uint64_t checkpoint, struct err *err)

@@ -57,11 +57,16 @@ void store_path(const struct store *store, const char *relative, char *out);
 int store_read(const struct store *store, uint64_t checkpoint, struct pool *pool,
                struct manifest *out, struct err *err);
 
-// Make the checkpoint's folder.
+// Make the checkpoint's folder, durably: it says that the number is used, also when the checkpoint
+// comes to nothing and the run ends.
 int store_begin(const struct store *store, uint64_t checkpoint, struct err *err);
 
 // Every snapshot file is durable: write the manifest, make the checkpoint complete.
 int store_commit(const struct store *store, const struct manifest *manifest, struct err *err);
+
+// It will not become complete: remove its files. Its folder stays, to be removed when there is a
+// newer one.
+int store_give_up(const struct store *store, uint64_t checkpoint, struct err *err);
 
 // It is complete no longer; its files stay until the next one is complete.
 int store_set_aside(const struct store *store, uint64_t checkpoint, struct err *err);

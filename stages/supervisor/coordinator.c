@@ -1,7 +1,8 @@
 // coordinator.c: see coordinator.h.
 //
 // What a crash of the supervisor leaves: a checkpoint without a manifest, which is none. The
-// numbers of checkpoints only grow, over runs too, so no file is ever written twice.
+// numbers of checkpoints only grow, over runs too, so no file is ever written twice: the folder of
+// the newest one stays, whatever became of it.
 #include "stages/supervisor/coordinator.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct coordinator {
     struct control_snapshot *reports;
     uint64_t wanted;         // under way; 0: none
     uint64_t last, complete; // highest number used; newest complete
+    uint64_t given_up;       // its folder keeps its number used; 0: none
     int64_t begun_ns, begun_ms, due_ns;
     bool is_held, needs_full;
     int failures; // in a row
@@ -103,7 +105,7 @@ static void tell(const struct coordinator *c, const struct coordinator_event *ev
         c->options.on_event(event, c->options.context);
 }
 
-static void give_up(struct coordinator *c, const char *why, int64_t now_ns)
+static void fail(struct coordinator *c, const char *why, int64_t now_ns)
 {
     const struct coordinator_event event = {.kind = COORDINATOR_FAILED,
                                             .checkpoint = c->wanted,
@@ -111,10 +113,16 @@ static void give_up(struct coordinator *c, const char *why, int64_t now_ns)
                                             .text = why};
     c->wanted = 0;
     c->failures++;
-    // What was written of it takes room that the next one may need. A task that is late may still
-    // put a file there: then the folder goes when the next checkpoint is complete.
-    store_remove(c->options.store, event.checkpoint, NULL);
     tell(c, &event);
+}
+
+static void give_up(struct coordinator *c, const char *why, int64_t now_ns)
+{
+    // What was written of it takes room that the next one may need. A task that is late may still
+    // put a file there: then it goes when the next checkpoint has begun, or is complete.
+    store_give_up(c->options.store, c->wanted, NULL);
+    c->given_up = c->wanted;
+    fail(c, why, now_ns);
 }
 
 // When the next one is due: one interval after the begin of this one, and the pause after its end.
@@ -133,10 +141,14 @@ static void begin(struct coordinator *c, int64_t now_ns)
     c->wanted = ++c->last;
     c->due_ns = INT64_MAX;
     if (store_begin(c->options.store, c->wanted, &err) < 0) {
-        give_up(c, err.text, now_ns);
+        store_remove(c->options.store, c->wanted, NULL); // no task has heard of it
+        fail(c, err.text, now_ns);
         set_due(c, now_ns);
         return;
     }
+    if (c->given_up) // the new folder says now which numbers are used
+        store_remove(c->options.store, c->given_up, NULL);
+    c->given_up = 0;
     control_want_checkpoint(c->control, c->wanted, c->needs_full || any_is_long(c));
     c->needs_full = false;
 }

@@ -346,6 +346,29 @@ static void test_store_retains_chains(void **state)
     place_remove(&p);
 }
 
+// What was given up leaves its number: the folder, durable since its begin, without the files.
+static void test_store_keeps_the_number_of_what_was_given_up(void **state)
+{
+    (void)state;
+    struct place p;
+    place_make(&p);
+    put(&p, 1, NULL);
+    p.store.env = env_failing(FAIL_NEVER, 0);
+    assert_int_equal(store_begin(&p.store, 2, &p.err), 0);
+    char *made = strstr(buf_str(&history), "mkdir");
+    assert_true(made && strstr(made, "sync_dir"));
+    put_snapshot(&p, 2);
+    put_file(&p, "chk-2/MANIFEST.tmp", "half");
+    assert_int_equal(store_give_up(&p.store, 2, &p.err), 0);
+    assert_string_equal(listed(&p), "1 2-");
+    assert_false(is_there(&p, "chk-2/task-0-1.snap") || is_there(&p, "chk-2/MANIFEST.tmp"));
+    assert_int_equal(store_give_up(&p.store, 4711, &p.err), 0); // never there
+    put(&p, 3, NULL);
+    assert_int_equal(store_retain(&p.store, 2, &p.err), 0);
+    assert_string_equal(listed(&p), "1 3");
+    place_remove(&p);
+}
+
 // One that cannot be read does not take the place of one that can.
 static void test_store_retains_what_can_be_read(void **state)
 {
@@ -513,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_store_reads_only_its_own_number),
         cmocka_unit_test(test_store_retains_chains),
         cmocka_unit_test(test_store_retains_what_can_be_read),
+        cmocka_unit_test(test_store_keeps_the_number_of_what_was_given_up),
         cmocka_unit_test(test_store_removes_the_manifest_first),
         cmocka_unit_test(test_store_that_fails_to_remove_leaves_no_half),
         cmocka_unit_test(test_store_commit_fails_at_every_step),

@@ -1,0 +1,180 @@
+// test_coordinator.c: checkpoints from the supervisor's side, with a task that the test plays.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stages/supervisor/coordinator.h"
+
+enum { FINGERPRINT = 7 };
+
+struct scene {
+    char folder[64], dir[128];
+    int fd;
+    struct store store;
+    struct control *supervisor, *task;
+    struct coordinator *coordinator;
+    int64_t now_ns;
+    uint64_t complete, failed;
+    char why[512];
+};
+
+static void on_event(const struct coordinator_event *event, void *context)
+{
+    struct scene *s = context;
+    if (event->kind == COORDINATOR_COMPLETE)
+        s->complete = event->checkpoint;
+    if (event->kind == COORDINATOR_FAILED) {
+        s->failed = event->checkpoint;
+        snprintf(s->why, sizeof s->why, "%s", event->text);
+    }
+}
+
+// A supervisor's process begins: it knows what the disk says.
+static void begin_run(struct scene *s)
+{
+    struct err err;
+    const struct coordinator_options options = {.store = &s->store,
+                                                .interval_ms = 10,
+                                                .timeout_ms = 100,
+                                                .retain = 2,
+                                                .tolerable_failures = -1,
+                                                .job = {.job = "scene", .fingerprint = FINGERPRINT},
+                                                .on_event = on_event,
+                                                .context = s};
+    coordinator_free(s->coordinator);
+    assert_int_equal(coordinator_create(&options, s->supervisor, s->now_ns, &s->coordinator, &err),
+                     0);
+}
+
+static void scene_open(struct scene *s)
+{
+    static const char *const names[] = {"task"};
+    struct err err;
+    *s = (struct scene){.folder = "/tmp/weir-coordinator-XXXXXX"};
+    assert_non_null(mkdtemp(s->folder));
+    s->fd = open(s->folder, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    snprintf(s->dir, sizeof s->dir, "%s/checkpoints", s->folder);
+    assert_int_equal(store_create(env_system(), s->dir, "scene", &s->store, &err), 0);
+    assert_int_equal(control_create(s->fd, FINGERPRINT, names, 1, &err), 0);
+    assert_int_equal(control_attach_supervisor(s->fd, FINGERPRINT, &s->supervisor, &err), 0);
+    assert_int_equal(control_attach_task(s->fd, FINGERPRINT, 0, &s->task, &err), 0);
+    control_begin(s->task);
+    begin_run(s);
+}
+
+static void scene_close(struct scene *s)
+{
+    char command[128];
+    coordinator_free(s->coordinator);
+    control_detach(s->task);
+    control_detach(s->supervisor);
+    close(s->fd);
+    snprintf(command, sizeof command, "rm -rf '%s'", s->folder);
+    assert_int_equal(system(command), 0);
+}
+
+// The number that is asked for, at the latest one interval from now.
+static uint64_t next_wanted(struct scene *s)
+{
+    int64_t again;
+    struct err err;
+    s->now_ns += 20 * 1000 * 1000;
+    assert_int_equal(coordinator_tick(s->coordinator, s->now_ns, &again, &err), 0);
+    assert_false(coordinator_is_idle(s->coordinator));
+    return control_wanted_checkpoint(s->task);
+}
+
+static void answer(struct scene *s, uint64_t checkpoint, enum control_snapshot_status status,
+                   const char *text)
+{
+    struct control_snapshot report = {.checkpoint = checkpoint, .status = status};
+    int64_t again;
+    struct err err;
+    snprintf(report.text, sizeof report.text, "%s", text);
+    control_report_snapshot(s->task, &report);
+    s->now_ns += 1000 * 1000;
+    assert_int_equal(coordinator_tick(s->coordinator, s->now_ns, &again, &err), 0);
+}
+
+static bool has_folder(const struct scene *s, uint64_t checkpoint)
+{
+    char path[STORE_PATH_BYTES];
+    store_checkpoint_path(&s->store, checkpoint, path);
+    return access(path, F_OK) == 0;
+}
+
+// --- numbers ---
+
+// Whatever becomes of a checkpoint, and whoever supervises: no number comes twice.
+static void test_coordinator_numbers_only_grow(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    answer(&s, 1, CONTROL_SNAPSHOT_FAILED, "no disk");
+    assert_true(s.failed == 1 && strstr(s.why, "no disk"));
+    begin_run(&s);
+    assert_int_equal(next_wanted(&s), 2);
+    assert_int_equal(s.complete, 0);
+    answer(&s, 2, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(s.complete, 2);
+    assert_int_equal(next_wanted(&s), 3);
+    coordinator_task_died(s.coordinator, 0, s.now_ns);
+    assert_int_equal(s.failed, 3);
+    assert_int_equal(next_wanted(&s), 4);
+    assert_false(has_folder(&s, 3)); // the newer one says it
+    coordinator_hold(s.coordinator, s.now_ns);
+    assert_int_equal(s.failed, 4);
+    begin_run(&s);
+    assert_int_equal(next_wanted(&s), 5);
+    begin_run(&s); // killed while it was under way
+    assert_int_equal(next_wanted(&s), 6);
+    answer(&s, 6, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(s.complete, 6);
+    assert_false(has_folder(&s, 4) || has_folder(&s, 5));
+    scene_close(&s);
+}
+
+// Without room for a folder the number of the one before is still known.
+static void test_coordinator_that_cannot_begin_keeps_the_numbers(void **state)
+{
+    (void)state;
+    struct scene s;
+    int64_t again;
+    struct err err;
+    char path[STORE_PATH_BYTES];
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    answer(&s, 1, CONTROL_SNAPSHOT_FAILED, "no disk");
+    store_checkpoint_path(&s.store, 2, path);
+    FILE *file = fopen(path, "w"); // in the way
+    assert_non_null(file);
+    fclose(file);
+    s.now_ns += 20 * 1000 * 1000;
+    assert_int_equal(coordinator_tick(s.coordinator, s.now_ns, &again, &err), 0);
+    assert_true(s.failed == 2 && strstr(s.why, "cannot make"));
+    assert_int_equal(control_wanted_checkpoint(s.task), 1);
+    assert_true(has_folder(&s, 1));
+    assert_int_equal(unlink(path), 0);
+    begin_run(&s);
+    assert_int_equal(next_wanted(&s), 2);
+    scene_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_coordinator_numbers_only_grow),
+        cmocka_unit_test(test_coordinator_that_cannot_begin_keeps_the_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
