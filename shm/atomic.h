@@ -58,6 +58,14 @@ static inline uint32_t atomic_exchange_u32(uint32_t *word, uint32_t value)
     return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
 }
 
+// Swap in `value` where `expected` is; false, and nothing done, where something else is.
+// Sequentially consistent; off the data path only.
+static inline int atomic_exchange_if_u32(uint32_t *word, uint32_t expected, uint32_t value)
+{
+    return __atomic_compare_exchange_n(word, &expected, value, 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
 // A full fence: no load after it is answered before a store in front of it is visible.
 static inline void atomic_full_fence(void)
 {

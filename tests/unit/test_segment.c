@@ -1,4 +1,4 @@
-// test_segment.c: segments, blobs, the owner mutex and process identities.
+// test_segment.c: segments, blobs and process identities.
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "shm/blob.h"
-#include "shm/owner.h"
 #include "shm/process.h"
 #include "shm/segment.h"
 #include "shm/segment_layout.h"
@@ -190,36 +189,6 @@ static void test_blob_keeps_bytes_and_sees_damage(void **state)
     buf_fini(&back);
 }
 
-static void test_owner_passes_on_when_its_holder_dies(void **state)
-{
-    (void)state;
-    void *area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_int_equal(owner_init(area), 0);
-    int ready[2];
-    assert_int_equal(pipe(ready), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        char ok = owner_acquire(area, -1) == 0 ? 'y' : 'n';
-        if (write(ready[1], &ok, 1) != 1)
-            _exit(1);
-        pause();
-        _exit(0);
-    }
-    char ok;
-    assert_int_equal(read(ready[0], &ok, 1), 1);
-    assert_int_equal(ok, 'y');
-    assert_int_equal(owner_acquire(area, 5000000), -ETIMEDOUT);
-    kill(pid, SIGKILL);
-    assert_int_equal(owner_acquire(area, INT64_C(5000000000)), 1);
-    owner_release(area);
-    assert_int_equal(owner_acquire(area, -1), 0);
-    owner_release(area);
-    waitpid(pid, NULL, 0);
-    close(ready[0]);
-    close(ready[1]);
-    munmap(area, 4096);
-}
-
 static void test_process_is_not_mistaken_for_another(void **state)
 {
     (void)state;
@@ -262,7 +231,6 @@ int main(void)
         TEST(test_segment_sees_unfinished_creation),
         TEST(test_segment_claim_says_when_memory_is_short),
         TEST(test_blob_keeps_bytes_and_sees_damage),
-        TEST(test_owner_passes_on_when_its_holder_dies),
         TEST(test_process_is_not_mistaken_for_another),
         TEST(test_process_kill_ends_it),
     };

@@ -1,0 +1,294 @@
+// test_owner.c: the owner mutex: never two writers, whatever way the owner ends.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shm/owner.h"
+
+#define SHORT_NS INT64_C(20000000)    // it does not come
+#define LONG_NS  INT64_C(10000000000) // it comes; so long only when something is wrong
+
+struct scene {
+    uint64_t area[OWNER_AREA_BYTES / 8];
+    uint32_t inside; // who is in the owner's part right now
+    uint32_t broken; // two were
+    uint64_t turns;
+};
+
+static struct scene *scene;
+
+static int set_up(void **state)
+{
+    (void)state;
+    scene = mmap(NULL, sizeof *scene, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return scene == MAP_FAILED ? -1 : owner_init(scene->area);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return munmap(scene, sizeof *scene);
+}
+
+// A child that owns the area and then does `then`; returns when it owns it.
+static pid_t child_owns(void (*then)(void))
+{
+    int ready[2];
+    char ok = 'n';
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        ok = owner_acquire(scene->area, -1) >= 0 ? 'y' : 'n';
+        if (write(ready[1], &ok, 1) == 1)
+            then();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &ok, 1), 1);
+    assert_int_equal(ok, 'y');
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+static void wait_for_end(void)
+{
+    for (;;)
+        pause();
+}
+
+static void end_now(void)
+{
+    _exit(0);
+}
+
+static void assert_passes_on(void)
+{
+    assert_int_equal(owner_acquire(scene->area, LONG_NS), 1);
+    assert_int_equal(owner_holder(scene->area), getpid());
+    owner_release(scene->area);
+    assert_int_equal(owner_holder(scene->area), 0);
+    assert_int_equal(owner_acquire(scene->area, -1), 0);
+    owner_release(scene->area);
+}
+
+static void test_owner_passes_on_when_its_holder_is_killed(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(wait_for_end);
+    assert_int_equal(owner_holder(scene->area), pid);
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -ETIMEDOUT);
+    kill(pid, SIGKILL);
+    assert_passes_on();
+    waitpid(pid, NULL, 0);
+}
+
+static void test_owner_passes_on_when_its_holder_ends(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(end_now);
+    assert_passes_on();
+    waitpid(pid, NULL, 0);
+}
+
+// A stopped thread may be continued: it still owns. Once killed it never is.
+static void test_owner_stays_with_a_stopped_holder_until_it_is_killed(void **state)
+{
+    (void)state;
+    int status;
+    pid_t pid = child_owns(wait_for_end);
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -ETIMEDOUT);
+    kill(pid, SIGKILL);
+    assert_passes_on();
+    waitpid(pid, NULL, 0);
+}
+
+static void *library(void *unused)
+{
+    (void)unused;
+    wait_for_end();
+    return NULL;
+}
+
+static void leave_a_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, library, NULL) == 0)
+        pthread_exit(NULL);
+}
+
+// The task's thread is gone; its process is not, because a thread of some library lives on.
+static void test_owner_passes_on_when_only_library_threads_are_left(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(leave_a_thread);
+    assert_passes_on();
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); // it lives, and owns nothing
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(owner_holder(scene->area), getpid()); // its end took nothing away
+    owner_release(scene->area);
+}
+
+static void linger_in_exit(void)
+{
+    atexit(wait_for_end);
+    exit(0);
+}
+
+static void test_owner_stays_with_a_holder_that_is_in_exit_until_it_is_killed(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(linger_in_exit);
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -ETIMEDOUT);
+    kill(pid, SIGKILL);
+    assert_passes_on();
+    waitpid(pid, NULL, 0);
+}
+
+// What a wild write into the list of robust mutexes does: the kernel finds nothing in it.
+static void lose_the_list(void)
+{
+    static struct robust_list_head empty = {.list = {&empty.list}};
+    if (syscall(SYS_set_robust_list, &empty, sizeof empty) == 0)
+        end_now();
+}
+
+static void test_owner_is_handed_on_by_hand_when_the_list_was_damaged(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(lose_the_list);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -ETIMEDOUT);
+    assert_int_equal(owner_holder(scene->area), pid);
+    assert_false(owner_hand_on(scene->area, getpid())); // it is not ours to give
+    assert_true(owner_hand_on(scene->area, pid));
+    assert_false(owner_hand_on(scene->area, pid)); // once
+    assert_passes_on();
+}
+
+static void test_owner_handed_on_by_hand_wakes_who_waits(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(lose_the_list), waiter = fork();
+    if (waiter == 0)
+        _exit(owner_acquire(scene->area, LONG_NS) == 1 ? 0 : 1);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(owner_hand_on(scene->area, pid));
+    int status;
+    assert_int_equal(waitpid(waiter, &status, 0), waiter);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_passes_on(); // the waiter's end was noticed by the kernel again
+}
+
+// A word that was written over must not make a mutex that lets two in.
+static void test_owner_refuses_a_mutex_that_was_written_over(void **state)
+{
+    (void)state;
+    pthread_mutex_t *mutex = (pthread_mutex_t *)scene->area;
+    mutex->__data.__kind ^= 0x10; // robust no more
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -EILSEQ);
+    mutex->__data.__kind ^= 0x10;
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), 0);
+    owner_release(scene->area);
+    scene->area[OWNER_AREA_BYTES / 8 - 3] ^= 1; // the seal
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -EILSEQ);
+}
+
+// Wait for one's turn, be alone, for as long as one lives. In slices: kernels before 6.9 lose the
+// wake-up when the waiter that they have woken is killed before it looks.
+static void contend(void)
+{
+    enum { LOOKS = 2000 };
+    uint32_t self = (uint32_t)getpid();
+    int status;
+    do
+        status = owner_acquire(scene->area, SHORT_NS);
+    while (status == -ETIMEDOUT);
+    if (status < 0)
+        _exit(1);
+    __atomic_store_n(&scene->inside, self, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < LOOKS; i++)
+        if (__atomic_load_n(&scene->inside, __ATOMIC_SEQ_CST) != self)
+            scene->broken = 1;
+    scene->turns++;
+    wait_for_end();
+}
+
+static pid_t contender(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        contend();
+    return pid;
+}
+
+// Several wait, whoever owns is killed, over and over: each time exactly one takes over.
+static void test_owner_passes_on_to_one_of_many(void **state)
+{
+    enum { WAITERS = 4, ROUNDS = 300, PATIENCE_MS = 10000 };
+    (void)state;
+    pid_t pids[WAITERS];
+    unsigned seed = (unsigned)getpid();
+    print_message("seed %u\n", seed);
+    for (int i = 0; i < WAITERS; i++)
+        pids[i] = contender();
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        int waited_ms = 0;
+        while (__atomic_load_n(&scene->turns, __ATOMIC_SEQ_CST) <= round ||
+               owner_holder(scene->area) == 0) {
+            assert_true(waited_ms++ < PATIENCE_MS);
+            poll(NULL, 0, 1);
+        }
+        pid_t owner = owner_holder(scene->area);
+        for (int i = 0; i < WAITERS; i++) {
+            bool hit = pids[i] == owner || rand_r(&seed) % 16 == 0; // who waits may die as well
+            if (!hit)
+                continue;
+            kill(pids[i], SIGKILL);
+            waitpid(pids[i], NULL, 0);
+            pids[i] = contender();
+        }
+        assert_int_equal(scene->broken, 0);
+    }
+    for (int i = 0; i < WAITERS; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    assert_true(owner_acquire(scene->area, LONG_NS) >= 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_owner_passes_on_when_its_holder_is_killed),
+        TEST(test_owner_passes_on_when_its_holder_ends),
+        TEST(test_owner_stays_with_a_stopped_holder_until_it_is_killed),
+        TEST(test_owner_passes_on_when_only_library_threads_are_left),
+        TEST(test_owner_stays_with_a_holder_that_is_in_exit_until_it_is_killed),
+        TEST(test_owner_is_handed_on_by_hand_when_the_list_was_damaged),
+        TEST(test_owner_handed_on_by_hand_wakes_who_waits),
+        TEST(test_owner_refuses_a_mutex_that_was_written_over),
+        TEST(test_owner_passes_on_to_one_of_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
