@@ -317,6 +317,22 @@ void control_report_snapshot(struct control *control, const struct control_snaps
     atomic_release_u64(&report->sequence, sequence + 1);
 }
 
+void control_note_trial(struct control *control, const struct control_trial *trial)
+{
+    struct control_trial_words *words = &own_page(control)->trial;
+    // Relaxed: who reads them waits for the end of this process.
+    atomic_write_u32(&words->site, trial->site);
+    atomic_write_u32(&words->is_single, trial->is_single);
+    atomic_write_u64(&words->rows_in, trial->rows_in);
+    atomic_write_u64(&words->rows_out, trial->rows_out);
+    atomic_write_u64(&words->span, trial->span);
+    if (!trial->is_single)
+        return;
+    atomic_write_u64(&words->row, trial->row); // relaxed: as above
+    atomic_write_u64(&words->offset, trial->offset);
+    snprintf(words->source, sizeof(words->source), "%s", trial->source);
+}
+
 void control_set_ended(struct control *control, bool ended)
 {
     // R24: pairs with A24 in control_has_ended; publishes what the task has put on disk before
@@ -361,6 +377,21 @@ void control_note_cpu(struct control *control, int task_index, int cpu)
 {
     CHECK(control->role == SUPERVISOR);
     box_page(control, task_index)->cpu = cpu;
+}
+
+void control_note_loss(struct control *control, int task_index, enum control_loss loss)
+{
+    CHECK(control->role == SUPERVISOR && (unsigned)loss < CONTROL_LOSS_COUNT);
+    uint64_t *word = &box_page(control, task_index)->losses[loss];
+    atomic_write_u64(word, atomic_read_u64(word) + 1); // relaxed: own word
+}
+
+void control_set_verdict(struct control *control, int task_index,
+                         const struct control_verdict *verdict)
+{
+    CHECK(control->role == SUPERVISOR);
+    // The task's next process is started after this; no other reads it.
+    box_page(control, task_index)->verdict = *verdict;
 }
 
 static void wake_all(struct control *control)
@@ -425,6 +456,33 @@ static void text_copy(char *out, const char *text, size_t bytes)
     out[bytes - 1] = 0;
 }
 
+void control_read_verdict(const struct control *control, int task_index,
+                          struct control_verdict *out)
+{
+    *out = box_page(control, task_index)->verdict;
+    out->reason[sizeof(out->reason) - 1] = 0; // another process wrote it
+}
+
+void control_read_trial(const struct control *control, int task_index, struct control_trial *out)
+{
+    const struct control_trial_words *words = &task_page(control, task_index)->trial;
+    // Relaxed: the process that wrote them is gone.
+    uint32_t site = atomic_read_u32(&words->site);
+    *out = (struct control_trial){
+        .site = site < CONTROL_SITE_COUNT ? (enum control_site)site : CONTROL_SITE_NONE,
+        .is_single = atomic_read_u32(&words->is_single) != 0,
+        .rows_in = atomic_read_u64(&words->rows_in),
+        .rows_out = atomic_read_u64(&words->rows_out),
+        .span = atomic_read_u64(&words->span),
+        .offset = UINT64_MAX,
+    };
+    if (!out->is_single)
+        return;
+    out->row = atomic_read_u64(&words->row); // relaxed: as above
+    out->offset = atomic_read_u64(&words->offset);
+    text_copy(out->source, words->source, sizeof(out->source));
+}
+
 void control_view(const struct control *control, int task_index, struct control_view *out)
 {
     const struct control_task_page *task = task_page(control, task_index);
@@ -446,6 +504,8 @@ void control_view(const struct control *control, int task_index, struct control_
     out->restarts = atomic_read_u64(&box->restarts);
     for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
         out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);
+    for (int i = 0; i < CONTROL_LOSS_COUNT; i++)
+        out->losses[i] = atomic_read_u64(&box->losses[i]);
 }
 
 int control_sweep(int dir_fd, int *ended, struct err *err)

@@ -74,6 +74,52 @@ struct control_snapshot {
     char text[CONTROL_SNAPSHOT_TEXT_BYTES]; // DONE: positions as JSON; FAILED: why. NUL-terminated
 };
 
+// What a task is doing, in case that it dies of it.
+enum control_site {
+    CONTROL_SITE_NONE,
+    CONTROL_SITE_SOURCE, // reads its source
+    CONTROL_SITE_ROWS,   // has rows of its input in the chain
+    CONTROL_SITE_WORK,   // a watermark, a timer, work that these left
+    CONTROL_SITE_OUTPUT, // what such work gives goes to what stands behind the window
+    CONTROL_SITE_COUNT,
+};
+
+enum { CONTROL_SOURCE_BYTES = 256, CONTROL_REASON_BYTES = 1536 };
+
+// Noted by the task before it begins; read by the supervisor when the process is gone.
+struct control_trial {
+    enum control_site site;
+    bool is_single;                    // `row` alone is in the transaction
+    uint64_t rows_in, rows_out;        // committed when it began
+    uint64_t span;                     // rows that may lie before one in the same batch
+    uint64_t row;                      // single: tells it from any other; 0: cannot be told
+    uint64_t offset;                   // single: where it stands; UINT64_MAX: not known
+    char source[CONTROL_SOURCE_BYTES]; // single: in which file or channel
+};
+
+// What the supervisor has concluded from the deaths of a task; for its next process, and kept here
+// so that a new supervisor knows it too. All zero: nothing.
+struct control_verdict {
+    uint64_t rows_in, rows_out;       // where the last death that counts was
+    uint64_t deaths;                  // that counted, near each other
+    uint64_t row, row_deaths;         // the last row that killed while it was alone
+    uint64_t letters;                 // rows given up, near each other
+    uint64_t careful_in, careful_out; // row by row below so many rows in, or out
+    uint64_t give_up_row;             // to be put aside; 0: none
+    uint64_t is_blind;                // without a look at what is in it
+    char reason[CONTROL_REASON_BYTES];
+};
+
+// Ends of a task's processes, as the supervisor counts them.
+enum control_loss {
+    CONTROL_LOSS_DEATHS,  // all that were no end as planned
+    CONTROL_LOSS_KILLED,  // of them: by SIGKILL from outside
+    CONTROL_LOSS_CRASHED, // by a signal of their own, or an exit that says nothing
+    CONTROL_LOSS_HUNG,    // ended because they hung
+    CONTROL_LOSS_ROWS,    // rows given up: sent to the dead letters for what they did
+    CONTROL_LOSS_COUNT,
+};
+
 // What a reader sees of a task.
 struct control_view {
     char name[CONTROL_NAME_BYTES];
@@ -85,6 +131,7 @@ struct control_view {
     uint64_t restarts;     // as the supervisor counts them
     int cpu;               // where the supervisor put it; -1: anywhere
     int64_t counters[CONTROL_COUNTER_COUNT];
+    uint64_t losses[CONTROL_LOSS_COUNT];
     char error[CONTROL_ERROR_BYTES]; // NUL-terminated; "" unless failed
 };
 
@@ -134,6 +181,11 @@ uint64_t control_complete_checkpoint(const struct control *control);
 bool control_checkpoint_is_full(const struct control *control, uint64_t checkpoint);
 // Tell the supervisor about a snapshot. `attempt` is filled in here.
 void control_report_snapshot(struct control *control, const struct control_snapshot *snapshot);
+// What comes next may be the death of this process. Source and offset are noted of a single row.
+void control_note_trial(struct control *control, const struct control_trial *trial);
+// What was concluded from the deaths of those that ran this task before.
+void control_read_verdict(const struct control *control, int task_index,
+                          struct control_verdict *out);
 // All input is handled (or not, after a restore): the supervisor waits for it from every task.
 void control_set_ended(struct control *control, bool ended);
 // The attempt that this process is.
@@ -148,6 +200,12 @@ void control_begin_supervisor(struct control *control);
 void control_post(struct control *control, int task_index, enum control_request request);
 void control_note_restart(struct control *control, int task_index);
 void control_note_cpu(struct control *control, int task_index, int cpu);
+void control_note_loss(struct control *control, int task_index, enum control_loss loss);
+// Of a task that has no process.
+void control_set_verdict(struct control *control, int task_index,
+                         const struct control_verdict *verdict);
+// What the task was doing when it ended. Its texts end where they must, whatever is in them.
+void control_read_trial(const struct control *control, int task_index, struct control_trial *out);
 // Ask every task for checkpoint n, greater than all before; say that n is complete. Both wake.
 void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full);
 void control_announce_checkpoint(struct control *control, uint64_t checkpoint);

@@ -15,6 +15,9 @@
 // job:  wanted, complete supervisor tasks     relaxed: numbers that only grow, nothing beside them
 // task: snapshot report task        anyone    its sequence word: odd while it is written
 // task: ended           task        supervisor  release: what the output needs is on disk
+// task: trial           task        supervisor  none: read when the process that wrote it is gone
+// box:  verdict         supervisor  its task    none: written while the task has no process
+// box:  losses          supervisor  anyone      relaxed: each word is true on its own
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
 
@@ -24,9 +27,9 @@
 #include "shm/control.h"
 #include "shm/waiter.h"
 
-enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32 };
+enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000002)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000003)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -43,6 +46,13 @@ struct control_report {
     struct control_snapshot snapshot;
 };
 
+struct control_trial_words {
+    uint32_t site;
+    uint32_t is_single;
+    uint64_t rows_in, rows_out, span, row, offset;
+    char source[CONTROL_SOURCE_BYTES];
+};
+
 struct control_task_page {
     uint32_t pid;
     uint32_t state;
@@ -56,6 +66,7 @@ struct control_task_page {
     uint64_t counters[CONTROL_COUNTER_SLOTS]; // int64 in two's complement
     char error[CONTROL_ERROR_BYTES];
     struct control_report report;
+    struct control_trial_words trial;
 };
 
 struct control_box_page {
@@ -64,6 +75,8 @@ struct control_box_page {
     uint32_t reserved;
     uint64_t restarts;
     char name[CONTROL_NAME_BYTES];
+    uint64_t losses[CONTROL_LOSS_SLOTS];
+    struct control_verdict verdict;
 };
 
 _Static_assert(offsetof(struct control_job_page, task_count) == 0, "layout");
@@ -80,11 +93,19 @@ _Static_assert(offsetof(struct control_task_page, attempt) == 32, "layout");
 _Static_assert(offsetof(struct control_task_page, counters) == 64, "layout");
 _Static_assert(offsetof(struct control_task_page, error) == 320, "layout");
 _Static_assert(offsetof(struct control_task_page, report) == 2368, "layout");
+_Static_assert(offsetof(struct control_task_page, trial) ==
+                   offsetof(struct control_task_page, report) + sizeof(struct control_report),
+               "layout");
+_Static_assert(offsetof(struct control_trial_words, source) == 48, "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
 _Static_assert(offsetof(struct control_box_page, cpu) == 16, "layout");
 _Static_assert(offsetof(struct control_box_page, restarts) == 24, "layout");
 _Static_assert(offsetof(struct control_box_page, name) == 32, "layout");
+_Static_assert(offsetof(struct control_box_page, losses) == 96, "layout");
+_Static_assert(offsetof(struct control_box_page, verdict) == 160, "layout");
+_Static_assert(sizeof(struct control_box_page) <= CONTROL_PAGE_BYTES, "one page");
+_Static_assert((int)CONTROL_LOSS_COUNT <= (int)CONTROL_LOSS_SLOTS, "losses fit");
 _Static_assert((int)CONTROL_COUNTER_COUNT <= (int)CONTROL_COUNTER_SLOTS, "counters fit");
 
 #endif

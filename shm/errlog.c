@@ -1,6 +1,7 @@
 // errlog.c: one section of slots a task, each section written by its task alone.
 //
 //   R30 errlog_note -> A30 errlog_read   the text of a slot
+//   R31 errlog_crash_publish -> A31 errlog_read_crash   the crash record that goes with the pid
 //
 // What a crash leaves: a slot whose count is 0 is not there and is written anew.
 #include "shm/errlog.h"
@@ -18,7 +19,7 @@
 
 enum { SECTION_BYTES = 20480, READER = -1, TASKS_MAX = 1024 };
 
-#define ERRLOG_LAYOUT_HASH UINT64_C(0x4552524c00000001)
+#define ERRLOG_LAYOUT_HASH UINT64_C(0x4552524c00000002)
 
 static const char segment_name[] = "errlog";
 
@@ -33,10 +34,12 @@ struct errlog_slot {
 struct errlog_section {
     struct errlog_slot slots[ERRLOG_SLOT_COUNT];
     uint64_t dropped; // notes that found no slot
+    struct errlog_crash crash;
 };
 
 _Static_assert(sizeof(struct errlog_slot) == 512, "layout");
 _Static_assert(offsetof(struct errlog_section, dropped) == 16384, "layout");
+_Static_assert(offsetof(struct errlog_section, crash) == 16392, "layout");
 _Static_assert(sizeof(struct errlog_section) <= SECTION_BYTES, "layout");
 
 struct errlog {
@@ -144,6 +147,39 @@ void errlog_printf(struct errlog *log, int64_t now_ms, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     errlog_note(log, now_ms, text);
+}
+
+struct errlog_crash *errlog_crash_slot(struct errlog *log)
+{
+    CHECK(log->task_index != READER);
+    return &section_at(log, 0)->crash;
+}
+
+void errlog_crash_publish(struct errlog_crash *slot, uint32_t pid)
+{
+    // R31: pairs with A31 in errlog_read_crash; publishes the rest of the record
+    atomic_release_u32(&slot->pid, pid);
+}
+
+bool errlog_read_crash(const struct errlog *log, int task_index, uint32_t pid,
+                       struct errlog_crash *out)
+{
+    CHECK(log->task_index == READER);
+    if (task_index < 0 || task_index >= log->section_count || pid == 0)
+        return false;
+    const struct errlog_crash *crash = &section_at(log, task_index)->crash;
+    // A31: pairs with R31 in errlog_crash_publish; the rest of the record
+    if (atomic_acquire_u32(&crash->pid) != pid)
+        return false;
+    *out = *crash;
+    out->pid = pid;
+    if (out->frame_count > ERRLOG_FRAMES)
+        out->frame_count = ERRLOG_FRAMES;
+    if (out->module_count > ERRLOG_MODULES)
+        out->module_count = ERRLOG_MODULES;
+    for (uint32_t i = 0; i < out->module_count; i++)
+        out->modules[i].path[ERRLOG_PATH_BYTES - 1] = 0;
+    return true;
 }
 
 uint64_t errlog_read(const struct errlog *log,

@@ -300,6 +300,82 @@ static void test_errlog_counts_what_finds_no_slot(void **state)
     assert_int_equal(errlog_attach(dir_fd, FINGERPRINT, -2, &log, &err), -EILSEQ);
 }
 
+// A process dies of what it has noted; the supervisor tells the next one what it makes of it.
+static void test_control_trial_and_verdict_outlive_a_task(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct control *own;
+        struct control_trial trial = {CONTROL_SITE_ROWS, true, 10, 20, 1024, 99, 7, "rows.json"};
+        if (control_attach_task(dir_fd, FINGERPRINT, 1, &own, &err))
+            _exit(1);
+        control_note_trial(own, &trial);
+        raise(SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    struct control *supervisor, *next;
+    struct control_trial trial;
+    struct control_verdict verdict = {.deaths = 3, .give_up_row = 99, .reason = "why"}, seen;
+    assert_int_equal(control_attach_supervisor(dir_fd, FINGERPRINT, &supervisor, &err), 0);
+    control_read_trial(supervisor, 1, &trial);
+    assert_int_equal(trial.site, CONTROL_SITE_ROWS);
+    assert_true(trial.is_single);
+    assert_int_equal(trial.rows_in, 10);
+    assert_int_equal(trial.rows_out, 20);
+    assert_int_equal(trial.span, 1024);
+    assert_int_equal(trial.row, 99);
+    assert_int_equal(trial.offset, 7);
+    assert_string_equal(trial.source, "rows.json");
+    control_set_verdict(supervisor, 1, &verdict);
+    control_note_loss(supervisor, 1, CONTROL_LOSS_CRASHED);
+    control_note_loss(supervisor, 1, CONTROL_LOSS_CRASHED);
+    assert_int_equal(control_attach_task(dir_fd, FINGERPRINT, 1, &next, &err), 0);
+    control_read_verdict(next, 1, &seen);
+    assert_memory_equal(&seen, &verdict, sizeof seen);
+    control_read_verdict(next, 0, &seen);
+    assert_int_equal(seen.deaths, 0);
+    trial = (struct control_trial){.site = CONTROL_SITE_WORK, .row = 5};
+    control_note_trial(next, &trial);
+    control_read_trial(supervisor, 1, &trial);
+    assert_false(trial.is_single);
+    assert_int_equal(trial.row, 0); // what was noted of a row before does not count
+    struct control_view view;
+    control_view(supervisor, 1, &view);
+    assert_int_equal(view.losses[CONTROL_LOSS_CRASHED], 2);
+    assert_int_equal(view.losses[CONTROL_LOSS_DEATHS], 0);
+    control_detach(next);
+    control_detach(supervisor);
+}
+
+static void test_errlog_crash_record_is_its_process_own(void **state)
+{
+    (void)state;
+    struct errlog *log, *reader;
+    struct errlog_crash *slot, seen;
+    assert_int_equal(errlog_attach(dir_fd, FINGERPRINT, 2, &log, &err), 0);
+    assert_int_equal(errlog_attach(dir_fd, FINGERPRINT, -1, &reader, &err), 0);
+    assert_false(errlog_read_crash(reader, 2, 4711, &seen));
+    slot = errlog_crash_slot(log);
+    slot->signal = SIGSEGV;
+    slot->frame_count = 100000; // as a wild write might leave it
+    slot->module_count = 100000;
+    memset(slot->modules[0].path, 'x', sizeof slot->modules[0].path);
+    errlog_crash_publish(slot, 4711);
+    assert_true(errlog_read_crash(reader, 2, 4711, &seen));
+    assert_int_equal(seen.signal, SIGSEGV);
+    assert_int_equal(seen.frame_count, ERRLOG_FRAMES);
+    assert_int_equal(seen.module_count, ERRLOG_MODULES);
+    assert_int_equal(strlen(seen.modules[0].path), ERRLOG_PATH_BYTES - 1);
+    assert_false(errlog_read_crash(reader, 2, 4712, &seen)); // of another process
+    assert_false(errlog_read_crash(reader, 1, 4711, &seen));
+    assert_false(errlog_read_crash(reader, TASKS, 4711, &seen));
+    errlog_detach(reader);
+    errlog_detach(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -313,6 +389,8 @@ int main(void)
         TEST(test_control_sweep_ends_orphans),
         TEST(test_errlog_counts_the_same_text_once),
         TEST(test_errlog_counts_what_finds_no_slot),
+        TEST(test_control_trial_and_verdict_outlive_a_task),
+        TEST(test_errlog_crash_record_is_its_process_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
