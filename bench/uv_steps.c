@@ -342,7 +342,8 @@ static int run_task(const struct jobdir *dir, struct err *err)
 {
     struct task *task = calloc(1, sizeof *task);
     CHECK(task);
-    int rc = task_open(task, dir->path, 0);
+    task->spare = -1;
+    int rc = task_open(task, dir->path);
     trace.since_ns = now_ns();
     trace.cpu_start_ns = clock_read(CLOCK_THREAD_CPUTIME_ID);
     if (rc == 0)

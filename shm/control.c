@@ -4,6 +4,7 @@
 //   R21 control_fail  -> A21 control_view   the error text
 //   R22, R23 control_report_snapshot -> A22, A23 control_read_snapshot   the report between them
 //   R24 control_set_ended -> A24 control_has_ended   that the output's bytes are on disk
+//   R25 control_spare_begin -> A25 control_view_spare   start time that goes with the pid
 //
 // What a crash leaves: every word as it was last stored; a pid whose process is gone. Readers judge
 // a process by pid and start time, never by the state word alone.
@@ -39,7 +40,7 @@ const char *control_state_name(enum control_state state)
 
 uint64_t control_segment_bytes(int task_count)
 {
-    return ((uint64_t)FIRST_TASK_PAGE + 3 * (uint64_t)task_count) * CONTROL_PAGE_BYTES;
+    return ((uint64_t)FIRST_TASK_PAGE + 4 * (uint64_t)task_count) * CONTROL_PAGE_BYTES;
 }
 
 static void *page_at(const struct control *control, int page)
@@ -62,6 +63,16 @@ static struct control_box_page *box_page(const struct control *control, int task
 {
     CHECK(task_index >= 0 && task_index < control->task_count);
     return page_at(control, FIRST_TASK_PAGE + control->task_count + task_index);
+}
+
+static struct control_spare_line *spare_line(const struct control *control, int task_index,
+                                             int spare)
+{
+    CHECK(task_index >= 0 && task_index < control->task_count);
+    CHECK(spare >= 0 && spare < CONTROL_SPARES_MAX);
+    struct control_spare_page *page =
+        page_at(control, FIRST_TASK_PAGE + 3 * control->task_count + task_index);
+    return &page->lines[spare];
 }
 
 // The page that the calling task writes.
@@ -117,11 +128,13 @@ static int rights_give(const struct control *control, const struct segment *segm
     const int n = control->task_count;
     struct {
         int first, count;
-    } runs[2] = {{FIRST_TASK_PAGE + 2 * n, n}, {0, 0}}; // the waiters; more below
+    } runs[3] = {{FIRST_TASK_PAGE + 2 * n, n}, {0, 0}, {0, 0}}; // the waiters; more below
     int status = 0;
     if (control->role >= 0) {
         runs[1].first = FIRST_TASK_PAGE + control->role;
         runs[1].count = 1;
+        runs[2].first = FIRST_TASK_PAGE + 3 * n + control->role;
+        runs[2].count = 1;
     } else { // the supervisor: its mailboxes, and below its job page
         runs[1].first = FIRST_TASK_PAGE + n;
         runs[1].count = n;
@@ -129,7 +142,7 @@ static int rights_give(const struct control *control, const struct segment *segm
                                       true};
         status = segment_map_at(segment, &range, job_page(control), err);
     }
-    for (int i = 0; i < 2 && !status; i++) {
+    for (int i = 0; i < 3 && runs[i].count && !status; i++) {
         struct segment_range range = {(uint64_t)runs[i].first * CONTROL_PAGE_BYTES,
                                       (uint64_t)runs[i].count * CONTROL_PAGE_BYTES, true, true};
         status = segment_map_at(segment, &range, page_at(control, runs[i].first), err);
@@ -227,7 +240,7 @@ struct waiter *control_waiter(struct control *control, int task_index)
 
 // --- a task, about itself ---
 
-void control_begin(struct control *control)
+void control_begin(struct control *control, int64_t taken_ns)
 {
     struct control_task_page *own = own_page(control);
     struct process_id self = process_self();
@@ -235,9 +248,16 @@ void control_begin(struct control *control)
     atomic_write_u32(&own->state, CONTROL_STARTING);
     atomic_write_u64(&own->start_time, self.start_time);
     atomic_write_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
+    atomic_write_u64(&own->ready_ns, 0);
+    atomic_write_u64(&own->taken_ns, (uint64_t)taken_ns);
     own->error[0] = 0;
     // R20: pairs with A20 in control_view; publishes start time and attempt
     atomic_release_u32(&own->pid, (uint32_t)self.pid);
+}
+
+void control_set_ready(struct control *control, int64_t now_ns)
+{
+    atomic_write_u64(&own_page(control)->ready_ns, (uint64_t)now_ns); // relaxed: true on its own
 }
 
 void control_set_state(struct control *control, enum control_state state)
@@ -344,6 +364,38 @@ uint64_t control_epoch(const struct control *control)
     return atomic_read_u64(&job_page(control)->epoch); // relaxed: true on its own
 }
 
+// --- a spare ---
+
+static void spare_write(struct control_spare_line *line, const struct control_spare *news)
+{
+    // Relaxed: each word is true on its own.
+    atomic_write_u32(&line->state, news->state);
+    atomic_write_u64(&line->mapped_bytes, news->mapped_bytes);
+    atomic_write_u64(&line->page_table_bytes, news->page_table_bytes);
+}
+
+void control_spare_begin(struct control *control, int spare)
+{
+    struct control_spare_line *line = spare_line(control, control->role, spare);
+    const struct control_spare news = {.state = CONTROL_SPARE_STARTING};
+    struct process_id self = process_self();
+    spare_write(line, &news);
+    atomic_write_u64(&line->start_time, self.start_time); // relaxed: published by the pid
+    // R25: pairs with A25 in control_view_spare; publishes the start time
+    atomic_release_u32(&line->pid, (uint32_t)self.pid);
+}
+
+void control_spare_note(struct control *control, int spare, const struct control_spare *news)
+{
+    spare_write(spare_line(control, control->role, spare), news);
+}
+
+uint32_t control_pass(const struct control *control)
+{
+    CHECK(control->role >= 0);
+    return atomic_read_u32(&box_page(control, control->role)->pass); // relaxed: true on its own
+}
+
 // --- the supervisor ---
 
 void control_begin_supervisor(struct control *control)
@@ -392,6 +444,16 @@ void control_set_verdict(struct control *control, int task_index,
     CHECK(control->role == SUPERVISOR);
     // The task's next process is started after this; no other reads it.
     box_page(control, task_index)->verdict = *verdict;
+}
+
+void control_set_pass(struct control *control, int task_index, uint32_t pass)
+{
+    CHECK(control->role == SUPERVISOR);
+    uint32_t *word = &box_page(control, task_index)->pass;
+    if (atomic_read_u32(word) == pass) // relaxed: own word
+        return;
+    atomic_write_u32(word, pass); // relaxed: waiter_wake has the fence
+    waiter_wake(control_waiter(control, task_index));
 }
 
 static void wake_all(struct control *control)
@@ -501,11 +563,56 @@ void control_view(const struct control *control, int task_index, struct control_
     out->heartbeat_ns = atomic_read_u64(&task->heartbeat_ns);
     out->progress = atomic_read_u64(&task->progress);
     out->attempt = atomic_read_u64(&task->attempt);
+    out->taken_ns = atomic_read_u64(&task->taken_ns);
+    out->ready_ns = atomic_read_u64(&task->ready_ns);
     out->restarts = atomic_read_u64(&box->restarts);
     for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
         out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);
     for (int i = 0; i < CONTROL_LOSS_COUNT; i++)
         out->losses[i] = atomic_read_u64(&box->losses[i]);
+}
+
+void control_view_spare(const struct control *control, int task_index, int spare,
+                        struct control_spare *out)
+{
+    const struct control_spare_line *line = spare_line(control, task_index, spare);
+    // A25: pairs with R25 in control_spare_begin; the start time
+    uint32_t pid = atomic_acquire_u32(&line->pid);
+    uint32_t state = atomic_read_u32(&line->state); // relaxed, as all below: true on its own
+    *out = (struct control_spare){
+        .process = {(pid_t)pid, atomic_read_u64(&line->start_time)},
+        .state = pid && state < CONTROL_SPARE_STATE_COUNT ? (enum control_spare_state)state
+                                                          : CONTROL_SPARE_NONE,
+        .mapped_bytes = atomic_read_u64(&line->mapped_bytes),
+        .page_table_bytes = atomic_read_u64(&line->page_table_bytes),
+    };
+}
+
+// End one process of an earlier run; *count it. `what` names it in the text.
+static int sweep_process(struct process_id process, const char *what, int *count, struct err *err)
+{
+    int status = process_kill(process, SWEEP_TIMEOUT_MS);
+    *count += status == 0;
+    if (status == 0 || status == -ESRCH)
+        return 0;
+    return err_set(err, status, "%s of an earlier run, pid %d, cannot be ended: %s", what,
+                   (int)process.pid, strerror(-status));
+}
+
+// The spares first: one of them may be the task by the time that we get to it.
+static int sweep_task(const struct control *control, int task_index, int *count, struct err *err)
+{
+    struct control_view view;
+    struct control_spare spare;
+    char what[CONTROL_NAME_BYTES + 32];
+    int status = 0, spares = 0;
+    for (int i = 0; i < CONTROL_SPARES_MAX && !status; i++) {
+        control_view_spare(control, task_index, i, &spare);
+        status = sweep_process(spare.process, "a spare", &spares, err);
+    }
+    control_view(control, task_index, &view);
+    snprintf(what, sizeof(what), "task %s", view.name);
+    return status ? status : sweep_process(view.process, what, count, err);
 }
 
 int control_sweep(int dir_fd, int *ended, struct err *err)
@@ -521,17 +628,8 @@ int control_sweep(int dir_fd, int *ended, struct err *err)
         return err_append(err, status,
                           "tasks of an earlier run cannot be found without it: see "
                           "that none is left (ps -C weir), then remove the folder");
-    for (int i = 0; i < control->task_count && !status; i++) {
-        struct control_view view;
-        control_view(control, i, &view);
-        status = process_kill(view.process, SWEEP_TIMEOUT_MS);
-        count += status == 0;
-        if (status == -ESRCH)
-            status = 0;
-        if (status)
-            err_set(err, status, "task %s of an earlier run, pid %d, cannot be ended: %s",
-                    view.name, (int)view.process.pid, strerror(-status));
-    }
+    for (int i = 0; i < control->task_count && !status; i++)
+        status = sweep_task(control, i, &count, err);
     control_detach(control);
     if (ended)
         *ended = count;

@@ -120,6 +120,31 @@ enum control_loss {
     CONTROL_LOSS_COUNT,
 };
 
+// Spares of one task, at most.
+enum { CONTROL_SPARES_MAX = 4 };
+
+// A process that waits to replace a task that dies. Which one becomes the task is decided by the
+// arena's owner mutex alone; control_view then shows it.
+enum control_spare_state {
+    CONTROL_SPARE_NONE,
+    CONTROL_SPARE_STARTING, // attaches, faults the segments in; would take over all the same
+    CONTROL_SPARE_READY,
+    CONTROL_SPARE_STATE_COUNT,
+};
+
+struct control_spare {
+    struct process_id process;
+    enum control_spare_state state;
+    uint64_t mapped_bytes;     // of segments that it has faulted in
+    uint64_t page_table_bytes; // what the kernel spends on that
+};
+
+// A spare becomes attempt n of its task. `pass` says whether it may: n <= pass. CLOSED: wait for
+// the supervisor, which puts restarts off. FREE: whoever was killed from outside is replaced at
+// once; who died by its own doing only when the supervisor has named the attempt.
+#define CONTROL_PASS_CLOSED UINT32_C(0)
+#define CONTROL_PASS_FREE   UINT32_MAX
+
 // What a reader sees of a task.
 struct control_view {
     char name[CONTROL_NAME_BYTES];
@@ -130,6 +155,8 @@ struct control_view {
     uint64_t attempt;      // processes that ran it so far
     uint64_t restarts;     // as the supervisor counts them
     int cpu;               // where the supervisor put it; -1: anywhere
+    uint64_t taken_ns;     // when the process became the task; monotonic
+    uint64_t ready_ns;     // when it had attached; 0: it has not yet
     int64_t counters[CONTROL_COUNTER_COUNT];
     uint64_t losses[CONTROL_LOSS_COUNT];
     char error[CONTROL_ERROR_BYTES]; // NUL-terminated; "" unless failed
@@ -163,8 +190,11 @@ struct waiter *control_waiter(struct control *control, int task_index);
 
 // --- a task, about itself ---
 
-// This process runs the task now: pid, start time, attempt + 1, state STARTING, no error.
-void control_begin(struct control *control);
+// This process runs the task now: pid, start time, attempt + 1, state STARTING, no error. It has
+// owned the arena since taken_ns.
+void control_begin(struct control *control, int64_t taken_ns);
+// It has attached to all that its predecessor left.
+void control_set_ready(struct control *control, int64_t now_ns);
 void control_set_state(struct control *control, enum control_state state);
 void control_set_counter(struct control *control, enum control_counter counter, int64_t value);
 // One transaction done: progress + 1 and the heartbeat.
@@ -193,6 +223,15 @@ uint64_t control_attempt(const struct control *control);
 // Number of restarts of any task so far; grows when a neighbour was replaced.
 uint64_t control_epoch(const struct control *control);
 
+// --- a spare of the task that it is attached as ---
+
+// This process is spare `spare` now, STARTING; says later how far it is; NONE: it is the task by
+// now, or ends.
+void control_spare_begin(struct control *control, int spare);
+void control_spare_note(struct control *control, int spare, const struct control_spare *news);
+// The word that says whether a spare may become the task.
+uint32_t control_pass(const struct control *control);
+
 // --- the supervisor ---
 
 // This process supervises the job now.
@@ -206,6 +245,8 @@ void control_set_verdict(struct control *control, int task_index,
                          const struct control_verdict *verdict);
 // What the task was doing when it ended. Its texts end where they must, whatever is in them.
 void control_read_trial(const struct control *control, int task_index, struct control_trial *out);
+// Which attempts spares may begin (see CONTROL_PASS_FREE); wakes the one that waits for it.
+void control_set_pass(struct control *control, int task_index, uint32_t pass);
 // Ask every task for checkpoint n, greater than all before; say that n is complete. Both wake.
 void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full);
 void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
@@ -214,13 +255,17 @@ void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
 
 struct process_id control_supervisor(const struct control *control);
 void control_view(const struct control *control, int task_index, struct control_view *out);
+// state NONE: there is none.
+void control_view_spare(const struct control *control, int task_index, int spare,
+                        struct control_spare *out);
 
 // The last report of a task; status NONE when there is none, or when it is being written.
 void control_read_snapshot(const struct control *control, int task_index,
                            struct control_snapshot *out);
 bool control_has_ended(const struct control *control, int task_index);
 
-// What an earlier run left in the folder: SIGKILL every task in its control block that still lives
+// What an earlier run left in the folder: SIGKILL every task and spare in its control block that
+// still lives
 // (pid and start time, this boot's only) and wait for its end. The caller holds the folder's lock.
 // *ended (may be NULL) counts them. Without a control block, or with one that was never finished,
 // no task can live. Afterwards the segments may be cleared.

@@ -5,12 +5,16 @@
 //   pages 2 ..       struct control_task_page   [T], page i written by task i
 //   pages 2 + T ..   struct control_box_page    [T], written by the supervisor, read by task i
 //   pages 2 + 2T ..  struct waiter in a page    [T], written by task i and by whoever wakes it
+//   pages 2 + 3T ..  struct control_spare_page  [T], line k of page i written by spare k of task i
 //
 // word                  writer      readers   order
 // task: pid..attempt    task        anyone    pid is stored last, with release
 // task: error           task        anyone    before state FAILED, with release
 // task: everything else task        anyone    relaxed: each word is true on its own
+// task: taken, ready    task        anyone    relaxed: times, each true on its own
 // box:  requests        supervisor  its task  relaxed: nothing else is published by them
+// box:  pass            supervisor  a spare   relaxed: nothing else is published by it
+// spare: pid..page_tables  a spare  supervisor  pid is stored last, with release
 // job:  epoch           supervisor  tasks     relaxed: says only that somebody was replaced
 // job:  wanted, complete supervisor tasks     relaxed: numbers that only grow, nothing beside them
 // task: snapshot report task        anyone    its sequence word: odd while it is written
@@ -29,7 +33,7 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000003)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000006)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -62,7 +66,7 @@ struct control_task_page {
     uint64_t attempt;
     uint32_t has_ended;
     uint32_t reserved0;
-    uint64_t reserved[2];
+    uint64_t taken_ns, ready_ns;
     uint64_t counters[CONTROL_COUNTER_SLOTS]; // int64 in two's complement
     char error[CONTROL_ERROR_BYTES];
     struct control_report report;
@@ -72,11 +76,23 @@ struct control_task_page {
 struct control_box_page {
     uint32_t requests[CONTROL_REQUEST_COUNT];
     int32_t cpu;
-    uint32_t reserved;
+    uint32_t pass; // highest attempt that a spare may begin without asking; see control.h
     uint64_t restarts;
     char name[CONTROL_NAME_BYTES];
     uint64_t losses[CONTROL_LOSS_SLOTS];
     struct control_verdict verdict;
+};
+
+struct control_spare_line {
+    uint32_t pid; // 0: none
+    uint32_t state;
+    uint64_t start_time;
+    uint64_t mapped_bytes, page_table_bytes;
+    uint64_t reserved[4];
+};
+
+struct control_spare_page {
+    struct control_spare_line lines[CONTROL_SPARES_MAX];
 };
 
 _Static_assert(offsetof(struct control_job_page, task_count) == 0, "layout");
@@ -90,6 +106,7 @@ _Static_assert(offsetof(struct control_task_page, start_time) == 8, "layout");
 _Static_assert(offsetof(struct control_task_page, heartbeat_ns) == 16, "layout");
 _Static_assert(offsetof(struct control_task_page, progress) == 24, "layout");
 _Static_assert(offsetof(struct control_task_page, attempt) == 32, "layout");
+_Static_assert(offsetof(struct control_task_page, taken_ns) == 48, "layout");
 _Static_assert(offsetof(struct control_task_page, counters) == 64, "layout");
 _Static_assert(offsetof(struct control_task_page, error) == 320, "layout");
 _Static_assert(offsetof(struct control_task_page, report) == 2368, "layout");
@@ -100,12 +117,17 @@ _Static_assert(offsetof(struct control_trial_words, source) == 48, "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
 _Static_assert(offsetof(struct control_box_page, cpu) == 16, "layout");
+_Static_assert(offsetof(struct control_box_page, pass) == 20, "layout");
 _Static_assert(offsetof(struct control_box_page, restarts) == 24, "layout");
 _Static_assert(offsetof(struct control_box_page, name) == 32, "layout");
 _Static_assert(offsetof(struct control_box_page, losses) == 96, "layout");
 _Static_assert(offsetof(struct control_box_page, verdict) == 160, "layout");
 _Static_assert(sizeof(struct control_box_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert((int)CONTROL_LOSS_COUNT <= (int)CONTROL_LOSS_SLOTS, "losses fit");
+_Static_assert(offsetof(struct control_spare_line, start_time) == 8, "layout");
+_Static_assert(offsetof(struct control_spare_line, page_table_bytes) == 24, "layout");
+_Static_assert(sizeof(struct control_spare_line) == 64, "one cache line");
+_Static_assert(sizeof(struct control_spare_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert((int)CONTROL_COUNTER_COUNT <= (int)CONTROL_COUNTER_SLOTS, "counters fit");
 
 #endif

@@ -135,8 +135,7 @@ static bool positions_fit(uint64_t head, uint64_t tail, uint64_t capacity)
     return head <= tail && tail - head <= capacity;
 }
 
-int ring_attach_producer(int fd, uint64_t fingerprint, uint64_t committed_tail,
-                         struct ring_producer *out, struct err *err)
+int ring_map_producer(int fd, uint64_t fingerprint, struct ring_producer *out, struct err *err)
 {
     struct ring_header header;
     char *base;
@@ -148,28 +147,42 @@ int ring_attach_producer(int fd, uint64_t fingerprint, uint64_t committed_tail,
     *out = (struct ring_producer){
         .data = base + DATA_PAGE * RING_PAGE_BYTES,
         .capacity = header.capacity,
-        .position = committed_tail,
         .own = (struct ring_producer_page *)(base + PRODUCER_PAGE * RING_PAGE_BYTES),
         .other = (const struct ring_consumer_page *)(base + CONSUMER_PAGE * RING_PAGE_BYTES),
         .mapping = base,
     };
-    // Relaxed: the word before it can only be this producer's own, of this life or the last.
-    uint64_t published = atomic_read_u64(&out->own->tail);
-    out->cached_head =
-        atomic_acquire_u64(&out->other->head); // A2: pairs with R2 in ring_release; the free space
-    if (published > committed_tail ||
-        !positions_fit(out->cached_head, committed_tail, out->capacity)) {
-        ring_producer_close(out);
-        return err_set(err, -EPROTO,
-                       "ring positions do not fit: head %llu, tail %llu, committed tail %llu",
-                       (unsigned long long)out->cached_head, (unsigned long long)published,
-                       (unsigned long long)committed_tail);
-    }
     return 0;
 }
 
-int ring_attach_consumer(int fd, uint64_t fingerprint, uint64_t committed_head,
-                         struct ring_consumer *out, struct err *err)
+int ring_begin_producer(struct ring_producer *ring, uint64_t committed_tail, struct err *err)
+{
+    // Relaxed: the word before it can only be this producer's own, of this life or the last.
+    uint64_t published = atomic_read_u64(&ring->own->tail);
+    ring->position = committed_tail;
+    ring->cached_head =
+        atomic_acquire_u64(&ring->other->head); // A2: pairs with R2 in ring_release; the free space
+    if (published <= committed_tail &&
+        positions_fit(ring->cached_head, committed_tail, ring->capacity))
+        return 0;
+    return err_set(err, -EPROTO,
+                   "ring positions do not fit: head %llu, tail %llu, committed tail %llu",
+                   (unsigned long long)ring->cached_head, (unsigned long long)published,
+                   (unsigned long long)committed_tail);
+}
+
+int ring_attach_producer(int fd, uint64_t fingerprint, uint64_t committed_tail,
+                         struct ring_producer *out, struct err *err)
+{
+    int status = ring_map_producer(fd, fingerprint, out, err);
+    if (status)
+        return status;
+    status = ring_begin_producer(out, committed_tail, err);
+    if (status)
+        ring_producer_close(out);
+    return status;
+}
+
+int ring_map_consumer(int fd, uint64_t fingerprint, struct ring_consumer *out, struct err *err)
 {
     struct ring_header header;
     char *base;
@@ -181,23 +194,48 @@ int ring_attach_consumer(int fd, uint64_t fingerprint, uint64_t committed_head,
     *out = (struct ring_consumer){
         .data = base + DATA_PAGE * RING_PAGE_BYTES,
         .capacity = header.capacity,
-        .position = committed_head,
         .other = (const struct ring_producer_page *)(base + PRODUCER_PAGE * RING_PAGE_BYTES),
         .own = (struct ring_consumer_page *)(base + CONSUMER_PAGE * RING_PAGE_BYTES),
         .mapping = base,
     };
+    return 0;
+}
+
+int ring_begin_consumer(struct ring_consumer *ring, uint64_t committed_head, struct err *err)
+{
     // Relaxed: this consumer's own word.
-    uint64_t released = atomic_read_u64(&out->own->head);
-    out->cached_tail =
-        atomic_acquire_u64(&out->other->tail); // A1: pairs with R1 in ring_publish; the frames
-    if (released > committed_head ||
-        !positions_fit(committed_head, out->cached_tail, out->capacity)) {
+    uint64_t released = atomic_read_u64(&ring->own->head);
+    ring->position = committed_head;
+    ring->cached_tail =
+        atomic_acquire_u64(&ring->other->tail); // A1: pairs with R1 in ring_publish; the frames
+    if (released <= committed_head &&
+        positions_fit(committed_head, ring->cached_tail, ring->capacity))
+        return 0;
+    return err_set(err, -EPROTO,
+                   "ring positions do not fit: head %llu, tail %llu, committed head %llu",
+                   (unsigned long long)released, (unsigned long long)ring->cached_tail,
+                   (unsigned long long)committed_head);
+}
+
+int ring_attach_consumer(int fd, uint64_t fingerprint, uint64_t committed_head,
+                         struct ring_consumer *out, struct err *err)
+{
+    int status = ring_map_consumer(fd, fingerprint, out, err);
+    if (status)
+        return status;
+    status = ring_begin_consumer(out, committed_head, err);
+    if (status)
         ring_consumer_close(out);
-        return err_set(err, -EPROTO,
-                       "ring positions do not fit: head %llu, tail %llu, committed head %llu",
-                       (unsigned long long)released, (unsigned long long)out->cached_tail,
-                       (unsigned long long)committed_head);
-    }
+    return status;
+}
+
+// All of it was claimed when the ring was made, so this allocates nothing.
+int ring_fault_in(const void *mapping, uint64_t capacity, uint64_t *bytes)
+{
+    uint64_t all = mapping_bytes(capacity);
+    if (madvise((void *)(uintptr_t)mapping, all, MADV_POPULATE_READ) < 0)
+        return -errno;
+    *bytes += all;
     return 0;
 }
 
@@ -231,7 +269,7 @@ void ring_publish(struct ring_producer *ring, uint64_t committed_tail)
 {
     CHECK(committed_tail <= ring->position);
     atomic_release_u64(&ring->own->tail,
-                       committed_tail); // R1: pairs with A1 in ring_peek, ring_attach_consumer;
+                       committed_tail); // R1: pairs with A1 in ring_peek, ring_begin_consumer;
                                         // publishes the frames
 }
 
@@ -253,6 +291,6 @@ void ring_release(struct ring_consumer *ring, uint64_t committed_head)
 {
     CHECK(committed_head <= ring->position);
     atomic_release_u64(&ring->own->head,
-                       committed_head); // R2: pairs with A2 in ring_reserve, ring_attach_producer;
+                       committed_head); // R2: pairs with A2 in ring_reserve, ring_begin_producer;
                                         // publishes the free space
 }

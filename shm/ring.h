@@ -55,6 +55,14 @@ int ring_attach_producer(int fd, uint64_t fingerprint, uint64_t committed_tail,
                          struct ring_producer *out, struct err *err);
 int ring_attach_consumer(int fd, uint64_t fingerprint, uint64_t committed_head,
                          struct ring_consumer *out, struct err *err);
+// The same in two steps, for a process that waits for its turn. Mapping changes nothing and may be
+// done beside a living producer or consumer; beginning is for who owns the end.
+int ring_map_producer(int fd, uint64_t fingerprint, struct ring_producer *out, struct err *err);
+int ring_map_consumer(int fd, uint64_t fingerprint, struct ring_consumer *out, struct err *err);
+int ring_begin_producer(struct ring_producer *ring, uint64_t committed_tail, struct err *err);
+int ring_begin_consumer(struct ring_consumer *ring, uint64_t committed_head, struct err *err);
+// Fault the pages of a mapped ring in; *bytes grows by what that was.
+int ring_fault_in(const void *mapping, uint64_t capacity, uint64_t *bytes);
 void ring_producer_close(struct ring_producer *ring);
 void ring_consumer_close(struct ring_consumer *ring);
 

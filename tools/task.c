@@ -3,8 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/control.h"
 #include "stages/runtime/task.h"
 #include "tools/command.h"
+
+// A whole number below `limit`.
+static bool read_number(const char *text, int limit, int *out)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    *out = (int)number;
+    return end != text && *end == '\0' && number >= 0 && number < limit;
+}
 
 static int task(const struct command *command, int argc, char **argv)
 {
@@ -12,21 +22,23 @@ static int task(const struct command *command, int argc, char **argv)
         fputs(command->usage, stdout);
         return COMMAND_OK;
     }
-    char *end = argc == 3 ? argv[2] : NULL;
-    long index = end ? strtol(argv[2], &end, 10) : -1;
-    if (argc != 3 || end == argv[2] || *end != '\0' || index < 0 || index > 65535) {
+    bool is_spare = argc == 5 && strcmp(argv[3], "--spare") == 0;
+    int index, spare = -1;
+    if ((argc != 3 && !is_spare) || !read_number(argv[2], CONTROL_TASKS_MAX, &index) ||
+        (is_spare && !read_number(argv[4], CONTROL_SPARES_MAX, &spare))) {
         fputs(command->usage, stderr);
         return COMMAND_USAGE;
     }
-    return task_main(argv[1], (int)index);
+    return task_main(argv[1], index, spare);
 }
 
 const struct command command_task = {
     .name = "task",
     .summary = NULL,
     .usage =
-        "usage: weir task JOB-FOLDER INDEX\n\n"
+        "usage: weir task JOB-FOLDER INDEX [--spare NUMBER]\n\n"
         "One task of a running job. The supervisor starts it; there is no reason to type this.\n\n"
+        "  --spare NUMBER  wait as a spare; become the task when its process dies\n\n"
         "example:\n\n"
         "  weir task /dev/shm/weir-1000/uv 0\n",
     .run = task,

@@ -51,6 +51,7 @@ struct task_checkpoint {
 
 struct task {
     int index, subtask;
+    int spare; // waits as this spare; -1: is the task as soon as it owns the arena
     struct job job;
     const struct stage *stage;
     struct control *control;
@@ -63,9 +64,11 @@ struct task {
     struct arena *arena;
     struct env *env;
     struct chain chain;
-    struct head head;               // when the stage begins with a source
-    struct exchange_reader reader;  // else
-    struct exchange_writer *writer; // NULL: the stage ends with a sink
+    struct head head;                 // when the stage begins with a source
+    struct exchange_reader reader;    // else
+    struct exchange_writer *writer;   // NULL: the stage ends with a sink
+    struct out_channel *out_channels; // mapped; the writer's, once there is one
+    int out_channel_count;
     uint64_t state_at, dead_letter_at;
     struct task_state state; // private copy
     uint64_t commits, aborts;
@@ -87,8 +90,18 @@ struct task {
 };
 
 // task_open.c
-int task_open(struct task *task, const char *job_dir, int task_index);
+int task_open(struct task *task, const char *job_dir);
 void task_close(struct task *task);
+
+// task_wait.c: own the arena. -ECANCELED: a spare is not needed any more, its task has ended.
+int task_wait_turn(struct task *task);
+
+// task_channels.c: the ends of rings. Mapping changes nothing; beginning is for who owns the arena.
+int task_channels_map(struct task *task);
+int task_channels_fault_in(const struct task *task, uint64_t *bytes);
+int task_channels_begin(struct task *task, const struct channel_state *states,
+                        const struct op_context *context);
+void task_channels_close(struct task *task);
 
 // task_commit.c: make the transaction so far final and visible; or make it never have been.
 int task_commit(struct task *task);

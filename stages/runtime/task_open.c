@@ -14,7 +14,6 @@
 
 #include "shm/budget.h"
 #include "shm/owner.h"
-#include "stages/runtime/schema.h"
 #include "stages/runtime/task.h"
 #include "stages/runtime/task_internal.h"
 
@@ -26,133 +25,23 @@ static int claim_arena(void *context, uint64_t from, uint64_t to)
     return rc;
 }
 
-static int open_arena(struct task *task)
+static int map_arena(struct task *task)
 {
     char name[64];
     const uint64_t fingerprint = task->job.plan->fingerprint;
     job_arena_name(task->index, name);
     const struct segment_spec spec = {task->job.dir.fd, name, "arena", ARENA_VERSION, fingerprint};
-    const struct arena_options options = {
-        .fingerprint = fingerprint, .claim = claim_arena, .claim_context = task};
     int rc = segment_open(&spec, true, &task->segment, &task->err);
     if (rc < 0)
         return rc;
     task->arena_bytes = task->segment.bytes - SEGMENT_PAGE_BYTES;
     const struct segment_range range = {SEGMENT_PAGE_BYTES, task->arena_bytes, true, false};
-    rc = segment_map(&task->segment, &range, &task->arena_base, &task->err);
-    if (rc < 0)
-        return rc;
-    rc = owner_acquire(arena_owner(task->arena_base), -1);
-    if (rc < 0)
-        return err_set(&task->err, rc, "cannot own the memory of task %d: %s", task->index,
-                       strerror(-rc));
-    task->owns = true;
-    return arena_open(task->arena_base, task->arena_bytes, &options, &task->arena, &task->err);
-}
-
-static int open_ring_file(struct task *task, int exchange, int from, int to)
-{
-    char name[64];
-    job_ring_name(exchange, from, to, name);
-    int fd = openat(task->job.dir.fd, name, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(&task->err, -errno, "cannot open %s/%s: %s", task->job.dir.path, name,
-                       strerror(errno));
-    return fd;
-}
-
-static int open_inputs(struct task *task, const struct channel_state *states)
-{
-    const struct plan *plan = task->job.plan;
-    const int exchange = task->stage->input_exchange;
-    const struct stage *from = &plan->stages[plan->exchanges[exchange].from_stage];
-    for (int i = 0, at = 0; i < from->parallelism; i++) {
-        if (!job_has_channel(plan, exchange, i, task->subtask))
-            continue;
-        struct in_channel *channel = &task->reader.channels[at];
-        channel->state = states[at];
-        channel->task = from->first_task + i;
-        int fd = open_ring_file(task, exchange, i, task->subtask);
-        if (fd < 0)
-            return fd;
-        int rc = ring_attach_consumer(fd, plan->fingerprint, states[at].position, &channel->ring,
-                                      &task->err);
-        close(fd);
-        if (rc < 0)
-            return rc;
-        channel->committed = states[at++].position;
-    }
-    batch_init(&task->reader.batch, &from->ops[from->op_count - 1]->output);
-    return 0;
-}
-
-static int open_outputs(struct task *task, const struct channel_state *states)
-{
-    const struct plan *plan = task->job.plan;
-    const int exchange = task->stage->output_exchange;
-    const struct stage *to = &plan->stages[plan->exchanges[exchange].to_stage];
-    for (int i = 0, at = 0; i < to->parallelism; i++) {
-        if (!job_has_channel(plan, exchange, task->subtask, i))
-            continue;
-        struct out_channel *channel = &task->writer->channels[at];
-        channel->task = to->first_task + i;
-        int fd = open_ring_file(task, exchange, task->subtask, i);
-        if (fd < 0)
-            return fd;
-        int rc = ring_attach_producer(fd, plan->fingerprint, states[at].position, &channel->ring,
-                                      &task->err);
-        close(fd);
-        if (rc < 0)
-            return rc;
-        channel->committed = states[at++].position;
-    }
-    return 0;
-}
-
-static int count_channels(const struct task *task, int exchange, bool inputs)
-{
-    const struct plan *plan = task->job.plan;
-    int count = 0;
-    if (exchange < 0)
-        return 0;
-    const struct exchange *e = &plan->exchanges[exchange];
-    int others = plan->stages[inputs ? e->from_stage : e->to_stage].parallelism;
-    for (int i = 0; i < others; i++)
-        count += inputs ? job_has_channel(plan, exchange, i, task->subtask)
-                        : job_has_channel(plan, exchange, task->subtask, i);
-    return count;
-}
-
-struct room {
-    struct out_channel *channel;
-    struct task *task;
-    uint64_t bytes;
-};
-
-static bool has_room(void *context)
-{
-    struct room *room = context;
-    return ring_reserve(&room->channel->ring, room->bytes) || task_is_cancelled(room->task);
-}
-
-static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
-{
-    enum { SLICE_NS = 50 * 1000 * 1000 };
-    struct task *task = context;
-    struct room room = {channel, task, bytes};
-    if (task_is_cancelled(task)) // merely stopped: the reader goes on until we have ended
-        return -ECANCELED;
-    control_set_state(task->control, CONTROL_WAITING_OUTPUT);
-    waiter_wait(task->waiter, task->job.options.waiting, has_room, &room, SLICE_NS);
-    control_set_state(task->control, CONTROL_RUNNING);
-    control_heartbeat(task->control, task->env->monotonic_ns(task->env));
-    return 0;
+    return segment_map(&task->segment, &range, &task->arena_base, &task->err);
 }
 
 static int open_state(struct task *task, const struct op_context *context)
 {
-    int inputs = count_channels(task, task->stage->input_exchange, true);
-    int outputs = count_channels(task, task->stage->output_exchange, false);
+    int inputs = task->reader.channel_count, outputs = task->out_channel_count;
     uint64_t bytes =
         sizeof task->state + (uint64_t)(inputs + outputs) * sizeof(struct channel_state);
     int rc = arena_root(task->arena, TASK_ROOT, bytes, &task->state_at);
@@ -174,21 +63,7 @@ static int open_state(struct task *task, const struct op_context *context)
     }
     task->state = *state;
     rc = task_find_dead_letter(task, is_first);
-    if (rc < 0)
-        return rc;
-    task->reader.channel_count = inputs;
-    task->reader.channels = calloc((size_t)inputs + 1, sizeof *task->reader.channels);
-    CHECK(task->reader.channels);
-    rc = inputs ? open_inputs(task, channels) : 0;
-    if (rc < 0 || outputs == 0)
-        return rc;
-    task->writer = exchange_writer_create(context);
-    task->writer->channel_count = outputs;
-    task->writer->channels = calloc((size_t)outputs, sizeof *task->writer->channels);
-    CHECK(task->writer->channels);
-    task->writer->wait_room = wait_room;
-    task->writer->wait_context = task;
-    return open_outputs(task, channels + inputs);
+    return rc < 0 ? rc : task_channels_begin(task, channels, context);
 }
 
 static int read_policy(struct task *task)
@@ -227,9 +102,10 @@ static int open_chain(struct task *task, struct op_context *context)
     return 0;
 }
 
-int task_open(struct task *task, const char *job_dir, int task_index)
+// Everything that does not depend on what the task holds, and changes nothing that is shared: also
+// for a process that waits for its turn.
+static int prepare(struct task *task, const char *job_dir)
 {
-    task->index = task_index;
     task->env = env_system();
     task->segment.fd = -1;
     task->max_rows = BATCH_ROWS;
@@ -240,25 +116,26 @@ int task_open(struct task *task, const char *job_dir, int task_index)
     // Where tasks share cores, one that spins takes the time from the one that it waits for.
     if (task->job.options.waiting == WAITER_ADAPTIVE && plan->task_count > task->job.options.cores)
         task->job.options.waiting = WAITER_BLOCK;
-    if (task_index < 0 || task_index >= plan->task_count)
-        return err_set(&task->err, -EINVAL, "the job has no task %d", task_index);
-    rc = control_attach_task(task->job.dir.fd, plan->fingerprint, task_index, &task->control,
+    if (task->index < 0 || task->index >= plan->task_count)
+        return err_set(&task->err, -EINVAL, "the job has no task %d", task->index);
+    rc = control_attach_task(task->job.dir.fd, plan->fingerprint, task->index, &task->control,
                              &task->err);
     if (rc < 0)
         return rc;
-    task->waiter = control_waiter(task->control, task_index);
-    task->stage = plan_stage_of(plan, task_index, &task->subtask);
-    rc = open_arena(task);
-    if (rc < 0)
-        return rc;
-    control_begin(task->control);
-    rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task_index, &task->errlog, &task->err);
-    if (rc < 0)
-        return rc;
-    struct op_context context = {
+    task->waiter = control_waiter(task->control, task->index);
+    task->stage = plan_stage_of(plan, task->index, &task->subtask);
+    rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task->index, &task->errlog, &task->err);
+    if (rc == 0)
+        rc = map_arena(task);
+    return rc < 0 ? rc : task_channels_map(task);
+}
+
+static struct op_context op_context_of(struct task *task)
+{
+    return (struct op_context){
         .env = task->env,
         .arena = task->arena,
-        .plan = plan,
+        .plan = task->job.plan,
         .stage = task->stage,
         .op = task->stage->ops[0],
         .subtask = task->subtask,
@@ -275,6 +152,17 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         .checkpoints = *task->job.options.checkpoint_dir != '\0',
         .is_restored = task->job.options.is_restored,
     };
+}
+
+// The arena is ours: become the task.
+static int take_over(struct task *task)
+{
+    const struct arena_options options = {
+        .fingerprint = task->job.plan->fingerprint, .claim = claim_arena, .claim_context = task};
+    int rc = arena_open(task->arena_base, task->arena_bytes, &options, &task->arena, &task->err);
+    if (rc < 0)
+        return rc;
+    struct op_context context = op_context_of(task);
     rc = read_policy(task);
     if (rc == 0)
         rc = open_state(task, &context);
@@ -284,9 +172,19 @@ int task_open(struct task *task, const char *job_dir, int task_index)
         return rc;
     context.ordered_input = task->reader.channel_count <= 1;
     rc = open_chain(task, &context);
+    if (rc < 0)
+        return rc;
+    task_publish_all(task, true);
+    control_set_ready(task->control, task->env->monotonic_ns(task->env));
+    return 0;
+}
+
+int task_open(struct task *task, const char *job_dir)
+{
+    int rc = prepare(task, job_dir);
     if (rc == 0)
-        task_publish_all(task, true);
-    return rc;
+        rc = task_wait_turn(task);
+    return rc == 0 ? take_over(task) : rc;
 }
 
 void task_close(struct task *task)
@@ -297,11 +195,7 @@ void task_close(struct task *task)
     if (task->writer && !writer_in_chain)
         task->writer->base.class->close(&task->writer->base);
     head_close(&task->head);
-    for (int i = 0; i < task->reader.channel_count; i++)
-        if (task->reader.channels[i].ring.mapping)
-            ring_consumer_close(&task->reader.channels[i].ring);
-    free(task->reader.channels);
-    batch_fini(&task->reader.batch);
+    task_channels_close(task);
     if (task->dead_letter_open)
         txfile_close(&task->dead_letter);
     if (task->arena)
@@ -338,7 +232,7 @@ static void describe_full(struct task *task)
                 task->index, task->stage->name, used, whole);
 }
 
-int task_main(const char *job_dir, int task_index)
+int task_main(const char *job_dir, int task_index, int spare)
 {
     enum { EXIT_CONFIG = 78 };
     struct task *task = calloc(1, sizeof *task);
@@ -346,16 +240,20 @@ int task_main(const char *job_dir, int task_index)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write (ulimit -f)
     signal(SIGINT, SIG_IGN);  // a terminal's Ctrl-C is the supervisor's to handle
-    int rc = task_open(task, job_dir, task_index), status = 0;
+    task->index = task_index;
+    task->spare = spare;
+    int rc = task_open(task, job_dir), status = 0;
     bool ran = rc == 0;
     if (rc == 0)
         rc = task_loop(task);
-    if (rc < 0) {
+    if (!ran && rc == -ECANCELED) {
+        status = 0; // a spare that was never needed
+    } else if (rc < 0) {
         if (rc == -ENOSPC && task->stage)
             describe_full(task);
         else if (!task->err.text[0])
             err_set(&task->err, rc, "%s", strerror(-rc));
-        if (task->control)
+        if (task->owns)
             control_fail(task->control, task->err.text);
         else
             dprintf(STDERR_FILENO, "weir: task %d: %s\n", task_index, task->err.text);

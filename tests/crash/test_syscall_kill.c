@@ -95,7 +95,7 @@ static pid_t spawn(const struct jobdir *dir, int task, bool traced)
             _exit(SKIP);
         if (traced)
             raise(SIGSTOP);
-        _exit(task_main(dir->path, task));
+        _exit(task_main(dir->path, task, -1));
     }
     return pid;
 }

@@ -74,7 +74,7 @@ static void test_control_outlives_its_task(void **state)
         struct control *own;
         if (control_attach_task(dir_fd, FINGERPRINT, 1, &own, &err))
             _exit(1);
-        control_begin(own);
+        control_begin(own, 1);
         control_set_counter(own, CONTROL_ROWS_IN, 12345);
         control_set_counter(own, CONTROL_WATERMARK_MS, -5);
         control_progress(own, 1000);
@@ -100,7 +100,7 @@ static void test_control_outlives_its_task(void **state)
     assert_string_equal(view.error, "the table is full");
     struct control *next; // the replacement starts without the error
     assert_int_equal(control_attach_task(dir_fd, FINGERPRINT, 1, &next, &err), 0);
-    control_begin(next);
+    control_begin(next, 2);
     control_view(control, 1, &view);
     assert_int_equal(view.attempt, 2);
     assert_int_equal(view.progress, 2);
@@ -138,6 +138,44 @@ static void test_control_mailbox_reaches_its_task_only(void **state)
     control_detach(supervisor);
     control_detach(first);
     control_detach(second);
+}
+
+// A spare says what it is; another process of the same task takes the number later.
+static void test_control_shows_spares(void **state)
+{
+    (void)state;
+    struct control *supervisor, *spare;
+    struct control_spare seen,
+        news = {.state = CONTROL_SPARE_READY, .mapped_bytes = 5 << 20, .page_table_bytes = 8192};
+    assert_int_equal(control_attach_supervisor(dir_fd, FINGERPRINT, &supervisor, &err), 0);
+    control_view_spare(supervisor, 1, 2, &seen);
+    assert_int_equal(seen.state, CONTROL_SPARE_NONE);
+    assert_int_equal(seen.process.pid, 0);
+    assert_int_equal(control_attach_task(dir_fd, FINGERPRINT, 1, &spare, &err), 0);
+    control_spare_begin(spare, 2);
+    control_view_spare(supervisor, 1, 2, &seen);
+    assert_int_equal(seen.state, CONTROL_SPARE_STARTING);
+    assert_true(process_alive(seen.process));
+    control_spare_note(spare, 2, &news);
+    control_view_spare(supervisor, 1, 2, &seen);
+    assert_int_equal(seen.state, CONTROL_SPARE_READY);
+    assert_int_equal(seen.mapped_bytes, 5 << 20);
+    assert_int_equal(seen.page_table_bytes, 8192);
+    control_view_spare(supervisor, 0, 2, &seen);
+    assert_int_equal(seen.state, CONTROL_SPARE_NONE);
+    struct control_view view;
+    control_view(supervisor, 1, &view);
+    assert_int_equal(view.process.pid, 0); // a spare is not the task
+    assert_int_equal(control_pass(spare), CONTROL_PASS_CLOSED);
+    control_set_pass(supervisor, 1, 7);
+    assert_int_equal(control_pass(spare), 7);
+    control_begin(spare, 44);
+    control_set_ready(spare, 55);
+    control_view(supervisor, 1, &view);
+    assert_int_equal(view.taken_ns, 44);
+    assert_int_equal(view.ready_ns, 55);
+    control_detach(supervisor);
+    control_detach(spare);
 }
 
 static void *page_of_task(struct control *control, int task_index)
@@ -212,15 +250,28 @@ static void test_control_sweep_ends_orphans(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct control *own;
-        if (!control_attach_task(dir_fd, FINGERPRINT, 1, &own, &err))
-            control_begin(own);
+        pid_t spare = fork(); // of the same task
+        if (control_attach_task(dir_fd, FINGERPRINT, 1, &own, &err))
+            _exit(1);
+        if (spare == 0)
+            control_spare_begin(own, 0);
+        else
+            control_begin(own, 1);
         if (write(ready[1], &byte, 1) != 1)
             _exit(1);
         pause();
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    struct control *reader;
+    struct control_spare spare;
+    assert_int_equal(control_attach_reader(dir_fd, 0, &reader, &err), 0);
+    control_view_spare(reader, 1, 0, &spare);
+    assert_true(process_alive(spare.process));
     assert_int_equal(control_sweep(dir_fd, &ended, &err), 0);
     assert_int_equal(ended, 1);
+    assert_false(process_alive(spare.process));
+    control_detach(reader);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -386,6 +437,7 @@ int main(void)
         TEST(test_control_mailbox_reaches_its_task_only),
         TEST(test_control_pages_of_others_are_read_only),
         TEST(test_control_refuses_damage_and_wrong_tasks),
+        TEST(test_control_shows_spares),
         TEST(test_control_sweep_ends_orphans),
         TEST(test_errlog_counts_the_same_text_once),
         TEST(test_errlog_counts_what_finds_no_slot),

@@ -66,7 +66,7 @@ static void scene_open(struct scene *s)
     assert_int_equal(control_create(s->fd, FINGERPRINT, names, 1, &err), 0);
     assert_int_equal(control_attach_supervisor(s->fd, FINGERPRINT, &s->supervisor, &err), 0);
     assert_int_equal(control_attach_task(s->fd, FINGERPRINT, 0, &s->task, &err), 0);
-    control_begin(s->task);
+    control_begin(s->task, 1);
     begin_run(s);
 }
 

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shm/atomic.h"
 #include "shm/owner.h"
 
 #define SHORT_NS INT64_C(20000000)    // it does not come
@@ -224,11 +225,11 @@ static void contend(void)
     while (status == -ETIMEDOUT);
     if (status < 0)
         _exit(1);
-    __atomic_store_n(&scene->inside, self, __ATOMIC_SEQ_CST);
+    atomic_release_u32(&scene->inside, self);
     for (int i = 0; i < LOOKS; i++)
-        if (__atomic_load_n(&scene->inside, __ATOMIC_SEQ_CST) != self)
+        if (atomic_acquire_u32(&scene->inside) != self)
             scene->broken = 1;
-    scene->turns++;
+    atomic_release_u64(&scene->turns, scene->turns + 1);
     wait_for_end();
 }
 
@@ -252,8 +253,7 @@ static void test_owner_passes_on_to_one_of_many(void **state)
         pids[i] = contender();
     for (uint64_t round = 0; round < ROUNDS; round++) {
         int waited_ms = 0;
-        while (__atomic_load_n(&scene->turns, __ATOMIC_SEQ_CST) <= round ||
-               owner_holder(scene->area) == 0) {
+        while (atomic_acquire_u64(&scene->turns) <= round || owner_holder(scene->area) == 0) {
             assert_true(waited_ms++ < PATIENCE_MS);
             poll(NULL, 0, 1);
         }

@@ -364,7 +364,7 @@ static int fake_task(const char *path, int index)
         (fd = openat(dir.fd, "behave", O_RDONLY | O_CLOEXEC)) < 0 ||
         read(fd, letters, TASKS) != TASKS)
         return 3;
-    control_begin(control);
+    control_begin(control, 1);
     control_view(control, index, &view);
     int status = act(letters[index], control, index, view.attempt);
     control_detach(control); // a leak would turn the exit status into a sanitizer's

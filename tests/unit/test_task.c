@@ -192,12 +192,12 @@ UNUSED_HERE const char *expr_error_text(enum expr_error error)
 
 // --- running ---
 
-static pid_t spawn(const char *path, int task)
+static pid_t spawn(const char *path, int task, int spare)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(task_main(path, task));
+        _exit(task_main(path, task, spare));
     return pid;
 }
 
@@ -211,39 +211,93 @@ static void show_failure(const struct jobdir *dir, int task)
     fail_msg("task %d: %s", task, view.error);
 }
 
-// Run every task to its end, killing `kills` times. Returns how many were really killed.
-static int run_tasks(const struct jobdir *dir, int count, int kills, unsigned seed)
+enum { TASKS_MAX = 16 };
+
+// The processes of a job.
+struct processes {
+    const struct jobdir *dir;
+    struct control *control;
+    int count, left, killed, promoted;
+    pid_t tasks[TASKS_MAX], spares[TASKS_MAX];
+    int spare_number; // 0 and 1 in turn: two can live beside each other for a moment
+};
+
+static bool is_the_task(const struct processes *p, int at)
 {
-    pid_t pids[16];
-    int left = count, killed = 0;
-    for (int i = 0; i < count; i++)
-        pids[i] = spawn(dir->path, i);
-    while (left > 0) {
-        int status, at = 0;
+    struct control_view view;
+    control_view(p->control, at, &view);
+    return p->tasks[at] && view.process.pid == p->tasks[at];
+}
+
+// A task that owns its arena gets a spare.
+static void add_spares(struct processes *p)
+{
+    for (int at = 0; at < p->count; at++)
+        if (!p->spares[at] && is_the_task(p, at))
+            p->spares[at] = spawn(p->dir->path, at, p->spare_number ^= 1);
+}
+
+static void on_end(struct processes *p, pid_t pid, int status)
+{
+    int at = 0;
+    bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    while (at < p->count && p->tasks[at] != pid && p->spares[at] != pid)
+        at++;
+    assert_true(at < p->count);
+    if (!is_killed && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        show_failure(p->dir, at);
+    if (p->spares[at] == pid) {
+        p->spares[at] = 0;
+    } else if (is_killed) {
+        p->killed++;
+        p->promoted += p->spares[at] != 0;
+        p->tasks[at] = p->spares[at] ? p->spares[at] : spawn(p->dir->path, at, -1);
+        p->spares[at] = 0;
+    } else {
+        p->tasks[at] = 0;
+        p->left--;
+    }
+}
+
+static void kill_one(struct processes *p, unsigned *seed)
+{
+    usleep((useconds_t)(rand_r(seed) % 4000));
+    int at = rand_r(seed) % p->count;
+    pid_t victim = rand_r(seed) % 8 ? p->tasks[at] : p->spares[at];
+    if (victim)
+        kill(victim, SIGKILL);
+}
+
+// Run every task to its end, killing `kills` times. Spares end by themselves. Returns how many
+// tasks were really killed.
+static int run_tasks(const struct jobdir *dir, int count, int kills, bool with_spares)
+{
+    unsigned seed = (unsigned)time(NULL);
+    struct processes p = {.dir = dir, .count = count, .left = count};
+    struct err err;
+    print_message("seed %u\n", seed);
+    assert_int_equal(control_attach_supervisor(dir->fd, 99, &p.control, &err), 0);
+    for (int at = 0; at < count; at++) {
+        control_set_pass(p.control, at, CONTROL_PASS_FREE);
+        p.tasks[at] = spawn(dir->path, at, -1);
+    }
+    while (p.left > 0) {
+        int status;
+        if (with_spares)
+            add_spares(&p);
         if (kills > 0) {
-            usleep((useconds_t)(rand_r(&seed) % 4000));
-            at = rand_r(&seed) % count;
-            if (pids[at])
-                kill(pids[at], SIGKILL);
+            kill_one(&p, &seed);
             kills--;
         }
         pid_t pid = waitpid(-1, &status, kills > 0 ? WNOHANG : 0);
-        if (pid <= 0)
-            continue;
-        for (at = 0; at < count && pids[at] != pid; at++)
-            ;
-        assert_true(at < count);
-        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-            killed++;
-            pids[at] = spawn(dir->path, at);
-            continue;
-        }
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            show_failure(dir, at);
-        pids[at] = 0;
-        left--;
+        if (pid > 0)
+            on_end(&p, pid, status);
     }
-    return killed;
+    for (int status; waitpid(-1, &status, 0) > 0;)
+        assert_true((WIFEXITED(status) && WEXITSTATUS(status) == 0) || WIFSIGNALED(status));
+    assert_true(!with_spares || p.promoted > 0);
+    control_detach(p.control);
+    return p.killed;
 }
 
 // Every row of the sequence is in the part files exactly once; returns a hash of the sorted lines.
@@ -278,13 +332,12 @@ static void sum_windows(char *out, size_t bytes)
 
 static char windows_seen[256];
 
-static void run_job(int kills)
+static void run_job_with(int kills, bool with_spares)
 {
     char folder[] = "/tmp/weir-test-task-XXXXXX", memory[64], command[128];
     struct err err = {0};
     struct jobdir dir;
     struct plan *plan;
-    unsigned seed = (unsigned)time(NULL);
     assert_non_null(mkdtemp(folder));
     snprintf(shape.out, sizeof shape.out, "%s/out", folder);
     snprintf(memory, sizeof memory, "%s/memory", folder);
@@ -300,8 +353,7 @@ static void run_job(int kills)
                                         .ring_bytes = 64 << 10};
     if (job_create(&dir, plan, &options, &err) < 0)
         fail_msg("%s", err.text);
-    print_message("seed %u\n", seed);
-    int killed = run_tasks(&dir, plan->task_count, kills, seed);
+    int killed = run_tasks(&dir, plan->task_count, kills, with_spares);
     print_message("%d tasks, %d killed\n", plan->task_count, killed);
     if (shape.windows)
         sum_windows(windows_seen, sizeof windows_seen);
@@ -311,6 +363,11 @@ static void run_job(int kills)
     jobdir_remove(&dir, &err);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     assert_int_equal(system(command), 0);
+}
+
+static void run_job(int kills)
+{
+    run_job_with(kills, false);
 }
 
 static void test_task_alone(void **state)
@@ -358,6 +415,16 @@ static void test_task_windows_survive_kills(void **state)
     shape.windows = false;
 }
 
+// Whoever is killed, task or spare, in whatever state: nothing is lost, and no spare stays behind.
+static void test_task_spares_take_over(void **state)
+{
+    (void)state;
+    shape.two_stages = true;
+    shape.sources = 2;
+    shape.sinks = 2;
+    run_job_with(60, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_task_two_over_a_ring),
         cmocka_unit_test(test_task_four_over_rings),
         cmocka_unit_test(test_task_windows_survive_kills),
+        cmocka_unit_test(test_task_spares_take_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

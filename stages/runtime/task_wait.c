@@ -1,0 +1,299 @@
+// task_wait.c: a process waits until it owns the arena, and so becomes the task.
+//
+// A cold start owns it at once, or as soon as its predecessor can run no more code. A spare comes
+// long before: it has attached and mapped everything, faults in what the task uses, and waits. The
+// kernel makes it the task, without anybody's help. Nothing shared is written before that but the
+// spare's own line in the control block.
+//
+// Faulting in reads page tables only. A page of the arena that was never used is not asked for:
+// even a read would make the kernel put memory there.
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/state/arena.h"
+#include "shm/owner.h"
+#include "stages/runtime/task_internal.h"
+
+#define MS_NS INT64_C(1000000)
+
+enum {
+    PIECE_BYTES = 1 << 20, // faulted in at once: some ten microseconds
+    PIECE_PAGES = PIECE_BYTES / SEGMENT_PAGE_BYTES,
+    GENTLE = 9,               // pauses are so many times as long as the work between
+    PAUSE_MIN_NS = 50 * 1000, // the kernel rounds to that anyway
+    HEAP_BYTES = 4 << 20,     // of private memory that a task will want
+    STACK_BYTES = 256 << 10,
+};
+
+#define ROUND_NS     (500 * MS_NS)  // how often a spare looks for pages that came into use
+#define PATIENCE_NS  (1000 * MS_NS) // then: does anybody hold the mutex at all?
+#define PASS_LOOK_NS (100 * MS_NS)
+
+struct wait {
+    struct task *task;
+    void *owner;
+    uint8_t *is_whole; // a piece of the arena each: every page of it is faulted in
+    uint64_t piece_count, next_piece;
+    uint64_t channel_bytes;
+    int64_t looked_ns; // when somebody was last seen holding the mutex
+    int64_t taken_ns;  // when it became ours
+    bool is_ready;
+    cpu_set_t cpus; // where it may run, before it moved out of the way
+};
+
+static int64_t now_ns(const struct task *task)
+{
+    return task->env->monotonic_ns(task->env);
+}
+
+// --- a mutex that was not handed on ---
+
+// The words of a command that say which task it is: program, "task", folder, index.
+static size_t read_command(pid_t tid, char *out, size_t bytes)
+{
+    enum { WORDS = 4 };
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, out, bytes);
+    if (fd >= 0)
+        close(fd);
+    size_t end = 0;
+    for (int words = 0; len > 0 && end < (size_t)len && words < WORDS; end++)
+        words += out[end] == '\0';
+    return end;
+}
+
+// Could this thread be the task? One that is gone, or dead and not yet reaped, has no command.
+static bool may_be_task(pid_t tid)
+{
+    char own[JOBDIR_PATH_BYTES + 64], other[sizeof own];
+    size_t len = read_command(getpid(), own, sizeof own);
+    return read_command(tid, other, sizeof other) == len && memcmp(own, other, len) == 0;
+}
+
+// The kernel hands the mutex on through a list in the memory of the dead thread; when that was
+// damaged it does not, and the word still names it.
+static void look_for_lost(struct wait *wait)
+{
+    pid_t holder = owner_holder(wait->owner);
+    if (now_ns(wait->task) - wait->looked_ns < PATIENCE_NS)
+        return;
+    wait->looked_ns = now_ns(wait->task);
+    if (holder > 0 && !may_be_task(holder))
+        owner_hand_on(wait->owner, holder);
+}
+
+// --- a spare makes itself ready ---
+
+// Out of the way of who has work: not before them on their cores, and not on these where there are
+// others.
+static void step_aside(struct wait *wait)
+{
+    const struct sched_param none = {0};
+    struct control_view view;
+    cpu_set_t others;
+    sched_setscheduler(0, SCHED_BATCH, &none); // unlike SCHED_IDLE, anybody may take it back
+    if (sched_getaffinity(0, sizeof wait->cpus, &wait->cpus) < 0)
+        CPU_ZERO(&wait->cpus);
+    others = wait->cpus;
+    for (int i = 0; i < control_task_count(wait->task->control); i++) {
+        control_view(wait->task->control, i, &view);
+        if (view.cpu >= 0 && view.cpu < CPU_SETSIZE)
+            CPU_CLR((unsigned)view.cpu, &others);
+    }
+    if (CPU_COUNT(&others))
+        sched_setaffinity(0, sizeof others, &others);
+}
+
+static void step_forward(struct wait *wait)
+{
+    const struct sched_param none = {0};
+    struct control_view view;
+    sched_setscheduler(0, SCHED_OTHER, &none);
+    control_view(wait->task->control, wait->task->index, &view);
+    if (view.cpu >= 0 && view.cpu < CPU_SETSIZE) {
+        CPU_ZERO(&wait->cpus);
+        CPU_SET((unsigned)view.cpu, &wait->cpus);
+    }
+    if (CPU_COUNT(&wait->cpus))
+        sched_setaffinity(0, sizeof wait->cpus, &wait->cpus); // a core that is gone: anywhere
+}
+
+static int warm_program(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t begin = (info->dlpi_addr + part->p_vaddr) & ~(uintptr_t)(SEGMENT_PAGE_BYTES - 1);
+        uintptr_t end = info->dlpi_addr + part->p_vaddr + part->p_memsz;
+        bool is_written = (part->p_flags & PF_W) != 0;
+        if (part->p_type == PT_LOAD) // where it does not work the first use faults it in
+            madvise((void *)begin, end - begin,
+                    is_written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+    }
+    return 0;
+}
+
+static void warm_stack(void)
+{
+    char room[STACK_BYTES];
+    memset(room, 0, sizeof room);
+    __asm__ __volatile__("" ::"r"(room) : "memory");
+}
+
+// Program, stack and heap: what the first batch of a new process faults in, some hundred times.
+static void warm_private(void)
+{
+    dl_iterate_phdr(warm_program, NULL);
+    warm_stack();
+    mallopt(M_MMAP_THRESHOLD, HEAP_BYTES); // what is asked for comes from the heap, ...
+    mallopt(M_TRIM_THRESHOLD, 4 * HEAP_BYTES);
+    char *heap = malloc(HEAP_BYTES - 4096);
+    if (heap)
+        memset(heap, 0, HEAP_BYTES - 4096);
+    free(heap); // ... which keeps its pages
+}
+
+static uint64_t page_table_bytes(void)
+{
+    char text[4096];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    const char *line = strstr(text, "\nVmPTE:");
+    return line ? strtoull(line + 7, NULL, 10) << 10 : 0;
+}
+
+static void note(const struct wait *wait)
+{
+    struct control_spare news = {.state =
+                                     wait->is_ready ? CONTROL_SPARE_READY : CONTROL_SPARE_STARTING,
+                                 .mapped_bytes = wait->channel_bytes,
+                                 .page_table_bytes = page_table_bytes()};
+    for (uint64_t i = 0; i < wait->piece_count; i++)
+        news.mapped_bytes += wait->is_whole[i] ? PIECE_BYTES : 0;
+    control_spare_note(wait->task->control, wait->task->spare, &news);
+}
+
+// Fault in the pages of one piece that are in use. true: there was something to do.
+static bool warm_piece(const struct wait *wait, uint64_t piece)
+{
+    unsigned char in_use[PIECE_PAGES];
+    uint64_t at = piece * PIECE_BYTES, left = wait->task->arena_bytes - at;
+    uint64_t pages = (left < PIECE_BYTES ? left : PIECE_BYTES) / SEGMENT_PAGE_BYTES, used = 0;
+    char *base = (char *)wait->task->arena_base + at;
+    if (mincore(base, pages * SEGMENT_PAGE_BYTES, in_use) < 0)
+        return false;
+    for (uint64_t i = 0, end; i < pages; i = end + 1) {
+        for (end = i; end < pages && (in_use[end] & 1); end++)
+            used++;
+        if (end > i)
+            madvise(base + i * SEGMENT_PAGE_BYTES, (end - i) * SEGMENT_PAGE_BYTES,
+                    MADV_POPULATE_READ);
+    }
+    wait->is_whole[piece] = used == pages;
+    return used > 0;
+}
+
+// A piece of the round through the arena; how long to wait before the next.
+static int64_t warm_step(struct wait *wait)
+{
+    enum { EMPTY_MAX = 64 }; // pieces with nothing in use that are looked at in a row
+    int64_t began_ns = now_ns(wait->task);
+    for (int empty = 0; wait->next_piece < wait->piece_count && empty < EMPTY_MAX;) {
+        uint64_t piece = wait->next_piece++;
+        if (wait->is_whole[piece])
+            continue;
+        if (warm_piece(wait, piece))
+            break;
+        empty++;
+    }
+    if (wait->next_piece < wait->piece_count) {
+        int64_t pause_ns = GENTLE * (now_ns(wait->task) - began_ns);
+        return pause_ns > PAUSE_MIN_NS ? pause_ns : PAUSE_MIN_NS;
+    }
+    wait->next_piece = 0;
+    wait->is_ready = true;
+    note(wait);
+    return ROUND_NS;
+}
+
+// --- waiting ---
+
+// May the process that this spare would be begin? The supervisor puts some restarts off.
+static bool may_begin(void *context)
+{
+    const struct task *task = context;
+    uint32_t pass = control_pass(task->control);
+    return pass == CONTROL_PASS_FREE || control_attempt(task->control) + 1 <= pass;
+}
+
+static int wait_as_spare(struct wait *wait)
+{
+    struct task *task = wait->task;
+    control_spare_begin(task->control, task->spare);
+    step_aside(wait);
+    warm_private();
+    int rc = task_channels_fault_in(task, &wait->channel_bytes);
+    if (rc < 0)
+        return rc;
+    for (int64_t pause_ns = 0; (rc = owner_acquire(wait->owner, pause_ns)) == -ETIMEDOUT;) {
+        pause_ns = warm_step(wait);
+        look_for_lost(wait);
+    }
+    if (rc < 0)
+        return rc;
+    if (rc == 0) { // nobody has died: the task has ended
+        owner_release(wait->owner);
+        return -ECANCELED;
+    }
+    task->owns = true;
+    wait->taken_ns = now_ns(task);
+    while (!may_begin(task))
+        waiter_wait(task->waiter, WAITER_BLOCK, may_begin, task, PASS_LOOK_NS);
+    step_forward(wait);
+    return 0;
+}
+
+static int wait_as_task(struct wait *wait)
+{
+    int rc;
+    while ((rc = owner_acquire(wait->owner, PATIENCE_NS / 4)) == -ETIMEDOUT)
+        look_for_lost(wait);
+    wait->task->owns = rc >= 0;
+    wait->taken_ns = now_ns(wait->task);
+    return rc < 0 ? rc : 0;
+}
+
+int task_wait_turn(struct task *task)
+{
+    struct wait wait = {.task = task,
+                        .owner = arena_owner(task->arena_base),
+                        .piece_count = (task->arena_bytes + PIECE_BYTES - 1) / PIECE_BYTES,
+                        .looked_ns = now_ns(task)};
+    const struct control_spare gone = {.state = CONTROL_SPARE_NONE};
+    wait.is_whole = calloc(wait.piece_count, 1);
+    CHECK(wait.is_whole);
+    int rc = task->spare >= 0 ? wait_as_spare(&wait) : wait_as_task(&wait);
+    if (task->spare >= 0)
+        control_spare_note(task->control, task->spare, &gone);
+    if (task->owns)
+        control_begin(task->control, wait.taken_ns);
+    free(wait.is_whole);
+    if (rc < 0 && rc != -ECANCELED)
+        err_set(&task->err, rc, "cannot own the memory of task %d: %s", task->index,
+                rc == -EILSEQ ? "it is damaged where it says who does" : strerror(-rc));
+    return rc;
+}
