@@ -71,7 +71,9 @@ struct control_snapshot {
     int64_t align_ns, duration_ns;
     uint64_t rows_in, rows_out; // at the barrier
     int64_t watermark_ms;
-    char text[CONTROL_SNAPSHOT_TEXT_BYTES]; // DONE: positions as JSON; FAILED: why. NUL-terminated
+    // DONE: positions as JSON, empty when they are longer (store_write_positions); FAILED: why.
+    // NUL-terminated.
+    char text[CONTROL_SNAPSHOT_TEXT_BYTES];
 };
 
 // What a task is doing, in case that it dies of it.

@@ -130,8 +130,16 @@ static void print_source(const json_t *source)
 
 static void print_sink(const json_t *sink)
 {
-    printf("  sink %s: committed: %lld bytes of part %lld, and every part before it",
-           text_of(sink, "table"), number_of(sink, "length"), number_of(sink, "part"));
+    printf("  sink %s: committed: ", text_of(sink, "table"));
+    if (!json_object_get(sink, "part")) { // a connector without files
+        bool is_print = strcmp(text_of(sink, "connector"), "print") == 0;
+        printf("%lld row%s, %s%s\n", number_of(sink, "rows"),
+               number_of(sink, "rows") == 1 ? "" : "s", is_print ? "written to " : "dropped",
+               is_print ? text_of(sink, "stream") : "");
+        return;
+    }
+    printf("%lld bytes of part %lld, and every part before it", number_of(sink, "length"),
+           number_of(sink, "part"));
     if (number_of(sink, "pending"))
         printf(" (%lld became final with this checkpoint)", number_of(sink, "pending"));
     printf("\n");

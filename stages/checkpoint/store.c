@@ -272,6 +272,36 @@ int store_begin(const struct store *store, uint64_t checkpoint, struct err *err)
     return rc < 0 ? err_set(err, rc, "cannot make %s: %s", path, strerror(-rc)) : 0;
 }
 
+static void positions_path(const struct store *store, const struct store_part *part, char *out)
+{
+    snprintf(out, STORE_PATH_BYTES, "%s/chk-%" PRIu64 "/task-%d-%" PRIu32 ".positions", store->dir,
+             part->checkpoint, part->task, part->attempt);
+}
+
+int store_write_positions(const struct store *store, const struct store_part *part,
+                          struct slice positions, struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    struct env *env = store->env;
+    positions_path(store, part, path);
+    int fd = env->open(env, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rc = fd < 0 ? fd : env_pwrite_all(env, fd, positions, 0);
+    if (fd >= 0)
+        env->close(env, fd);
+    return rc < 0 ? err_set(err, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+int store_take_positions(const struct store *store, const struct store_part *part, struct buf *out,
+                         struct err *err)
+{
+    char path[STORE_PATH_BYTES];
+    positions_path(store, part, path);
+    int rc = read_file(store->env, path, out);
+    if (rc == 0)
+        rc = store->env->unlink(store->env, path);
+    return rc < 0 ? err_set(err, rc, "cannot take %s: %s", path, strerror(-rc)) : 0;
+}
+
 int store_commit(const struct store *store, const struct manifest *manifest, struct err *err)
 {
     char folder[STORE_PATH_BYTES], temporary[STORE_PATH_BYTES], path[STORE_PATH_BYTES];

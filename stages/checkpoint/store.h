@@ -5,6 +5,7 @@
 //   DIR/DEAD             how long dead-letter files were before the job's first run
 //   DIR/chk-N/           checkpoint N
 //     task-T-A.snap      snapshot of task T, written by its attempt A
+//     task-T-A.positions where task T stood, for the manifest, when it is long; not durable
 //     MANIFEST           there when the checkpoint is complete, never before
 //   DIR/finish-T         task T has handled all its input: the renames that make its output final
 //   DIR/FINISHED         every task has: those renames are due, and nothing else
@@ -60,6 +61,20 @@ int store_read(const struct store *store, uint64_t checkpoint, struct pool *pool
 // Make the checkpoint's folder, durably: it says that the number is used, also when the checkpoint
 // comes to nothing and the run ends.
 int store_begin(const struct store *store, uint64_t checkpoint, struct err *err);
+
+// One task's part of a checkpoint: attempt `attempt` of task `task`.
+struct store_part {
+    uint64_t checkpoint;
+    int task;
+    uint32_t attempt;
+};
+
+// What of a task's report does not fit into shared memory, on its way to the manifest: from the
+// task to the supervisor of the same host, so not durable. Reading removes it. 0 or -errno.
+int store_write_positions(const struct store *store, const struct store_part *part,
+                          struct slice positions, struct err *err);
+int store_take_positions(const struct store *store, const struct store_part *part, struct buf *out,
+                         struct err *err);
 
 // Every snapshot file is durable: write the manifest, make the checkpoint complete.
 int store_commit(const struct store *store, const struct manifest *manifest, struct err *err);

@@ -22,10 +22,14 @@ static int64_t now_ns(struct task *task)
 
 // --- the report ---
 
-// What the operators say of themselves, one JSON object; "{}" when it would not fit.
-static void describe(struct task *task, char *out, size_t bytes)
+// What the operators say of themselves, one JSON object. What does not fit into the report goes
+// through a file.
+static int describe(struct task *task, struct control_snapshot *report, struct err *err)
 {
     struct buf text = {0};
+    const struct store_part part = {report->checkpoint, task->index,
+                                    (uint32_t)control_attempt(task->control)};
+    int rc = 0;
     buf_append_char(&text, '{');
     if (task->head.source && task->head.source->class->describe)
         task->head.source->class->describe(task->head.source, &text);
@@ -38,8 +42,12 @@ static void describe(struct task *task, char *out, size_t bytes)
         op->class->describe(op, &text);
     }
     buf_append_char(&text, '}');
-    snprintf(out, bytes, "%s", text.len < bytes ? buf_str(&text) : "{}");
+    if (text.len < sizeof report->text)
+        snprintf(report->text, sizeof report->text, "%s", buf_str(&text));
+    else
+        rc = store_write_positions(&task->checkpoint.store, &part, buf_slice(&text), err);
     buf_fini(&text);
+    return rc;
 }
 
 static void report(struct task *task, enum control_snapshot_status status, const char *text)
@@ -121,7 +129,7 @@ static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *er
     return rc;
 }
 
-static void start_report(struct task *task, uint64_t checkpoint)
+static int start_report(struct task *task, uint64_t checkpoint, struct err *err)
 {
     struct task_checkpoint *c = &task->checkpoint;
     c->report = (struct control_snapshot){
@@ -133,7 +141,7 @@ static void start_report(struct task *task, uint64_t checkpoint)
     };
     c->align_ns = 0;
     c->begun_ns = now_ns(task);
-    describe(task, c->report.text, sizeof c->report.text);
+    return describe(task, &c->report, err);
 }
 
 // --- news ---
@@ -169,8 +177,9 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
     if (rc < 0)
         return rc;
     task->reader.passed = checkpoint;
-    start_report(task, checkpoint);
-    rc = begin_snapshot(task, checkpoint, &err);
+    rc = start_report(task, checkpoint, &err);
+    if (rc == 0)
+        rc = begin_snapshot(task, checkpoint, &err);
     CHECK(arena_next_epoch(task->arena) == task->state.barrier_epoch);
     report(task, rc < 0 ? CONTROL_SNAPSHOT_FAILED : CONTROL_SNAPSHOT_RUNNING,
            rc < 0 ? err.text : NULL);

@@ -28,6 +28,14 @@ static int blackhole_watermark(struct operator* op, int64_t watermark_ms)
     return 0;
 }
 
+static void blackhole_describe(const struct operator* op, struct buf *out)
+{
+    buf_append_str(out, "\"sink\":{\"table\":");
+    buf_append_json_string(out, slice_of(op->context.op->table->name));
+    buf_printf(out, ",\"connector\":\"blackhole\",\"rows\":%llu}",
+               (unsigned long long)*op->context.rows_out);
+}
+
 static void blackhole_reset(struct operator* op)
 {
     (void)op;
@@ -43,6 +51,7 @@ const struct operator_class blackhole_class = {
     .open = blackhole_open,
     .push = blackhole_push,
     .watermark = blackhole_watermark,
+    .describe = blackhole_describe,
     .reset = blackhole_reset,
     .close = blackhole_close,
 };

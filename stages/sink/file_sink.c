@@ -449,7 +449,7 @@ static void file_sink_describe(const struct operator* op, struct buf *out)
     const struct sink_state *state = state_of(sink);
     buf_append_str(out, "\"sink\":{\"table\":");
     buf_append_json_string(out, slice_of(op->context.op->table->name));
-    buf_printf(out, ",\"part\":%llu,\"length\":%llu,\"pending\":%llu}",
+    buf_printf(out, ",\"connector\":\"filesystem\",\"part\":%llu,\"length\":%llu,\"pending\":%llu}",
                (unsigned long long)state->part, (unsigned long long)state->length,
                (unsigned long long)(state->part - state->published));
 }

@@ -246,6 +246,17 @@ static int print_finish(struct operator* op, struct err *err)
                    print->fd == STDERR_FILENO ? "stderr" : "stdout", strerror(-print->failed));
 }
 
+// After a commit: every row that was counted has been written.
+static void print_describe(const struct operator* op, struct buf *out)
+{
+    const struct print *print = (const struct print *)op;
+    buf_append_str(out, "\"sink\":{\"table\":");
+    buf_append_json_string(out, slice_of(op->context.op->table->name));
+    buf_printf(out, ",\"connector\":\"print\",\"stream\":\"%s\",\"rows\":%llu}",
+               print->fd == STDERR_FILENO ? "stderr" : "stdout",
+               (unsigned long long)*op->context.rows_out);
+}
+
 static void print_reset(struct operator* op)
 {
     buf_clear(&((struct print *)op)->text);
@@ -264,6 +275,7 @@ const struct operator_class print_class = {
     .watermark = print_watermark,
     .before_commit = print_before_commit,
     .after_commit = print_after_commit,
+    .describe = print_describe,
     .finish = print_finish,
     .reset = print_reset,
     .close = print_close,

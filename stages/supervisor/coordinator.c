@@ -153,6 +153,26 @@ static void begin(struct coordinator *c, int64_t now_ns)
     c->needs_full = false;
 }
 
+// Where the task stood: what it reports, or has left in a file because it is long.
+static char *take_positions(const struct coordinator *c, int task)
+{
+    const struct control_snapshot *report = &c->reports[task];
+    const struct store_part part = {c->wanted, task, (uint32_t)report->attempt};
+    struct buf text = {0};
+    struct err err;
+    if (report->text[0]) {
+        buf_append_str(&text, report->text);
+    } else if (store_take_positions(c->options.store, &part, &text, &err) < 0) {
+        const struct coordinator_event event = {
+            .kind = COORDINATOR_TROUBLE, .checkpoint = c->wanted, .text = err.text};
+        tell(c, &event);
+    }
+    char *positions = strdup(buf_str(&text));
+    CHECK(positions);
+    buf_fini(&text);
+    return positions;
+}
+
 static void fill_task(const struct coordinator *c, int task, struct manifest_task *out)
 {
     struct control_view view;
@@ -170,7 +190,7 @@ static void fill_task(const struct coordinator *c, int task, struct manifest_tas
         .rows_in = report->rows_in,
         .rows_out = report->rows_out,
         .watermark_ms = report->watermark_ms,
-        .positions = report->text,
+        .positions = take_positions(c, task),
     };
     CHECK(out->name);
 }
@@ -224,8 +244,10 @@ static int commit(struct coordinator *c, int64_t now_ns)
         become_complete(c, &manifest);
     else
         give_up(c, err.text, now_ns);
-    for (int i = 0; i < c->task_count; i++)
+    for (int i = 0; i < c->task_count; i++) {
         free((char *)(uintptr_t)manifest.tasks[i].name);
+        free((char *)(uintptr_t)manifest.tasks[i].positions);
+    }
     free(manifest.tasks);
     return rc;
 }

@@ -34,6 +34,15 @@ is() {
     fi
 }
 
+# complete_of FOLDER COUNT: wait until so many checkpoints are complete there.
+complete_of() {
+    tries=0
+    while [ "$(find "$1" -name MANIFEST 2>/dev/null | wc -l)" -lt "$2" ] && [ $tries -lt 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
 # The page's commands, pasted as they are, in a tree of their own.
 textbook() {
     page=docs/examples/running-sum
@@ -82,11 +91,7 @@ checkpoint: {interval: 200ms, dir: checkpoints, retain: 20}
 YAML
     "$WEIR" run --verbose "$dir/uv.yaml" >"$dir/run.out" 2>"$dir/run.err" &
     runner=$!
-    tries=0
-    while [ "$(find "$dir/checkpoints" -name MANIFEST 2>/dev/null | wc -l)" -lt 4 ] && [ $tries -lt 200 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
+    complete_of "$dir/checkpoints" 4
     kill -INT $runner
     wait $runner || :
     if grep -q 'weir: checkpoint 2: .* ms, .*; task 0: aligned .* ms, wrote .* ms; task 1:' "$dir/run.err"; then
@@ -123,6 +128,46 @@ for line in open(sys.argv[1]):
 assert totals == {"home": 2, "shop": 2}, totals
 PY
     then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL bitmaps"; fi
+}
+
+# A source of many columns has more to say than fits into the report in shared memory; sinks without
+# files have a line, too.
+wide() {
+    columns='' options='' sum=0
+    for i in $(seq 60); do
+        sum="$sum + a_column_with_a_long_name_$i"
+        columns="$columns, a_column_with_a_long_name_$i BIGINT"
+        options="$options, 'fields.a_column_with_a_long_name_$i.kind' = 'sequence',
+  'fields.a_column_with_a_long_name_$i.start' = '1', 'fields.a_column_with_a_long_name_$i.end' = '1000000'"
+    done
+    cat >"$dir/wide.sql" <<SQL
+CREATE TABLE wide (${columns#, }) WITH ('connector' = 'datagen', 'rows-per-second' = '20'$options);
+CREATE TABLE seen (n BIGINT) WITH ('connector' = '$1');
+INSERT INTO seen SELECT $sum AS n FROM wide;
+SQL
+    cat >"$dir/wide.yaml" <<YAML
+job: checkpoint-wide-$$
+sql: wide.sql
+memory: {state: 64MiB, reserve: 0%}
+checkpoint: {interval: 200ms, dir: wide.checkpoints}
+placement: {cores: 1}
+YAML
+    rm -rf "$dir/wide.checkpoints" # those of the run before would be counted
+    "$WEIR" run "$dir/wide.yaml" >"$dir/wide.out" 2>"$dir/run.err" &
+    runner=$!
+    complete_of "$dir/wide.checkpoints" 2
+    kill -INT $runner
+    wait $runner || :
+    rows=$(wc -l <"$dir/wide.out")
+    expect 0 ", next a_column_with_a_long_name_60 is " checkpoint show "$dir/wide.yaml"
+    is "next a_column_with_a_long_name_1 is "
+    [ "$1" = blackhole ] || is "sink seen: committed: $rows rows, written to stdout"
+    [ "$1" = print ] || is ' rows, dropped'
+    expect 0 "\"connector\":\"$1\"" checkpoint show --json "$dir/wide.yaml"
+    if find "$dir/wide.checkpoints" -name '*.positions' | grep -q .; then
+        failed=$((failed + 1))
+        echo "FAIL files of positions are left"
+    fi
 }
 
 # The page about the format is true of what a job writes.
@@ -206,6 +251,8 @@ limited() {
 
 distinct
 page
+wide print
+wide blackhole
 damaged
 limited
 mistakes

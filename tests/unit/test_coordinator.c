@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct scene {
     struct coordinator *coordinator;
     int64_t now_ns;
     uint64_t complete, failed;
-    char why[512];
+    char why[512], trouble[512];
 };
 
 static void on_event(const struct coordinator_event *event, void *context)
@@ -31,6 +32,8 @@ static void on_event(const struct coordinator_event *event, void *context)
     struct scene *s = context;
     if (event->kind == COORDINATOR_COMPLETE)
         s->complete = event->checkpoint;
+    if (event->kind == COORDINATOR_TROUBLE)
+        snprintf(s->trouble, sizeof s->trouble, "%s", event->text);
     if (event->kind == COORDINATOR_FAILED) {
         s->failed = event->checkpoint;
         snprintf(s->why, sizeof s->why, "%s", event->text);
@@ -170,11 +173,58 @@ static void test_coordinator_that_cannot_begin_keeps_the_numbers(void **state)
     scene_close(&s);
 }
 
+// --- positions ---
+
+// Longer than the report's room in shared memory: they come to the manifest all the same.
+static void test_coordinator_takes_positions_of_any_length(void **state)
+{
+    (void)state;
+    enum { NEXT_COUNT = 5000 };
+    struct scene s;
+    struct err err;
+    struct buf text = {0};
+    struct pool pool = {0};
+    struct manifest manifest;
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    buf_append_str(&text, "{\"next\":[0");
+    for (int i = 1; i < NEXT_COUNT; i++)
+        buf_printf(&text, ",%d", i);
+    buf_append_str(&text, "]}");
+    const struct store_part part = {1, 0, (uint32_t)control_attempt(s.task)};
+    assert_int_equal(store_write_positions(&s.store, &part, buf_slice(&text), &err), 0);
+    answer(&s, 1, CONTROL_SNAPSHOT_DONE, "");
+    assert_int_equal(s.complete, 1);
+    assert_int_equal(store_read(&s.store, 1, &pool, &manifest, &err), 0);
+    assert_string_equal(manifest.tasks[0].positions, buf_str(&text));
+    buf_clear(&text);
+    assert_int_equal(store_take_positions(&s.store, &part, &text, &err), -ENOENT); // it is in there
+    assert_non_null(strstr(err.text, "task-0-1.positions"));
+    pool_fini(&pool);
+    buf_fini(&text);
+    scene_close(&s);
+}
+
+// Gone, whoever did it: that is told, and is no reason to lose the checkpoint.
+static void test_coordinator_misses_positions(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    answer(&s, 1, CONTROL_SNAPSHOT_DONE, "");
+    assert_int_equal(s.complete, 1);
+    assert_non_null(strstr(s.trouble, "positions"));
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_coordinator_numbers_only_grow),
         cmocka_unit_test(test_coordinator_that_cannot_begin_keeps_the_numbers),
+        cmocka_unit_test(test_coordinator_takes_positions_of_any_length),
+        cmocka_unit_test(test_coordinator_misses_positions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

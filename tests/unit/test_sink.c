@@ -205,8 +205,12 @@ static void test_sink_print_writes_after_the_commit(void **state)
     op = open_op(&b, &print_class);
     push(op, 3, 1);
     commit(&b, op);
+    struct buf text = {0};
+    op->class->describe(op, &text);
     op->class->close(op);
     give_stdout_back(saved);
+    assert_non_null(strstr(buf_str(&text), "\"stream\":\"stdout\",\"rows\":4}"));
+    buf_fini(&text);
     expect_parts(&b, "stdout", "out> +I[1, abc]\nout> +I[2, abc]\nout> +I[3, abc]\n");
     assert_int_equal(b.rows_out, 4);
     bench_fini(&b);
