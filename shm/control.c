@@ -250,6 +250,7 @@ void control_begin(struct control *control, int64_t taken_ns)
     atomic_write_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
     atomic_write_u64(&own->ready_ns, 0);
     atomic_write_u64(&own->taken_ns, (uint64_t)taken_ns);
+    atomic_write_u32(&own->trial.site, CONTROL_SITE_NONE);
     own->error[0] = 0;
     // R20: pairs with A20 in control_view; publishes start time and attempt
     atomic_release_u32(&own->pid, (uint32_t)self.pid);

@@ -63,7 +63,8 @@ struct config {
         int restart; // enum config_restart
         int64_t orphan_after_ms;
         const char *dead_letter;
-        int bad_rows; // enum config_bad_rows
+        const char *events; // the event log
+        int bad_rows;       // enum config_bad_rows
     } recovery;
     struct {
         struct config_cores cores;

@@ -180,6 +180,14 @@ const struct config_key config_keys[] = {
     },
     {
         .section = "recovery",
+        .name = "events",
+        .kind = CONFIG_KIND_PATH,
+        .offset = AT(recovery.events),
+        .default_text = "./{job}.events",
+        .meaning = "the event log: a record of each death, for weir events",
+    },
+    {
+        .section = "recovery",
         .name = "bad_rows",
         .kind = CONFIG_KIND_CHOICE,
         .offset = AT(recovery.bad_rows),

@@ -141,6 +141,17 @@ static struct coordinator_options checkpoint_options(struct run *run, const char
     };
 }
 
+// A job whose events cannot be kept runs all the same.
+static struct events *open_events(const struct run *run)
+{
+    struct events *events = NULL;
+    struct err err = {0};
+    const char *path = run->load->config->recovery.events;
+    if (events_open(path, EVENTS_FILE_BYTES, &events, &err) && is_talkative(run))
+        fprintf(stderr, "weir: events are not kept: %s\n", err.text);
+    return events;
+}
+
 static int supervise(struct run *run, struct err *err)
 {
     const struct plan *plan = run->load->plan;
@@ -170,9 +181,12 @@ static int supervise(struct run *run, struct err *err)
     struct errlog *errlog = NULL; // without it the job runs all the same
     errlog_attach(run->dir.fd, plan->fingerprint, -1, &errlog, NULL);
     run->progress.errlog = errlog;
+    options.errlog = errlog;
+    options.events = open_events(run);
     progress_begin(&run->progress, now_ns());
     int code = supervisor_run(&options, &run->result, err);
     progress_notes(&run->progress);
+    events_close(options.events);
     errlog_detach(errlog);
     buf_fini(&run->progress.told);
     read_totals(run);

@@ -62,22 +62,36 @@ static int open_at(struct chain *chain, const struct op_context *context,
     return class ? class->open(&own, &chain->ops[at], err) : -EINVAL;
 }
 
+// Operators that stand beside the plan's own: behind a window one that looks at what it gives, in
+// front of a sink one that keeps NULLs out.
+static int count_guards(const struct stage *stage, int first_op, bool is_guarded)
+{
+    int count = is_guarded;
+    for (int i = first_op; i < stage->op_count; i++)
+        count += stage->ops[i]->kind == OP_WINDOW;
+    return count;
+}
+
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
                struct operator* last, struct err *err)
 {
     const struct stage *stage = context->stage;
     int count = stage->op_count - first_op;
     bool is_guarded = count > 0 && needs_guard(stage->ops[stage->op_count - 1]);
-    CHECK(count >= 0 && count + 1 < CHAIN_OPS_MAX && count + (last != NULL) > 0);
+    int guards = count_guards(stage, first_op, is_guarded);
+    CHECK(count >= 0 && count + guards + 1 < CHAIN_OPS_MAX && count + (last != NULL) > 0);
     CHECK(!is_guarded || !last);
-    *chain = (struct chain){.count = count + is_guarded + (last != NULL)};
+    *chain = (struct chain){.count = count + guards + (last != NULL)};
     if (last)
-        chain->ops[count] = last;
-    int at = count + is_guarded - 1, rc = 0;
+        chain->ops[count + guards] = last;
+    int at = count + guards - 1, rc = 0;
     for (int i = count - 1; i >= 0 && rc == 0; i--) {
         struct op_context own = *context;
         own.op = stage->ops[first_op + i];
-        rc = open_at(chain, &own, class_of(own.op, err), at--, err);
+        if (own.op->kind == OP_WINDOW)
+            rc = open_at(chain, &own, &row_guard_class, at--, err);
+        if (rc == 0)
+            rc = open_at(chain, &own, class_of(own.op, err), at--, err);
         if (rc == 0 && own.op->kind == OP_SINK && is_guarded)
             rc = open_at(chain, &own, &not_null_class, at--, err);
     }

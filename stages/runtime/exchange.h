@@ -58,6 +58,10 @@ struct exchange_reader {
     int next_channel; // where the next round begins: fair
     struct batch batch;
     struct err *err;
+    // Where the batch's first row was: channel, its position, rows left of that frame.
+    int first_channel;
+    uint64_t first_position;
+    uint32_t first_left;
     uint64_t passed; // the last checkpoint whose barrier the task has passed on
 };
 

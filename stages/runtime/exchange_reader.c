@@ -77,6 +77,11 @@ static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint
     uint32_t room = max_rows - r->batch.count, left = channel->state.rows_left;
     if (left > frame->rows)
         return -EBADMSG;
+    if (r->batch.count == 0) {
+        r->first_channel = (int)(channel - r->channels);
+        r->first_position = channel->ring.position;
+        r->first_left = left;
+    }
     const struct pack_part part = {frame->rows, frame->rows - left, left < room ? left : room};
     if (pack_read(bytes + FRAME_HEADER_BYTES, frame->bytes - FRAME_HEADER_BYTES, &part, &r->batch) <
         0)

@@ -51,6 +51,18 @@ struct state_visitor {
     int (*group)(void *context, const struct state_group *group);
 };
 
+// Rows have killed the task, so it goes on row by row for a while: who is about to handle one says
+// so first (docs/recovery.md).
+struct row_trial {
+    bool is_on; // else nobody need ask
+    void *context;
+    // This row comes next. true: it has killed the task too often; put it aside, for `reason`.
+    // `text` may be empty; a row is the same when source, position and text are.
+    bool (*begin)(void *context, const char *source, uint64_t position, struct slice text);
+    const char *reason;
+    bool is_blind; // putting it aside has killed the task too: do not even look into it
+};
+
 // What the task gives to each operator and source at open. Lives as long as the task.
 struct op_context {
     struct env *env;
@@ -75,7 +87,9 @@ struct op_context {
     // Something that a person should know, while the job goes on.
     void (*note)(void *bad_row_context, const char *text);
     const uint32_t *max_rows; // of one transaction's output, where that is long work; NULL: no less
-    uint64_t *late_rows;      // counters to bump (plain adds; published by the task)
+    const struct row_trial *input_trial;  // for sources; NULL: never
+    const struct row_trial *output_trial; // for what windows give; NULL: never
+    uint64_t *late_rows;                  // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
     uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
 };
@@ -167,7 +181,7 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
 }
 
 extern const struct operator_class calc_class, window_class, window_assign_class, not_null_class,
-    print_class, blackhole_class, file_sink_class;
+    row_guard_class, print_class, blackhole_class, file_sink_class;
 
 // --- sources: the head of a chain ---
 

@@ -214,8 +214,8 @@ void task_note(void *context, const char *text)
 }
 
 // Rows of the source are named by where they stand; rows behind an exchange by their stage.
-static struct row_place place_of(const struct task *task, const char *source, uint64_t position,
-                                 struct slice row)
+struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,
+                               struct slice row)
 {
     struct row_place place = {source, position, row};
     const struct source *head = task->head.source;
@@ -252,7 +252,7 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
     task->state.bad_rows++;
     if (task->policy == BAD_ROWS_SKIP || task->must_fail)
         return;
-    struct row_place place = place_of(task, source, position, row);
+    struct row_place place = task_place_of(task, source, position, row);
     if (task->policy == BAD_ROWS_FAIL) {
         char where[32] = "";
         if (place.position != BAD_ROW_NOWHERE)

@@ -195,6 +195,8 @@ static int push_piece(struct task *task, uint32_t from, uint32_t to)
     struct head *head = &task->head;
     struct batch view = batch_view(&head->rows.batch, from, to, head->view_columns);
     uint32_t kept = 0;
+    if (!task->trial.input.is_on) // else the row has been noted
+        trial_note(task, CONTROL_SITE_ROWS);
     report_source(task, from, to);
     for (uint32_t i = from; i < to; i++) {
         if (head->fate[i] == ROW_KEEP)
@@ -237,12 +239,26 @@ static int pass_watermark(struct task *task, uint32_t to)
     return rc < 0 ? rc : task_drain_work(task);
 }
 
+// The one row that was polled is one that kills: it goes nowhere but to the dead letters.
+static int put_aside(struct task *task)
+{
+    struct row_place place = task_place_of(task, NULL, 0, slice_of(""));
+    if (task->trial.input.is_blind)
+        place.text = slice_of("");
+    report_source(task, 0, 1);
+    task->state.rows_in++;
+    task_bad_row(task, place.source, place.position, task->trial.input.reason, place.text);
+    return commit_at(task, 1);
+}
+
 static int process(struct task *task)
 {
     struct head *head = &task->head;
     const struct column *watermarks;
     uint32_t from = 0, count = head->batch.count;
     int rc = 0;
+    if (trial_of_source_row(task))
+        return put_aside(task);
     compute(task, &watermarks);
     for (uint32_t i = 0; watermarks && i < count; i++) {
         if (head->fate[i] != ROW_KEEP || watermarks->state[i] != VALUE_PRESENT ||
@@ -322,6 +338,8 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
     *ended = control_requested(task->control, CONTROL_DRAIN);
     if (*ended)
         return 0;
+    trial_begin_input(task);
+    trial_note(task, CONTROL_SITE_SOURCE);
     rc = source->class->poll(source, &task->head.batch, task->max_rows, &found, &task->err);
     if (rc < 0)
         return rc;

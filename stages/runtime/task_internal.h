@@ -49,6 +49,13 @@ struct task_checkpoint {
     struct snapshot_pace pace;
 };
 
+// The task's side of what its own deaths have taught (task_trial.c).
+struct task_trial {
+    struct control_verdict verdict;
+    struct row_trial input, output; // what sources and row guards ask
+    enum control_site site;
+};
+
 struct task {
     int index, subtask;
     int spare; // waits as this spare; -1: is the task as soon as it owns the arena
@@ -86,6 +93,7 @@ struct task {
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark
     struct task_checkpoint checkpoint;
+    struct task_trial trial;
     struct err err;
 };
 
@@ -121,6 +129,21 @@ int task_find_dead_letter(struct task *task, bool is_first);
 // becomes that: the supervisor's patience ends too, and files are to be finished before.
 bool task_must_stop(const struct task *task);
 bool task_is_cancelled(struct task *task);
+
+// Which row of the input is row `position` of the batch, for people.
+struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,
+                               struct slice row);
+
+// task_trial.c: before anything that rows could kill the task with, note what it is.
+void trial_open(struct task *task);
+void trial_note(struct task *task, enum control_site site);
+// A new transaction on input: row by row? Then max_rows is 1.
+void trial_begin_input(struct task *task);
+// The one row of a reader's batch, a source's poll. true: it is to be put aside.
+bool trial_of_channel_row(struct task *task);
+bool trial_of_source_row(struct task *task);
+// Put the one row of the reader's batch aside.
+void trial_put_aside(struct task *task);
 
 // task_head.c
 int head_open(struct task *task, const struct op_context *context);

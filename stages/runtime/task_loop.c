@@ -8,6 +8,7 @@ enum { SLEEP_MAX_NS = 100 * 1000 * 1000, TIMER_CHECK_MS = 10 };
 
 int task_watermark(struct task *task, int64_t watermark_ms, bool *more)
 {
+    trial_note(task, CONTROL_SITE_WORK);
     int rc = operator_watermark(chain_first(&task->chain), watermark_ms);
     return rc < 0 ? rc : chain_work(&task->chain, more);
 }
@@ -16,6 +17,7 @@ int task_drain_work(struct task *task)
 {
     for (;;) {
         bool more;
+        trial_note(task, CONTROL_SITE_WORK);
         int rc = chain_work(&task->chain, &more);
         if (rc == 0)
             rc = task_commit(task);
@@ -72,6 +74,8 @@ static int reader_step(struct task *task, bool *ended)
             sleep_for(task, INT64_MAX, input_ready);
         return 0;
     }
+    trial_begin_input(task);
+    trial_note(task, CONTROL_SITE_ROWS);
     int rc = exchange_reader_take(&task->reader, task->max_rows, &watermark_ms, ended);
     if (rc < 0)
         return err_set(&task->err, rc, "an input channel holds bytes that are no frame");
@@ -83,6 +87,8 @@ static int reader_step(struct task *task, bool *ended)
             task, NULL, BAD_ROW_NOWHERE,
             "what it causes does not fit into a transaction; memory.state would have to be higher",
             slice_of(""));
+    } else if (trial_of_channel_row(task)) {
+        trial_put_aside(task);
     } else {
         rc = operator_push(chain_first(&task->chain), &task->reader.batch);
     }
@@ -100,6 +106,7 @@ static int fire_timers(struct task *task)
     int64_t now_ms = task->env->realtime_ms(task->env);
     if (now_ms < task->next_timer_ms)
         return 0;
+    trial_note(task, CONTROL_SITE_WORK);
     int rc = chain_processing_time(&task->chain, now_ms, &task->next_timer_ms);
     if (rc < 0)
         return rc;

@@ -14,6 +14,7 @@
 
 #include "shm/budget.h"
 #include "shm/owner.h"
+#include "stages/runtime/crash.h"
 #include "stages/runtime/task.h"
 #include "stages/runtime/task_internal.h"
 
@@ -122,6 +123,7 @@ static int prepare(struct task *task, const char *job_dir)
                              &task->err);
     if (rc < 0)
         return rc;
+    crash_prepare();
     task->waiter = control_waiter(task->control, task->index);
     task->stage = plan_stage_of(plan, task->index, &task->subtask);
     rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task->index, &task->errlog, &task->err);
@@ -145,6 +147,8 @@ static struct op_context op_context_of(struct task *task)
         .fail_job = task_fail,
         .note = task_note,
         .max_rows = &task->max_rows,
+        .input_trial = &task->trial.input,
+        .output_trial = &task->trial.output,
         .late_rows = &task->state.late_rows,
         .rows_out = &task->state.rows_out,
         .bytes_in = &task->state.bytes_in,
@@ -159,6 +163,7 @@ static int take_over(struct task *task)
 {
     const struct arena_options options = {
         .fingerprint = task->job.plan->fingerprint, .claim = claim_arena, .claim_context = task};
+    crash_install(errlog_crash_slot(task->errlog));
     int rc = arena_open(task->arena_base, task->arena_bytes, &options, &task->arena, &task->err);
     if (rc < 0)
         return rc;
@@ -166,6 +171,7 @@ static int take_over(struct task *task)
     rc = read_policy(task);
     if (rc == 0)
         rc = open_state(task, &context);
+    trial_open(task);
     if (rc == 0)
         rc = checkpoint_open(task);
     if (rc < 0)
@@ -205,6 +211,7 @@ void task_close(struct task *task)
     if (task->arena_base)
         segment_unmap(task->arena_base, task->arena_bytes);
     segment_close(&task->segment);
+    crash_uninstall();
     errlog_detach(task->errlog);
     control_detach(task->control);
     if (task->job.plan)

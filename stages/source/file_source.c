@@ -20,6 +20,7 @@
 #include "core/format/reader.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
+#include "stages/source/file_careful.h"
 #include "stages/source/file_list.h"
 #include "stages/source/file_positions.h"
 #include "stages/source/file_savepoint.h"
@@ -56,6 +57,7 @@ struct file_source {
     uint64_t end;         // else: of the entry's piece; 0: the file's
     uint64_t polled_from; // file offset of the bytes of the last poll
     uint32_t polled_rows; // rows of the last poll
+    const char *given_up; // why the bad row of the last poll is one that kills; NULL: it is not
     bool polled_skipping; // the last poll ended in the middle of an overlong row
     bool is_ending;       // the open file was replaced: its last row needs no line's end
     bool skip_to_line;    // begin by skipping the rest of an overlong row
@@ -457,37 +459,18 @@ static void note_done(struct file_source *f)
 
 // --- reading ---
 
-// Look for the first line's end at or behind `from`, reading on as needed. *found is the offset
-// after it. 1 found, 0 end of the file, or -errno. Moves the window.
-static int find_line_end(struct file_source *f, uint64_t from, uint64_t *found)
-{
-    for (;;) {
-        size_t len;
-        const char *bytes = file_window_at(&f->window, from, &len);
-        const char *newline = len ? memchr(bytes, '\n', len) : NULL;
-        if (newline) {
-            *found = from + (uint64_t)(newline - bytes) + 1;
-            return 1;
-        }
-        from += len;
-        int64_t n = file_window_fill(&f->window, from);
-        if (n <= 0)
-            return (int)n;
-    }
-}
-
 // Go to where the private position may be parsed: the first line of a new chunk, the end of a row
 // that is being skipped. 1 ready, 0 end of the file or piece, or -errno.
 static int settle(struct file_source *f)
 {
     if (f->skip_to_line) {
-        int rc = find_line_end(f, f->at, &f->at);
+        int rc = file_window_find_line_end(&f->window, f->at, &f->at);
         if (rc <= 0)
             return rc;
         f->skip_to_line = false;
     }
     if (!f->is_chunked && f->chunk_is_new) {
-        int rc = find_line_end(f, f->at - 1, &f->at);
+        int rc = file_window_find_line_end(&f->window, f->at - 1, &f->at);
         if (rc <= 0)
             return rc;
         f->chunk_is_new = false;
@@ -500,7 +483,7 @@ static int settle(struct file_source *f)
             f->chunk += (uint64_t)f->base.context.stage->parallelism;
             f->chunk_is_new = true;
         }
-        int rc = find_line_end(f, f->chunk * CHUNK_BYTES - 1, &f->at);
+        int rc = file_window_find_line_end(&f->window, f->chunk * CHUNK_BYTES - 1, &f->at);
         if (rc <= 0)
             return rc;
         f->chunk_is_new = false;
@@ -529,12 +512,24 @@ static void take_bad_rows(struct file_source *f, const char *bytes)
             .rows_before = bad->rows_before,
             .position = f->at + bad->offset,
             .source = f->files.entries[f->current].path,
-            .reason = bad->reason,
+            .reason = f->given_up ? f->given_up : bad->reason,
             .row = slice_make(bytes + bad->offset, len),
         };
     }
     f->base.bad_rows = f->bad_rows;
     f->base.bad_row_count = (int)f->result.bad_row_count;
+}
+
+static void parse(struct file_source *f, struct slice bytes, bool ends, struct batch *batch)
+{
+    const struct row_trial *trial = f->base.context.input_trial;
+    f->given_up = NULL;
+    if (trial && trial->is_on)
+        f->given_up = file_careful_parse(
+            &(struct file_careful){trial, f->files.entries[f->current].path, f->at, f->reader},
+            &(struct file_careful_input){bytes, ends}, &f->result, batch);
+    else
+        reader_parse(f->reader, bytes, ends, &f->result, batch);
 }
 
 // Parse from the open file. 1: something was consumed; 0: the file has no more for now; -errno.
@@ -550,7 +545,7 @@ static int parse_some(struct file_source *f, struct batch *batch)
         size_t usable = limit_to_chunk(f, bytes, len);
         bool ends = is_last && usable == len && (!is_followed(f) || f->is_ending);
         if (usable > 0) {
-            reader_parse(f->reader, slice_make(bytes, usable), ends, &f->result, batch);
+            parse(f, slice_make(bytes, usable), ends, batch);
             if (f->result.consumed > 0) {
                 take_bad_rows(f, bytes);
                 f->polled_from = f->at;

@@ -63,3 +63,20 @@ int64_t file_window_fill(struct file_window *w, uint64_t at)
         return n;
     }
 }
+
+int file_window_find_line_end(struct file_window *w, uint64_t from, uint64_t *found)
+{
+    for (;;) {
+        size_t len;
+        const char *bytes = file_window_at(w, from, &len);
+        const char *newline = len ? memchr(bytes, '\n', len) : NULL;
+        if (newline) {
+            *found = from + (uint64_t)(newline - bytes) + 1;
+            return 1;
+        }
+        from += len;
+        int64_t n = file_window_fill(w, from);
+        if (n <= 0)
+            return (int)n;
+    }
+}

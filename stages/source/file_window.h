@@ -32,4 +32,8 @@ const char *file_window_at(const struct file_window *window, uint64_t at, size_t
 // Returns how many bytes came (0: end of the file for now) or -errno. Earlier pointers are invalid.
 int64_t file_window_fill(struct file_window *window, uint64_t at);
 
+// Look for the first line's end at or behind `from`, reading on as needed. *found is the offset
+// after it. 1 found, 0 end of the file, or -errno. Moves the window.
+int file_window_find_line_end(struct file_window *window, uint64_t from, uint64_t *found);
+
 #endif

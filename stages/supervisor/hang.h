@@ -10,6 +10,8 @@
 
 #include <sys/types.h>
 
+#include "shm/errlog.h"
+
 enum hang_kind {
     HANG_NONE,
     HANG_STOPPED,
@@ -18,6 +20,10 @@ enum hang_kind {
 
 // What the process does right now. A process that is gone does not hang.
 enum hang_kind hang_judge(pid_t pid);
+
+// Have a process that is about to be ended for a hang write down where it is
+// (stages/runtime/crash.h), and wait for that a few milliseconds at most. errlog may be NULL.
+void hang_ask_where(int pidfd, const struct errlog *errlog, int task_index, pid_t pid);
 
 // "is stopped", "runs without end", for people.
 const char *hang_name(enum hang_kind kind);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stages/supervisor/postmortem.h"
 #include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
 #include "stages/supervisor/supervisor.h"
@@ -30,6 +31,8 @@ struct supervisor {
     struct restart_policy policy;
     struct supervisor_result *result;
     struct err *err;
+    struct postmortem *deaths; // the last of each task
+    struct postmortem_context mortuary;
     int epoll_fd, signal_fd, timer_fd;
     sigset_t old_mask, task_mask;
     bool ending;

@@ -22,6 +22,8 @@ int64_t restart_backoff_ns(int nth)
 static int64_t exponential_delay(struct restart_policy *policy, const struct restart_death *death,
                                  int64_t now_ns)
 {
+    if (death->leads_on)
+        return 0;
     if (!death->progressed) {
         if (death->quick_deaths >= RESTART_QUICK_MAX)
             return RESTART_NEVER;

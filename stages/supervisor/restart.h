@@ -34,6 +34,7 @@ struct restart_death {
     bool progressed;   // the process committed something, or there was nothing to do
     bool from_outside; // SIGKILL: an operator, or the kernel out of memory
     int quick_deaths;  // in a row without progress, this one included
+    bool leads_on;     // a step on the way to a dead letter (poison.h)
 };
 
 // Note the death; how long to put the restart off, or RESTART_NEVER: the job is to end.

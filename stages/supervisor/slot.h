@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "shm/control.h"
+#include "stages/supervisor/hang.h"
 #include "stages/supervisor/supervisor.h"
 
 enum slot_state {
@@ -47,6 +48,7 @@ struct slot {
     int quick_deaths;           // deaths in a row without any progress
     uint64_t restarts;          // starts after the first
     int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
+    enum hang_kind hang;        // its process is being ended for this
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
 };
 

@@ -250,7 +250,9 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
         goto err_after_attach;
     }
     s.slots = calloc((size_t)options->task_count, sizeof(*s.slots));
-    CHECK(s.slots != NULL);
+    s.deaths = calloc((size_t)options->task_count, sizeof(*s.deaths));
+    CHECK(s.slots && s.deaths);
+    s.mortuary = (struct postmortem_context){s.control, options->errlog, options->events};
     for (int i = 0; i < options->task_count; i++)
         s.slots[i] = (struct slot){.index = i, .pidfd = -1};
     if (options->tick_ms > 0 && options->on_tick)
@@ -258,6 +260,9 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
     status = run(&s);
     if (!status && out->end == SUPERVISOR_END_FAILED)
         status = -ECANCELED;
+    for (int i = 0; i < options->task_count; i++) // those that were not replaced
+        postmortem_write(&s.mortuary, &s.slots[i], &s.deaths[i]);
+    free(s.deaths);
     free(s.slots);
 err_after_attach:
     control_detach(s.control);

@@ -10,8 +10,10 @@
 
 #include "core/base/err.h"
 #include "shm/control.h"
+#include "shm/errlog.h"
 #include "shm/jobdir.h"
 #include "stages/supervisor/coordinator.h"
+#include "stages/supervisor/events.h"
 
 // Exit statuses of a task, besides 0 (done; state FINISHED in the control block). With either of
 // these and state FAILED the job ends with the task's error text; any other end is a crash and is
@@ -62,7 +64,9 @@ struct supervisor_options {
     const int *cpus;          // cpu of each, or -1; NULL: anywhere
     const int *levels;        // of each: sources 0, a reader above what it reads; NULL: all 0
     enum supervisor_restart restart;
-    const char *program; // NULL: /proc/self/exe (tests give their own)
+    const struct errlog *errlog; // a reader's; NULL: deaths are told without it
+    struct events *events;       // the event log (events.h); NULL: none is kept
+    const char *program;         // NULL: /proc/self/exe (tests give their own)
     // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job
     // that has FINISHED is the caller's to remove.
     const struct coordinator_options *checkpoints;

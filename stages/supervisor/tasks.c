@@ -38,6 +38,7 @@ static int op_start(struct slot *slot, void *context)
     slot->progress_at_start = view.progress;
     slot->started_ns = supervisor_now_ns();
     slot->silent_at_ns = 0;
+    slot->hang = HANG_NONE;
     struct spawn_request request = {
         .program = options->program ? options->program : "/proc/self/exe",
         .job_folder = options->dir->path,
@@ -72,15 +73,17 @@ static bool op_progressed(const struct slot *slot, void *context)
            supervisor_now_ns() - slot->started_ns > LONG_LIFE_MS * MS_NS;
 }
 
-static struct restart_death death_of(const struct slot *slot, bool progressed)
+static struct restart_death death_of(const struct supervisor *s, const struct slot *slot,
+                                     bool progressed)
 {
-    return (struct restart_death){progressed, slot->signal == SIGKILL, slot->quick_deaths};
+    return (struct restart_death){progressed, slot->signal == SIGKILL, slot->quick_deaths,
+                                  s->deaths[slot->index].leads_on};
 }
 
 static int64_t op_delay(const struct slot *slot, bool progressed, int64_t now, void *context)
 {
     struct supervisor *s = context;
-    struct restart_death death = death_of(slot, progressed);
+    struct restart_death death = death_of(s, slot, progressed);
     return restart_delay_ns(&s->policy, &death, now);
 }
 
@@ -104,7 +107,7 @@ static void explain_death(const struct supervisor *s, const struct slot *slot, c
                           size_t out_bytes)
 {
     struct buf why = {0};
-    struct restart_death death = death_of(slot, slot->quick_deaths == 0);
+    struct restart_death death = death_of(s, slot, slot->quick_deaths == 0);
     if (slot->signal)
         buf_printf(&why, "was killed by signal %d (%s) ", slot->signal, strsignal(slot->signal));
     else
@@ -146,6 +149,8 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
             coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
+        postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
+        postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms, "task");
         if (event.gap_ms > s->result->worst_gap_ms)
             s->result->worst_gap_ms = event.gap_ms;
     } else if (kind == SUPERVISOR_FAILED) {
@@ -187,6 +192,8 @@ void tasks_on_end(struct supervisor *s, struct slot *slot)
     struct control_view view;
     control_view(s->control, slot->index, &view);
     enum slot_event event = slot_classify(&view, slot->pid, slot->signal, slot->exit_status);
+    if (event == SLOT_CRASHED)
+        postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
     slot_handle(slot, event, supervisor_now_ns(), &s->ops);
 }
 
@@ -230,6 +237,9 @@ static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
                                      .pid = slot->pid,
                                      .text = hang_name(kind)};
     supervisor_report(s, &event);
+    slot->hang = kind;
+    if (kind == HANG_BUSY)
+        hang_ask_where(slot->pidfd, s->mortuary.errlog, slot->index, slot->pid);
     op_kill(slot, s);
     slot->silent_at_ns = 0;
 }
@@ -255,6 +265,8 @@ void tasks_on_time(struct supervisor *s, int64_t now)
             slot_handle(slot, SLOT_READY, now, &s->ops);
     }
     look_at_hangs(s, now);
+    for (int i = 0; i < s->options->task_count; i++) // replacements come first
+        postmortem_write(&s->mortuary, &s->slots[i], &s->deaths[i]);
 }
 
 int64_t tasks_next_deadline(const struct supervisor *s)

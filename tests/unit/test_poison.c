@@ -105,7 +105,9 @@ static void test_poison_output_of_work_is_counted_by_rows_out(void **state)
     assert_int_equal(verdict.careful_out, 100 + POISON_OUT_SPAN);
     assert_int_equal(verdict.careful_in, 0);
     assert_int_equal(judge(&verdict, work), POISON_OTHER); // no row of it was in hand
-    work.rows_out = 100 + POISON_OUT_SPAN;                 // far on
+    work.rows_out = 99 + POISON_OUT_SPAN;                  // near, row by row
+    assert_int_equal(judge(&verdict, work), POISON_OTHER);
+    work.rows_out = 110 + POISON_OUT_SPAN; // near, and beyond what was to go row by row
     assert_int_equal(judge(&verdict, work), POISON_CAREFUL);
     work.site = CONTROL_SITE_OUTPUT;
     work.is_single = true;
