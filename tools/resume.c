@@ -80,7 +80,7 @@ static int create_from(struct resume *r, const struct resume_job *job, uint64_t 
         rc = job_create(job->dir, plan, &job->memory->options, err);
     if (rc == 0)
         rc = job_restore(job->dir, plan, &r->store, &r->manifest, err);
-    r->is_restored = rc == 0;
+    r->is_restored = r->has_state = rc == 0;
     return rc;
 }
 
@@ -179,6 +179,7 @@ static int create_from_savepoint(struct resume *r, const struct resume_job *job,
         rc = savepoint_restore(job->dir, plan, &job->memory->options, &from, err);
     if (rc < 0)
         return err_prefix(err, rc, "savepoint %s", dir);
+    r->has_state = true;
     if (!r->is_quiet)
         fprintf(stderr, "weir: going on from the savepoint in %s\n", dir);
     return 0;

@@ -24,6 +24,7 @@ struct resume {
     struct pool pool; // the manifest's texts
     struct manifest manifest;
     bool is_restored; // the manifest is what the job goes on from
+    bool has_state;   // that, or a savepoint: input is not read from its begin
     bool is_quiet;
 };
 

@@ -242,7 +242,7 @@ static int run_locked(struct run *run, struct err *err)
     int code = resume_create_job(&run->resume, &job, err);
     if (code)
         return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
-    if (was_killed && !run->resume.is_restored && is_talkative(run))
+    if (was_killed && !run->resume.has_state && is_talkative(run))
         fputs("weir: this run reads its input from the begin; what the earlier one wrote stays, so "
               "rows may come twice\n",
               stderr);

@@ -24,7 +24,7 @@ enum {
 enum savepoint_kind {
     SAVEPOINT_CLOCK = 1, // source's task: running maximum, last due, last sent, newest, has ended
     SAVEPOINT_COUNTS,    // task: rows in, rows out, bad rows, late rows, bytes in, bytes out
-    SAVEPOINT_WATERMARK, // window: has one, watermark
+    SAVEPOINT_WATERMARK, // window, or who asks for it: has one, watermark
     SAVEPOINT_FILE,      // path, from, line's begin is to be found, to (-1: the end), is the rest
     SAVEPOINT_NUMBERS,   // datagen: first, step, count, is the rest
     SAVEPOINT_PART,      // file sink: folder, task, part in progress, its bytes, first not finished
@@ -32,6 +32,8 @@ enum savepoint_kind {
     SAVEPOINT_GROUP,     // window: the columns of a partial row
     SAVEPOINT_ROW,       // window: start, point, the columns of a row that waits for the point
     SAVEPOINT_SET,       // window: start, aggregate, keys, then distinct values
+    SAVEPOINT_EMITTED,   // group window: keys, start, due, was it emitted, the results emitted last
+    SAVEPOINT_FOLLOWED,  // path, offset, in the rest of an overlong row, inode, known bytes, hash
     SAVEPOINT_KIND_COUNT,
 };
 

@@ -2,10 +2,12 @@
 // come, and that only where an expression asks for it.
 //
 // A row whose used value cannot be computed goes to the dead letters; the rows around it go on.
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/base/check.h"
 #include "core/format/writer.h"
+#include "core/snapshot/savepoint.h"
 #include "stages/runtime/calculation.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
@@ -108,6 +110,84 @@ static void calc_reset(struct operator* op)
     (void)op; // nothing of state is cached
 }
 
+// --- savepoints: of a calc that asks for CURRENT_WATERMARK ---
+
+struct restoring {
+    const struct op_context *contexts; // one a task
+    int count;
+    bool has_any, is_known;
+    int64_t watermark_ms;
+};
+
+static int calc_put(const struct op_context *context, struct savepoint_writer *out, int id,
+                    bool clocks, struct err *err)
+{
+    (void)err;
+    // Computed columns of a source have no root: they ask the source's clock.
+    const struct arena_root_slot *slot = &context->arena->meta->roots[context->op->id];
+    uint64_t word = slot->offset ? arena_word(context->arena, slot->offset) : 0;
+    if (!clocks)
+        return 0;
+    savepoint_begin(out, id, SAVEPOINT_WATERMARK);
+    savepoint_put_int(out, word != 0);
+    savepoint_put_int(out, (int64_t)watermark_word((int64_t)word));
+    savepoint_end(out);
+    return 0;
+}
+
+static int restoring_begin(const struct op_context *contexts, int count, void **out,
+                           struct err *err)
+{
+    (void)err;
+    struct restoring *r = calloc(1, sizeof *r);
+    CHECK(r && count > 0);
+    *r = (struct restoring){.contexts = contexts, .count = count};
+    *out = r;
+    return 0;
+}
+
+// The least of all tasks, as their readers will see it; none when one of them has none.
+static int restoring_take(void *restoring, struct savepoint_record *record, struct err *err)
+{
+    struct restoring *r = restoring;
+    bool has = savepoint_take_count(record) != 0;
+    int64_t watermark_ms = savepoint_take_int(record);
+    if (record->kind != SAVEPOINT_WATERMARK || record->is_bad || record->left)
+        return err_set(err, -EBADMSG,
+                       "the savepoint has a record of kind %d that does not fit operator %d, which "
+                       "asks for CURRENT_WATERMARK",
+                       (int)record->kind, record->op);
+    if (!r->has_any || (r->is_known && (!has || watermark_ms < r->watermark_ms))) {
+        r->is_known = has;
+        r->watermark_ms = watermark_ms;
+    }
+    r->has_any = true;
+    return 0;
+}
+
+static int restoring_end(void *restoring, struct err *err)
+{
+    const struct restoring *r = restoring;
+    for (int i = 0; i < r->count && r->is_known; i++) {
+        struct arena *arena = r->contexts[i].arena;
+        uint64_t at;
+        int rc = arena_root(arena, (uint32_t)r->contexts[i].op->id, 8, &at);
+        if (rc < 0)
+            return err_set(err, rc, "no room in the task's memory; set memory.state higher");
+        arena_store8(arena, at, watermark_word(r->watermark_ms));
+        arena_commit(arena);
+    }
+    return 0;
+}
+
+static const struct savepoint_class calc_savepoint = {
+    .put = calc_put,
+    .begin = restoring_begin,
+    .take = restoring_take,
+    .end = restoring_end,
+    .free = free,
+};
+
 const struct operator_class calc_class = {
     .name = "calc",
     .open = calc_open,
@@ -115,4 +195,5 @@ const struct operator_class calc_class = {
     .watermark = calc_watermark,
     .reset = calc_reset,
     .close = calc_close,
+    .savepoint = &calc_savepoint,
 };

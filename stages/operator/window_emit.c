@@ -104,6 +104,41 @@ static int remember(struct window *w, uint64_t value, uint32_t row)
     return 0;
 }
 
+// Are the results in the output's row those that were emitted last?
+static bool is_as_emitted(const struct window *w, uint64_t value, uint32_t row)
+{
+    bool equal = true;
+    for (int agg = 0; agg < w->plan->agg_count && equal; agg++)
+        equal = equals_last(w, value, agg, row);
+    return equal;
+}
+
+bool window_has_change(struct window *w, uint64_t pane, uint64_t record)
+{
+    uint64_t value = table_value(w->base.context.arena, record);
+    if (!arena_word(w->base.context.arena, emitted_at(w, value)))
+        return true;
+    window_begin_output(w);
+    window_emit_group(w, pane_at(w, pane), record);
+    return !is_as_emitted(w, value, 0);
+}
+
+bool window_last_emitted(struct window *w, uint64_t record)
+{
+    uint64_t value = table_value(w->base.context.arena, record);
+    window_begin_output(w);
+    w->output.count = 1;
+    if (!arena_word(w->base.context.arena, emitted_at(w, value)))
+        return false;
+    last_into_row(w, value, 0);
+    return true;
+}
+
+int window_set_emitted(struct window *w, uint64_t record)
+{
+    return remember(w, table_value(w->base.context.arena, record), 0);
+}
+
 int window_emit_change(struct window *w, const struct pane *pane, uint64_t record)
 {
     const struct arena *a = w->base.context.arena;
@@ -117,10 +152,7 @@ int window_emit_change(struct window *w, const struct pane *pane, uint64_t recor
         out->kinds[row] = ROW_INSERT;
         return remember(w, value, row);
     }
-    bool equal = true;
-    for (int agg = 0; agg < w->plan->agg_count && equal; agg++)
-        equal = equals_last(w, value, agg, row);
-    if (equal) {
+    if (is_as_emitted(w, value, row)) {
         out->count = row;
         return 0;
     }
@@ -131,21 +163,32 @@ int window_emit_change(struct window *w, const struct pane *pane, uint64_t recor
     return remember(w, value, row + 1);
 }
 
-int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_t count)
+int64_t window_delay(const struct window *w, uint64_t pane)
+{
+    return pane_at(w, pane)->fired ? w->late_ms : w->early_ms;
+}
+
+int64_t window_armed(const struct window *w, uint64_t record)
+{
+    const struct arena *a = w->base.context.arena;
+    return (int64_t)arena_word(a, due_at(w, table_value(a, record)));
+}
+
+int window_arm_at(struct window *w, uint64_t pane, uint64_t record, int64_t due_ms)
 {
     struct arena *a = w->base.context.arena;
-    bool late = pane_at(w, pane)->fired;
-    int64_t delay = late ? w->late_ms : w->early_ms;
+    arena_store8(a, due_at(w, table_value(a, record)), (uint64_t)due_ms);
+    return timers_add(a, pane + offsetof(struct pane, timers), due_ms, table_index(a, record));
+}
+
+int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_t count)
+{
+    int64_t delay = window_delay(w, pane);
     if (delay <= 0)
         return 0;
     int64_t due = w->base.context.env->realtime_ms(w->base.context.env) + delay;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t word = due_at(w, table_value(a, records[i]));
-        if (arena_word(a, word))
-            continue;
-        arena_store8(a, word, (uint64_t)due);
-        int status =
-            timers_add(a, pane + offsetof(struct pane, timers), due, table_index(a, records[i]));
+        int status = window_armed(w, records[i]) ? 0 : window_arm_at(w, pane, records[i], due);
         if (status < 0)
             return status;
     }
@@ -161,18 +204,19 @@ void window_disarm(struct window *w, uint64_t record)
 }
 
 // The group's time has come: send it (it is armed again by its next row), or fire it and arm it
-// again, one delay on, also without new rows.
+// again, one delay on, also without new rows. INT64_MAX: its rows fire by themselves.
 static int fire_group(struct window *w, uint64_t pane, uint64_t record, int64_t next_ms)
 {
-    struct arena *a = w->base.context.arena;
     if (w->is_partial) {
         window_disarm(w, record);
         window_send_group(w, pane, record);
         return 0;
     }
-    arena_store8(a, due_at(w, table_value(a, record)), (uint64_t)next_ms);
-    int status =
-        timers_add(a, pane + offsetof(struct pane, timers), next_ms, table_index(a, record));
+    int status = 0;
+    if (next_ms == INT64_MAX)
+        window_disarm(w, record);
+    else
+        status = window_arm_at(w, pane, record, next_ms);
     return status < 0 ? status : window_emit_change(w, pane_at(w, pane), record);
 }
 
@@ -181,14 +225,15 @@ static int fire_due(struct window *w, uint64_t pane, int64_t now_ms)
 {
     struct arena *a = w->base.context.arena;
     uint64_t heap = pane + offsetof(struct pane, timers), index;
-    bool late = pane_at(w, pane)->fired;
-    int64_t delay = late ? w->late_ms : w->early_ms, due;
+    int64_t delay = window_delay(w, pane), due;
     while (!window_output_is_full(w) && window_row_room(w) > 0 &&
            timers_pop_due(a, heap, now_ms, &due, &index) == 1) {
         uint64_t record = table_at(a, pane + offsetof(struct pane, groups), index);
-        if (arena_word(a, due_at(w, table_value(a, record))) != (uint64_t)due || delay <= 0)
+        if (window_armed(w, record) != due || delay < 0)
             continue; // armed anew since, or disarmed by the on-time firing
-        int status = fire_group(w, pane, record, due + ((now_ms - due) / delay + 1) * delay);
+        // Without a delay only a restore arms: what was counted on the way to this operator.
+        int64_t next = delay ? due + ((now_ms - due) / delay + 1) * delay : INT64_MAX;
+        int status = fire_group(w, pane, record, next);
         if (status < 0)
             return status;
     }

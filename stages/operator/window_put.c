@@ -3,7 +3,8 @@
 // The form is that of a SINGLE, whatever the phase: for a group the columns of a partial row with
 // all that was counted for the point that fires next, the values of its distinct sets, and rows
 // that wait for a later point. What a PARTIAL has counted and not sent yet is one more partial row
-// of the group; a FINAL has no sets, its shards put theirs.
+// of the group; a FINAL has no sets, its shards put theirs. Of a changelog: what was last emitted
+// of the group, and when it fires next.
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,16 +21,6 @@ struct put {
     struct slice *keys[WINDOW_MAX_DICTS]; // of the pane that is being put, by number
     struct err *err;
 };
-
-int window_is_carried(const struct op_context *context, struct err *err)
-{
-    if (!context->op->window.changelog)
-        return 0;
-    return err_set(err, -ENOTSUP,
-                   "the state of a group window (GROUP BY TUMBLE(...), with early or late firing) "
-                   "cannot be carried in a savepoint yet; that of TUMBLE, HOP and CUMULATE table "
-                   "functions can");
-}
 
 static void put_column(struct savepoint_writer *out, const struct column *column, uint32_t row)
 {
@@ -101,6 +92,28 @@ static void put_group(const struct put *p, const struct pane *pane, uint64_t rec
         fill_aggregate(p, agg, value);
     savepoint_begin(p->out, p->id, SAVEPOINT_GROUP);
     put_row(p, &p->group, 0);
+    savepoint_end(p->out);
+}
+
+// --- changelog ---
+
+static void put_emitted(const struct put *p, const struct pane *pane, uint64_t record)
+{
+    struct window *w = p->w;
+    const int keys = w->plan->key_count;
+    const int64_t due = window_armed(w, record);
+    const bool is_emitted = window_last_emitted(w, record);
+    if (!is_emitted && !due)
+        return;
+    window_key(w, table_key(w->base.context.arena, record), &w->output, 0);
+    savepoint_begin(p->out, p->id, SAVEPOINT_EMITTED);
+    for (int k = 0; k < keys; k++)
+        put_column(p->out, &w->output.columns[k], 0);
+    savepoint_put_int(p->out, pane->start);
+    savepoint_put_int(p->out, due);
+    savepoint_put_int(p->out, is_emitted);
+    for (int agg = 0; agg < w->plan->agg_count && is_emitted; agg++)
+        put_column(p->out, &w->output.columns[keys + 3 + agg], 0);
     savepoint_end(p->out);
 }
 
@@ -242,6 +255,8 @@ static int put_pane(struct put *p, uint64_t offset)
         if (!record)
             continue;
         put_group(p, pane, record);
+        if (w->emit_offset && !w->is_partial)
+            put_emitted(p, pane, record);
         for (int agg = 0; agg < w->plan->agg_count; agg++)
             if (w->slots[agg].dict >= 0)
                 put_set(p, pane, record, agg);
@@ -276,9 +291,7 @@ int window_put(const struct op_context *context, struct savepoint_writer *out, i
 {
     struct operator* op = NULL;
     struct put p = {.out = out, .id = id, .err = err};
-    int rc = window_is_carried(context, err);
-    if (rc == 0)
-        rc = window_class.open(context, &op, err);
+    int rc = window_class.open(context, &op, err);
     if (rc < 0)
         return rc;
     p.w = (struct window *)op;

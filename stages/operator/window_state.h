@@ -179,6 +179,20 @@ int window_emit_change(struct window *w, const struct pane *pane, uint64_t recor
 // Changelog: arm the processing-time firing of the groups that have none armed.
 int window_arm(struct window *w, uint64_t pane, const uint64_t *records, uint32_t count);
 void window_disarm(struct window *w, uint64_t record);
+// The same of one group, for this time, whatever was armed before.
+int window_arm_at(struct window *w, uint64_t pane, uint64_t record, int64_t due_ms);
+
+// Changelog, for savepoints: the time that is armed (0: none), and whether something was emitted:
+// then the results of then are in row 0 of the output. And back: row 0 was emitted.
+int64_t window_armed(const struct window *w, uint64_t record);
+bool window_last_emitted(struct window *w, uint64_t record);
+int window_set_emitted(struct window *w, uint64_t record);
+
+// Changelog: would a firing of the group emit something?
+bool window_has_change(struct window *w, uint64_t pane, uint64_t record);
+
+// Changelog: the delay of the firing that the pane's rows arm; -1: off, 0: each row fires.
+int64_t window_delay(const struct window *w, uint64_t pane);
 int window_processing_time(struct operator* op, int64_t now_ms, int64_t *next_ms);
 
 // See struct operator_class.
@@ -213,8 +227,5 @@ extern const struct savepoint_class window_savepoint;
 // What one task keeps: see struct savepoint_class.
 int window_put(const struct op_context *context, struct savepoint_writer *out, int id, bool clocks,
                struct err *err);
-
-// Of a window whose state no savepoint carries: -ENOTSUP with its reason.
-int window_is_carried(const struct op_context *context, struct err *err);
 
 #endif

@@ -3,7 +3,8 @@
 // Every task begins at the savepoint's watermark. A group goes to the task that its rows would
 // reach, is made by the operator's own code, and partial rows are added up as a FINAL does it. A
 // PARTIAL is given the distinct sets (all of them as sent) and the rows that wait; what was counted
-// is its FINAL's.
+// is its FINAL's. Of a changelog a group that has something to emit is armed in the end, for what a
+// PARTIAL had counted and not sent yet has armed nothing elsewhere.
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -40,9 +41,7 @@ static void taking_free(void *restoring)
 
 static int taking_begin(const struct op_context *contexts, int count, void **out, struct err *err)
 {
-    int rc = window_is_carried(&contexts[0], err);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
     struct taking *t = calloc(1, sizeof *t);
     CHECK(t && count > 0);
     t->windows = calloc((size_t)count, sizeof(struct window *));
@@ -216,25 +215,21 @@ static int take_row(struct taking *t, struct savepoint_record *record, struct er
     return rc;
 }
 
-// The group of t->group's keys in the pane that starts there; *acc: of the aggregate.
+// The group of t->group's keys in the pane that starts there.
 static int find_group(struct taking *t, struct window *w, int64_t start_ms, uint64_t *pane,
-                      uint64_t *value)
+                      uint64_t *record)
 {
     const uint16_t first = 0;
     const struct window_rows rows = {&t->group, &first, 1};
     struct slice key;
-    uint64_t record;
     int rc = window_pane(w, start_ms, pane);
     if (rc < 0)
         return rc;
     window_merge(w, true);
     window_encode_keys(w, &rows, &key);
     window_merge(w, false);
-    rc = table_upsert(w->base.context.arena, *pane + offsetof(struct pane, groups), hash_slice(key),
-                      key, &record);
-    if (rc == 0)
-        *value = table_value(w->base.context.arena, record);
-    return rc;
+    return table_upsert(w->base.context.arena, *pane + offsetof(struct pane, groups),
+                        hash_slice(key), key, record);
 }
 
 struct set {
@@ -254,16 +249,16 @@ static int add_set(struct taking *t, struct window *w, const struct set *set)
     static _Thread_local struct slice values[SAVEPOINT_SET_VALUES];
     struct arena *a = w->base.context.arena;
     struct key_batch batch = {0, hashes, values};
-    uint64_t pane, value = 0;
+    uint64_t pane, record = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         hashes[batch.count] = set->hashes[i];
         values[batch.count] = set->values[i];
         batch.count += set->tasks[i] == w;
     }
-    int rc = batch.count ? find_group(t, w, set->start, &pane, &value) : 0;
+    int rc = batch.count ? find_group(t, w, set->start, &pane, &record) : 0;
     if (rc < 0 || !batch.count)
         return rc;
-    uint64_t acc = value + w->slots[set->agg].offset;
+    uint64_t acc = table_value(a, record) + w->slots[set->agg].offset;
     if (w->is_final) {
         arena_store8(a, acc, arena_word(a, acc) + batch.count);
         return 0;
@@ -334,6 +329,36 @@ static int take_set(struct taking *t, struct savepoint_record *record, struct er
     return rc;
 }
 
+static int take_emitted(struct taking *t, struct savepoint_record *record, struct err *err)
+{
+    const int64_t far = INT64_MAX / 4;
+    const struct op_window *plan = t->windows[0]->plan;
+    take_columns(record, &t->group, plan->key_count);
+    struct window *w = task_of(t, &t->group, t->windows[0]->final_keys, plan->key_count);
+    int64_t start = savepoint_take_int(record), due = savepoint_take_int(record);
+    bool is_emitted = savepoint_take_count(record) != 0;
+    for (int agg = 0; agg < plan->agg_count && is_emitted; agg++)
+        take_column(record, &w->output.columns[plan->key_count + 3 + agg]);
+    if (record->is_bad || record->left || due < 0 || due > far || !plan->changelog ||
+        !is_sound(w, start, start + plan->size_ms))
+        return refuse(record, err);
+    uint64_t pane, group;
+    int rc = find_group(t, w, start, &pane, &group);
+    if (rc == 0 && is_emitted)
+        rc = window_set_emitted(w, group);
+    if (rc == 0 && due)
+        rc = window_arm_at(w, pane, group, due);
+    commit_often(w);
+    return rc;
+}
+
+static int no_room(struct err *err)
+{
+    return err_set(err, -ENOSPC,
+                   "the savepoint's state does not fit into the memory of the tasks; "
+                   "set memory.state higher");
+}
+
 static int taking_take(void *restoring, struct savepoint_record *record, struct err *err)
 {
     struct taking *t = restoring;
@@ -349,22 +374,61 @@ static int taking_take(void *restoring, struct savepoint_record *record, struct 
         rc = t->windows[0]->is_final ? 0 : take_row(t, record, err);
     else if (record->kind == SAVEPOINT_SET)
         rc = take_set(t, record, err);
+    else if (record->kind == SAVEPOINT_EMITTED)
+        rc = t->windows[0]->is_partial ? 0 : take_emitted(t, record, err);
     else
         return refuse(record, err);
     if (rc == -ENOSPC)
-        return err_set(err, rc,
-                       "the savepoint's state does not fit into the memory of the tasks; "
-                       "set memory.state higher");
+        return no_room(err);
     if (rc < 0 && !err->text[0])
         return err_set(err, rc, "the savepoint's window state: error %d", -rc);
     return rc;
 }
 
+// What was armed for later than the delay of now, or not at all though there is something to emit.
+static int arm_group(struct window *w, uint64_t pane, uint64_t record, int64_t now_ms)
+{
+    const int64_t latest = now_ms + window_delay(w, pane), armed = window_armed(w, record);
+    if (armed ? armed <= latest : !window_has_change(w, pane, record))
+        return 0;
+    return window_arm_at(w, pane, record, latest);
+}
+
+static int arm_pane(struct window *w, uint64_t pane, int64_t now_ms)
+{
+    const struct arena *a = w->base.context.arena;
+    const uint64_t groups = pane + offsetof(struct pane, groups), count = table_count(a, groups);
+    int rc = 0;
+    for (uint64_t i = 0; i < count && rc == 0 && window_delay(w, pane) >= 0; i++) {
+        uint64_t record = table_at(a, groups, i);
+        rc = record ? arm_group(w, pane, record, now_ms) : 0;
+        commit_often(w);
+    }
+    return rc;
+}
+
+static int arm_window(struct window *w)
+{
+    const struct arena *a = w->base.context.arena;
+    const uint64_t panes = w->root + offsetof(struct window_root, panes);
+    const int64_t now_ms = w->base.context.env->realtime_ms(w->base.context.env);
+    int rc = 0;
+    for (uint64_t i = 0; i < table_count(a, panes) && rc == 0; i++) {
+        uint64_t record = table_at(a, panes, i);
+        rc = record ? arm_pane(w, arena_word(a, table_value(a, record)), now_ms) : 0;
+    }
+    return rc;
+}
+
 static int taking_end(void *restoring, struct err *err)
 {
-    (void)err;
-    set_clocks(restoring);
-    return 0;
+    struct taking *t = restoring;
+    int rc = 0;
+    set_clocks(t);
+    for (int i = 0; i < t->count && rc == 0; i++)
+        if (t->windows[i]->emit_offset && !t->windows[i]->is_partial)
+            rc = arm_window(t->windows[i]);
+    return rc < 0 ? no_room(err) : 0;
 }
 
 const struct savepoint_class window_savepoint = {

@@ -38,6 +38,8 @@ const struct savepoint_class *savepoint_class_of(const struct op *op)
 {
     if (op->kind == OP_WINDOW)
         return window_class.savepoint;
+    if (plan_calc_reads_watermark(op))
+        return calc_class.savepoint;
     if (op->kind == OP_SINK)
         return chain_sink_class(op->table) ? chain_sink_class(op->table)->savepoint : NULL;
     if (op->kind == OP_SOURCE)
@@ -50,9 +52,6 @@ int savepoint_can_carry(const struct plan *plan, struct err *err)
     for (int s = 0; s < plan->stage_count; s++)
         for (int i = 0; i < plan->stages[s].op_count; i++) {
             const struct op *op = plan->stages[s].ops[i];
-            if (plan_calc_reads_watermark(op))
-                return err_set(err, -ENOTSUP,
-                               "CURRENT_WATERMARK is state that a savepoint cannot carry yet");
             if (op->kind == OP_SOURCE && !savepoint_class_of(op))
                 return err_set(err, -ENOTSUP,
                                "table %s: a savepoint cannot carry the position of connector '%s'",

@@ -554,6 +554,8 @@ struct written {
 };
 
 struct leading {
+    const struct op_context *contexts; // one a task
+    int context_count;
     struct file_sink sink; // for its paths
     struct written *tasks;
     int count;
@@ -561,9 +563,10 @@ struct leading {
 
 static int leading_begin(const struct op_context *contexts, int count, void **out, struct err *err)
 {
-    (void)count;
     struct leading *l = calloc(1, sizeof *l);
-    CHECK(l);
+    CHECK(l && count > 0);
+    l->contexts = contexts;
+    l->context_count = count;
     l->sink.base.context = contexts[0];
     int rc = parse_options(contexts[0].op->table, &contexts[0].op->output, &l->sink, err);
     if (rc < 0) {
@@ -683,6 +686,33 @@ static int set_all_beyond_aside(const struct leading *l, struct err *err)
                : 0;
 }
 
+// Behind every part of the folder, so that the numbers say what came first also where other tasks
+// have written: a changelog's reader needs that.
+static int number_parts(const struct leading *l, struct err *err)
+{
+    DIR *dir = opendir(l->sink.folder);
+    uint64_t first = 0, at;
+    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
+        int task;
+        unsigned long long part;
+        if (is_part(entry->d_name, &task, &part) && part >= first)
+            first = part + 1;
+    }
+    if (dir)
+        closedir(dir);
+    for (int i = 0; i < l->context_count; i++) {
+        struct arena *arena = l->contexts[i].arena;
+        int rc = arena_root(arena, (uint32_t)l->contexts[i].op->id, sizeof(struct sink_state), &at);
+        if (rc < 0)
+            return err_set(err, rc, "no room in the task's memory; set memory.state higher");
+        struct sink_state *state = arena_touch(arena, at, sizeof *state);
+        *state =
+            (struct sink_state){.part = first, .published = first, .due = first, .is_known = 1};
+        arena_commit(arena);
+    }
+    return 0;
+}
+
 // Before any task opens: lead the folder back to what it held at the savepoint. The new tasks begin
 // parts of their own behind. Idempotent.
 static int leading_end(void *restoring, struct err *err)
@@ -691,7 +721,9 @@ static int leading_end(void *restoring, struct err *err)
     int rc = 0;
     for (int i = 0; i < l->count && rc == 0; i++)
         rc = finish_parts(l, &l->tasks[i], err);
-    return rc < 0 ? rc : set_all_beyond_aside(l, err);
+    if (rc == 0)
+        rc = set_all_beyond_aside(l, err);
+    return rc < 0 ? rc : number_parts(l, err);
 }
 
 static const struct savepoint_class file_sink_savepoint = {

@@ -3,7 +3,8 @@
 // A record: path, `from`, must the first line behind `from` be found (else a line begins there),
 // `to`, `stride`. stride 0: the lines that begin in [from, to), or to the end when `to` is -1.
 // stride > 0: those of the chunks of 1 MiB at from, from + stride .. to the end. In a restore the
-// pieces come first, in the file's order, so event time goes on as it would have.
+// pieces come first, in the file's order, so event time goes on as it would have. Followed files
+// have records of their own: file_followed.c.
 #include "stages/source/file_savepoint.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/snapshot/savepoint.h"
-#include "stages/source/file_positions.h"
 
 #define CHUNK ((uint64_t)FILE_CHUNK_BYTES)
 
@@ -74,24 +74,13 @@ static void put_entry(const struct putting *p, int index)
         put_piece(p->out, p->id, path, &piece);
 }
 
-static int refuse_followed(const struct op_context *context, struct err *err)
-{
-    struct file_shape shape;
-    int rc = file_source_shape(context->op->table, &shape, err);
-    if (rc == 0 && shape.is_followed)
-        return err_set(err, -ENOTSUP,
-                       "table %s: the positions of followed files ('source.monitor-interval') "
-                       "cannot be carried in a savepoint yet",
-                       context->op->table->name);
-    return rc;
-}
-
 static int file_put(const struct op_context *context, struct savepoint_writer *out, int id,
                     bool clocks, struct err *err)
 {
     struct file_positions files;
+    struct file_shape shape;
     uint64_t flags;
-    int rc = refuse_followed(context, err);
+    int rc = file_source_shape(context->op->table, &shape, err);
     if (rc < 0 || clocks)
         return rc;
     rc = arena_root(context->arena, file_flags_root(context->op), 16, &flags);
@@ -101,8 +90,10 @@ static int file_put(const struct op_context *context, struct savepoint_writer *o
         return err_set(err, rc, "table %s: its positions are damaged", context->op->table->name);
     const struct putting putting = {out, id, &files, arena_word(context->arena, flags + 8) != 0,
                                     (uint64_t)context->stage->parallelism};
-    for (int i = 0; i < files.count; i++)
+    for (int i = 0; i < files.count && !shape.is_followed; i++)
         put_entry(&putting, i);
+    if (shape.is_followed)
+        file_put_followed(&files, out, id);
     file_positions_close(&files);
     return 0;
 }
@@ -122,19 +113,23 @@ struct left {
 struct restoring {
     const struct op_context *contexts;
     int count;
+    struct file_shape shape;
     struct left *files;
     int file_count;
+    void *followed; // NULL: they are not
 };
 
 static int restoring_begin(const struct op_context *contexts, int count, void **out,
                            struct err *err)
 {
-    int rc = refuse_followed(&contexts[0], err);
+    struct file_shape shape;
+    int rc = file_source_shape(contexts[0].op->table, &shape, err);
     if (rc < 0)
         return rc;
     struct restoring *r = calloc(1, sizeof *r);
     CHECK(r);
-    *r = (struct restoring){.contexts = contexts, .count = count};
+    *r = (struct restoring){.contexts = contexts, .count = count, .shape = shape};
+    r->followed = shape.is_followed ? file_followed_begin(contexts, count) : NULL;
     *out = r;
     return 0;
 }
@@ -146,6 +141,8 @@ static void restoring_free(void *restoring)
         free(r->files[i].path);
         free(r->files[i].pieces);
     }
+    if (r->followed)
+        file_followed_free(r->followed);
     free(r->files);
     free(r);
 }
@@ -184,14 +181,16 @@ static bool is_sound(const struct piece *piece)
 static int restoring_take(void *restoring, struct savepoint_record *record, struct err *err)
 {
     struct restoring *r = restoring;
+    if (r->followed)
+        return file_followed_take(r->followed, record, err);
     struct slice path = savepoint_take_text(record);
     struct piece piece = {.from = savepoint_take_count(record)};
     piece.find_line = savepoint_take_count(record) != 0;
     int64_t to = savepoint_take_int(record);
     piece.stride = savepoint_take_count(record);
     piece.to = to < 0 ? 0 : (uint64_t)to;
-    if (record->kind != SAVEPOINT_FILE || record->is_bad || !path.len || to == 0 ||
-        !is_sound(&piece))
+    if (record->kind != SAVEPOINT_FILE || record->is_bad || !path.len ||
+        memchr(path.ptr, '\0', path.len) || to == 0 || !is_sound(&piece))
         return err_set(err, -EBADMSG, "the savepoint's position of table %s is none of a file",
                        r->contexts[0].op->table->name);
     struct left *file = left_of(r, path);
@@ -308,11 +307,10 @@ static int restore_subtask(const struct restoring *r, int subtask, bool shared)
 static int restoring_end(void *restoring, struct err *err)
 {
     struct restoring *r = restoring;
-    struct file_shape shape;
-    int rc = file_source_shape(r->contexts[0].op->table, &shape, err);
-    if (rc < 0)
-        return rc;
-    bool shared = r->count > 1 && r->file_count == 1 && shape.line_is_row;
+    int rc = 0;
+    if (r->followed)
+        return file_followed_end(r->followed, r->shape.path, err);
+    bool shared = r->count > 1 && r->file_count == 1 && r->shape.line_is_row;
     for (int i = 0; i < r->file_count; i++) {
         cut_strides(&r->files[i]);
         if (shared)

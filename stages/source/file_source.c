@@ -779,7 +779,8 @@ int file_source_shape(const struct plan_table *table, struct file_shape *out, st
 {
     struct file_options options;
     int rc = parse_options(table, &options, err);
-    *out = (struct file_shape){.line_is_row = options.line_is_row,
+    *out = (struct file_shape){.path = options.path,
+                               .line_is_row = options.line_is_row,
                                .is_followed = rc == 0 && options.monitor_ms > 0};
     return rc;
 }
