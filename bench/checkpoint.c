@@ -23,9 +23,8 @@
 
 #include "core/base/check.h"
 #include "core/snapshot/restore.h"
-#include "core/snapshot/writer.h"
 #include "core/state/table.h"
-#include "stages/checkpoint/engine.h"
+#include "stages/checkpoint/copier.h"
 
 enum {
     BATCH_ROWS_HERE = 1024,
@@ -56,15 +55,15 @@ struct world {
     uint64_t keys[BATCH_ROWS_HERE];
 };
 
-// What one step of a snapshot cost at worst.
+// What a call cost the task at worst.
 struct worst {
-    int64_t begin_file, begin, copy, idle, end;
+    int64_t begin, poll;
 };
 
 struct side {
     const char *name;
-    struct snapshot_engine *engine; // NULL: no checkpoints
-    int64_t *delays;                // of the batches of all turns
+    struct copier *copier; // NULL: no checkpoints
+    int64_t *delays;       // of the batches of all turns
     uint64_t batches, room, checkpoints, given_up, undo_bytes, file_bytes;
     double best_rate; // batches a second
     struct worst worst;
@@ -89,9 +88,8 @@ struct turn {
 
 // A snapshot under way.
 struct flight {
-    struct snapshot *snapshot;
+    bool is_up;
     int64_t due_ns;
-    struct snapshot_pace pace;
     uint64_t ended;
 };
 
@@ -239,73 +237,57 @@ static void begin(struct bench *b, struct side *side, bool full, struct flight *
     struct arena *a = b->world.arena;
     uint8_t since;
     uint64_t base = arena_snapshot_base(a, &since);
-    int64_t start = now_ns();
-    expect(side->engine->class->begin(side->engine, next_file(b), &err), &err);
-    note_worst(&side->worst.begin_file, start);
+    const char *path = next_file(b);
     const struct snapshot_spec spec = {
         .id = {7, b->checkpoint, 0, 1}, .base = full ? 0 : base, .since_epoch = since};
-    start = now_ns();
-    expect(snapshot_begin(a, side->engine, &spec, &f->snapshot, &err), &err);
+    const struct copier_job job = {.path = path, .spec = &spec};
+    int64_t start = now_ns();
+    expect(copier_begin(side->copier, a, &job, &err), &err);
     arena_next_epoch(a);
     note_worst(&side->worst.begin, start);
+    f->is_up = true;
 }
 
-static void step(struct side *side, struct flight *f, uint32_t blocks, int64_t *worst)
+static void poll(struct side *side, struct flight *f)
 {
     struct err err;
-    bool done;
+    struct snapshot_stats stats;
     int64_t start = now_ns();
-    bool was_written = snapshot_is_written(f->snapshot);
-    int rc = snapshot_step(f->snapshot, blocks, &done, &err);
-    if (rc != -ENOBUFS) // too slow a disk is a finding
-        expect(rc, &err);
-    if (!was_written && snapshot_is_written(f->snapshot))
-        worst = &side->worst.end;
-    if (done || rc < 0) {
-        struct snapshot_stats stats = snapshot_stats(f->snapshot);
-        side->undo_bytes += stats.undo_bytes;
-        side->file_bytes += stats.file_bytes;
-        side->checkpoints += done;
-        side->given_up += !done;
-        f->ended++;
-        snapshot_end(f->snapshot);
-        f->snapshot = NULL;
-        side->engine->class->end(side->engine);
-        worst = &side->worst.end;
-    }
-    note_worst(worst, start);
-    snapshot_pace_note(&f->pace, blocks, start, now_ns());
+    enum copier_status status = copier_poll(side->copier, &stats, &err);
+    note_worst(&side->worst.poll, start);
+    if (status == COPIER_RUNNING)
+        return;
+    if (status == COPIER_FAILED)
+        printf("%s: %s\n", side->name, err.text); // too slow a disk is a finding
+    side->undo_bytes += stats.undo_bytes;
+    side->file_bytes += stats.file_bytes;
+    side->checkpoints += status == COPIER_DONE;
+    side->given_up += status == COPIER_FAILED;
+    f->ended++;
+    f->is_up = false;
 }
 
-// Behind a batch; or when nothing else is to be done.
-static void work(struct bench *b, struct side *side, const struct turn *turn, struct flight *f,
-                 bool idle)
+// Behind a batch.
+static void work(struct bench *b, struct side *side, const struct turn *turn, struct flight *f)
 {
-    if (f->snapshot) {
-        step(side, f, idle ? SNAPSHOT_BLOCKS_IDLE : snapshot_pace_blocks(&f->pace, now_ns()),
-             idle ? &side->worst.idle : &side->worst.copy);
-    } else if (side->engine && now_ns() >= f->due_ns) {
+    if (f->is_up) {
+        poll(side, f);
+    } else if (side->copier && now_ns() >= f->due_ns) {
         begin(b, side, true, f);
         f->due_ns = now_ns() + turn->pause_ns;
     }
 }
 
-// As a task: copy more, and sleep where the disk is behind; short of `due`, for waking up takes
-// time.
-static void be_idle(struct bench *b, struct side *side, const struct turn *turn, struct flight *f,
-                    int64_t due)
+// As a task: sleep, and look at the copier now and then; short of `due`, for waking up takes time.
+static void be_idle(struct side *side, struct flight *f, int64_t due)
 {
-    enum { WAKE_NS = 20 * 1000, DISK_NS = 200 * 1000 };
-    if (f->snapshot && !snapshot_waits(f->snapshot)) {
-        work(b, side, turn, f, true);
-        return;
-    }
+    enum { WAKE_NS = 20 * 1000, LOOK_NS = 200 * 1000 };
     int64_t ns = due - now_ns() - WAKE_NS;
-    ns = ns < DISK_NS ? ns : DISK_NS;
+    ns = ns < LOOK_NS ? ns : LOOK_NS;
     if (ns > 0)
         nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-    if (f->snapshot)
-        step(side, f, SNAPSHOT_BLOCKS_MIN, &side->worst.idle);
+    if (f->is_up)
+        poll(side, f);
 }
 
 static void note_delay(struct side *side, int64_t ns)
@@ -327,21 +309,21 @@ static void run(struct bench *b, struct side *side, const struct turn *turn)
     uint64_t batches = 0;
     int64_t now = start;
     while (now - start < length ||
-           (side->engine && f.ended < turn->checkpoints && now - start < length * 10)) {
+           (side->copier && f.ended < turn->checkpoints && now - start < length * 10)) {
         int64_t due = turn->period_ns ? start + (int64_t)batches * turn->period_ns : now;
         while (now_ns() < due)
-            be_idle(b, side, turn, &f, due);
+            be_idle(side, &f, due);
         change_random(&b->world);
         batches++;
         now = now_ns();
         if (turn->period_ns)
             note_delay(side, now - due);
-        work(b, side, turn, &f, false);
+        work(b, side, turn, &f);
     }
     double rate = (double)batches * 1e9 / (double)(now_ns() - start);
     side->best_rate = rate > side->best_rate ? rate : side->best_rate;
-    while (f.snapshot)
-        be_idle(b, side, turn, &f, INT64_MAX);
+    while (f.is_up)
+        be_idle(side, &f, INT64_MAX);
     remove_files(b);
 }
 
@@ -385,11 +367,8 @@ static void print_delays(struct side *side)
 
 static void print_worst(const struct side *side)
 {
-    const struct worst *w = &side->worst;
-    printf("%-16s worst us: make the file %.0f, begin %.0f, a step %.0f, an idle step %.0f, the "
-           "end %.0f; a snapshot: %.0f MiB, of them entries %.0f\n",
-           side->name, (double)w->begin_file / 1e3, (double)w->begin / 1e3, (double)w->copy / 1e3,
-           (double)w->idle / 1e3, (double)w->end / 1e3,
+    printf("%-16s worst us: begin %.0f, a poll %.0f; a snapshot: %.0f MiB, of them entries %.0f\n",
+           side->name, (double)side->worst.begin / 1e3, (double)side->worst.poll / 1e3,
            (double)side->file_bytes / (double)(side->checkpoints + side->given_up) / 1048576,
            (double)side->undo_bytes / (double)(side->checkpoints + side->given_up) / 1048576);
 }
@@ -431,13 +410,12 @@ static void measure_throughput(struct bench *b)
 // One snapshot with nothing beside it; its bytes. Its blocks become the base of the next.
 static uint64_t write_snapshot(struct bench *b, struct side *side, bool full, double *rate)
 {
-    const struct turn turn = {0};
     struct flight f = {0};
     side->file_bytes = 0;
     int64_t start = now_ns();
     begin(b, side, full, &f);
-    while (f.snapshot)
-        be_idle(b, side, &turn, &f, INT64_MAX);
+    while (f.is_up)
+        be_idle(side, &f, INT64_MAX);
     double mine = (double)side->file_bytes * 1e3 / (double)(now_ns() - start);
     *rate = mine > *rate ? mine : *rate;
     arena_set_snapshot_base(b->world.arena, b->checkpoint, b->world.arena->epoch);
@@ -608,12 +586,11 @@ static void add_side(struct bench *b, const char *name, enum engine_kind kind)
     struct err err;
     struct side *side = &b->sides[b->side_count];
     side->name = name;
-    int64_t start = now_ns();
-    if (engine_create(kind, env_system(), &side->engine, &err) < 0) {
+    if (kind == ENGINE_IO_URING && engine_probe_io_uring(&err) < 0) {
         printf("without %s: %s\n", name, err.text);
         return;
     }
-    printf("engine %s made in %.0f us\n", name, (double)(now_ns() - start) / 1e3);
+    expect(copier_create(env_system(), kind, &side->copier, &err), &err);
     b->side_count++;
 }
 
@@ -663,7 +640,7 @@ int main(int argc, char **argv)
         if (is_wanted(parts[i].name, argc, argv))
             parts[i].measure(&b);
     for (int s = 1; s < b.side_count; s++)
-        b.sides[s].engine->class->destroy(b.sides[s].engine);
+        copier_destroy(b.sides[s].copier);
     for (int s = 0; s < b.side_count; s++)
         free(b.sides[s].delays);
     arena_close(b.world.arena);

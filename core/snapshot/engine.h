@@ -1,9 +1,9 @@
 // engine.h: how a snapshot's bytes reach a disk, without the writer knowing by which system calls.
 //
-// An engine lives as long as its task and writes one new file after the other, each from its start
-// on, in frames. The writer takes a free buffer, fills it, submits it, and never waits: no free
-// buffer means that the disk is behind. The implementations (io_uring, pwrite) are in
-// stages/checkpoint.
+// An engine writes one new file after the other, each from its start on, in frames; one thread uses
+// it, the writer's. That takes a free buffer, fills it, submits it: no free buffer means that the
+// disk is behind. Whether a submission waits for the disk is the engine's affair, for nobody but
+// the writer waits with it. The implementations (io_uring, pwrite) are in stages/checkpoint.
 #ifndef WEIR_CORE_SNAPSHOT_ENGINE_H
 #define WEIR_CORE_SNAPSHOT_ENGINE_H
 
@@ -18,7 +18,8 @@ struct snapshot_engine_class {
     const char *name; // "io_uring", "pwrite"
     // Begin a new file, which must not exist; no other may be open. 0 or -errno.
     int (*begin)(struct snapshot_engine *engine, const char *path, struct err *err);
-    // A free buffer of SNAPSHOT_FRAME_MAX bytes, aligned to 4096; NULL: all are under way.
+    // A free buffer of SNAPSHOT_FRAME_MAX bytes, aligned to 4096; NULL: all are taken or under way.
+    // There are two or more: the writer may keep one while it submits another.
     void *(*take)(struct snapshot_engine *engine);
     // Write the first `bytes` (a multiple of 4096) of a taken buffer behind what was submitted
     // before. The buffer is the engine's again. 0 or -errno.
@@ -39,10 +40,6 @@ struct snapshot_engine_class {
 
 struct snapshot_engine { // the head of every engine's private struct
     const struct snapshot_engine_class *class;
-    // The writer's: memory that it uses again for the next snapshot, because taking it anew at each
-    // barrier is a pause. Destroy frees it.
-    void *kept;
-    uint64_t kept_bytes;
 };
 
 #endif

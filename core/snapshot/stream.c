@@ -1,11 +1,17 @@
-// stream.c: see stream.h.
+// stream.c: see stream.h. The mutex is held for a few instructions, never during a call to the
+// system that may take long.
 #include "core/snapshot/stream.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "core/base/check.h"
 #include "core/snapshot/format.h"
+
+// Memory that is kept for the next snapshot: what an even disk lets wait. More was a hard time.
+enum { SPARES_KEPT = 64 };
 
 // Mapped by itself, so that giving it back costs what it is, and never what a heap has collected.
 struct stream_piece {
@@ -14,73 +20,258 @@ struct stream_piece {
     uint8_t bytes[SNAPSHOT_PAYLOAD_MAX];
 };
 
-static struct stream_piece *add_piece(struct stream *s)
+static void lock(struct stream *s)
+{
+    CHECK(pthread_mutex_lock(&s->mutex) == 0);
+}
+
+// The appender's: the taker may have been put off its core while it holds the mutex, and the task
+// does not wait for that. What it wanted to do, it does the next time.
+static bool try_lock(struct stream *s)
+{
+    int rc = pthread_mutex_trylock(&s->mutex);
+    CHECK(rc == 0 || rc == EBUSY);
+    return rc == 0;
+}
+
+static void unlock(struct stream *s)
+{
+    CHECK(pthread_mutex_unlock(&s->mutex) == 0);
+}
+
+void stream_init(struct stream *s)
+{
+    pthread_condattr_t attributes;
+    *s = (struct stream){0};
+    CHECK(pthread_mutex_init(&s->mutex, NULL) == 0);
+    CHECK(pthread_condattr_init(&attributes) == 0);
+    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&s->has_news, &attributes) == 0);
+    pthread_condattr_destroy(&attributes);
+}
+
+// --- memory ---
+
+static void push(struct stream_list *list, struct stream_piece *piece)
+{
+    piece->next = NULL;
+    if (list->last)
+        list->last->next = piece;
+    else
+        list->first = piece;
+    list->last = piece;
+}
+
+static struct stream_piece *pop(struct stream_list *list)
+{
+    struct stream_piece *piece = list->first;
+    if (piece)
+        list->first = piece->next;
+    if (!list->first)
+        list->last = NULL;
+    return piece;
+}
+
+// With the mutex, this and the next.
+static void put_spare(struct stream *s, struct stream_piece *piece)
+{
+    piece->next = s->spare;
+    s->spare = piece;
+    s->spare_count++;
+}
+
+static struct stream_piece *take_spare(struct stream *s)
 {
     struct stream_piece *piece = s->spare;
-    if (piece)
+    if (piece) {
         s->spare = piece->next;
-    else
+        s->spare_count--;
+    }
+    return piece;
+}
+
+static struct stream_piece *new_piece(struct stream *s)
+{
+    struct stream_piece *piece = NULL;
+    if (try_lock(s)) {
+        piece = take_spare(s);
+        unlock(s);
+    }
+    if (!piece)
         piece =
             mmap(NULL, sizeof *piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(piece != MAP_FAILED);
-    piece->next = NULL;
+    if (piece == MAP_FAILED)
+        return NULL;
     piece->len = 0;
-    if (s->last)
-        s->last->next = piece;
-    else
-        s->first = piece;
-    s->last = piece;
     return piece;
+}
+
+// Two for each that is put, so that many become few in time, and only the taker ever pays for it.
+static void put_and_trim(struct stream *s, struct stream_piece *piece)
+{
+    struct stream_piece *extra[2] = {NULL, NULL};
+    lock(s);
+    put_spare(s, piece);
+    for (int i = 0; i < 2 && s->spare_count > SPARES_KEPT; i++)
+        extra[i] = take_spare(s);
+    unlock(s);
+    for (int i = 0; i < 2 && extra[i]; i++)
+        munmap(extra[i], sizeof *extra[i]);
+}
+
+void stream_reset(struct stream *s)
+{
+    struct stream_piece *piece;
+    if (s->open)
+        put_spare(s, s->open);
+    while ((piece = pop(&s->full)))
+        put_spare(s, piece);
+    while ((piece = pop(&s->given)))
+        put_spare(s, piece);
+    s->open = NULL;
+    s->bytes = 0;
+    s->is_end_wanted = s->is_ended = s->is_stopped = s->is_short = false;
+}
+
+void stream_fini(struct stream *s)
+{
+    struct stream_piece *piece;
+    stream_reset(s);
+    while ((piece = take_spare(s)))
+        munmap(piece, sizeof *piece);
+    pthread_cond_destroy(&s->has_news);
+    pthread_mutex_destroy(&s->mutex);
+}
+
+// --- the appender ---
+
+// With the mutex.
+static void give(struct stream *s)
+{
+    struct stream_piece *piece;
+    while ((piece = pop(&s->full))) {
+        s->bytes += piece->len;
+        push(&s->given, piece);
+    }
+}
+
+static void close_piece(struct stream *s)
+{
+    if (s->open)
+        push(&s->full, s->open);
+    s->open = NULL;
 }
 
 void stream_append(struct stream *s, const void *bytes, size_t len)
 {
     const uint8_t *from = bytes;
-    s->bytes += len;
     while (len) {
-        struct stream_piece *piece = s->last;
-        if (!piece || piece->len == SNAPSHOT_PAYLOAD_MAX)
-            piece = add_piece(s);
-        size_t room = SNAPSHOT_PAYLOAD_MAX - piece->len;
+        if (!s->open && !(s->open = new_piece(s))) {
+            s->is_short = true;
+            return;
+        }
+        size_t room = SNAPSHOT_PAYLOAD_MAX - s->open->len;
         size_t part = len < room ? len : room;
-        memcpy(piece->bytes + piece->len, from, part);
-        piece->len += part;
+        memcpy(s->open->bytes + s->open->len, from, part);
+        s->open->len += part;
         from += part;
         len -= part;
+        if (part == room)
+            close_piece(s);
     }
 }
 
-struct slice stream_first(const struct stream *s)
+struct stream_news stream_give(struct stream *s)
 {
-    return s->first ? slice_make(s->first->bytes, s->first->len) : slice_make(NULL, 0);
+    struct stream_news news = {.waiting = s->is_short ? UINT64_MAX : 0};
+    if (!try_lock(s))
+        return news;
+    give(s);
+    news.is_end_wanted = s->is_end_wanted;
+    if (!s->is_short)
+        news.waiting = s->bytes;
+    unlock(s);
+    return news;
+}
+
+// With the mutex.
+static void tell(struct stream *s, bool *what)
+{
+    give(s);
+    *what = true;
+    CHECK(pthread_cond_signal(&s->has_news) == 0);
+}
+
+bool stream_end(struct stream *s)
+{
+    if (!try_lock(s))
+        return false;
+    close_piece(s);
+    tell(s, &s->is_ended);
+    unlock(s);
+    return true;
+}
+
+void stream_stop(struct stream *s)
+{
+    lock(s);
+    tell(s, &s->is_stopped);
+    unlock(s);
+}
+
+// --- the taker ---
+
+struct slice stream_first(struct stream *s)
+{
+    lock(s);
+    struct stream_piece *piece = s->given.first;
+    unlock(s);
+    return piece ? slice_make(piece->bytes, piece->len) : slice_make(NULL, 0);
 }
 
 void stream_drop_first(struct stream *s)
 {
-    struct stream_piece *piece = s->first;
+    lock(s);
+    struct stream_piece *piece = pop(&s->given);
     CHECK(piece && s->bytes >= piece->len);
     s->bytes -= piece->len;
-    s->first = piece->next;
-    if (!s->first)
-        s->last = NULL;
-    piece->next = s->spare;
-    s->spare = piece;
+    unlock(s);
+    put_and_trim(s, piece);
 }
 
-void stream_trim(struct stream *s)
+void stream_want_end(struct stream *s)
 {
-    struct stream_piece *piece = s->spare;
-    if (!piece)
-        return;
-    s->spare = piece->next;
-    munmap(piece, sizeof *piece);
+    lock(s);
+    s->is_end_wanted = true;
+    unlock(s);
 }
 
-void stream_fini(struct stream *s)
+bool stream_is_empty_for_good(struct stream *s)
 {
-    while (s->first)
-        stream_drop_first(s);
-    while (s->spare)
-        stream_trim(s);
-    *s = (struct stream){0};
+    lock(s);
+    bool empty = s->is_ended && !s->given.first;
+    unlock(s);
+    return empty;
+}
+
+bool stream_is_stopped(struct stream *s)
+{
+    lock(s);
+    bool stopped = s->is_stopped;
+    unlock(s);
+    return stopped;
+}
+
+void stream_wait_end(struct stream *s, int64_t ns)
+{
+    const int64_t second = 1000 * 1000 * 1000;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    ns += until.tv_nsec;
+    until.tv_sec += ns / second;
+    until.tv_nsec = ns % second;
+    lock(s);
+    if (!s->is_ended && !s->is_stopped)
+        pthread_cond_timedwait(&s->has_news, &s->mutex, &until);
+    unlock(s);
 }

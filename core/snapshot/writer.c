@@ -1,15 +1,19 @@
 // writer.c: see writer.h.
 //
-// Why the result is right. Let B be the barrier. A page is copied at some time after B, between two
-// transactions. Every change after B, before the copy or behind it, is either in an undo entry of a
-// committed transaction, and so in the file, or was made without a log to memory that was free in
-// the transaction before. Such memory may have been live at B (freed and taken again since):
-// the arena's watcher shows us its bytes before they go, and they go into the stream too, in their
-// place in time. Undone from the end, the stream leads every page that was copied back to B; it is
+// Why the result is right. Let B be the barrier. A page is copied at some time after B, perhaps
+// while a transaction is changing it. Every change after B, before the copy or behind it, is either
+// in an undo entry of a transaction that has ended, by a commit or an abort, and so in the stream,
+// or was made without a log to memory that was free in the transaction before. Such memory may have
+// been live at B (freed and taken again since): the arena's watcher shows us its bytes before they
+// go, and they go into the stream too, in their place in time. So a byte of a copied page was never
+// changed since B, or the stream holds what it was at B, as the first of its entries: undone from
+// the end, the stream leads every page that was copied back to B, whatever the copy saw. It is
 // undone in no other page (of an increment). A page that was free at B is not copied, and its bytes
 // mean nothing.
 //
-// Once the last page has been copied, no later change can be in the file: the stream ends there.
+// Once the last page has been copied, no later change can be in the file. The writer says so
+// (stream_want_end); when the owner sees it between two transactions, all that the copies can have
+// seen has ended, and its entries are in the stream: the stream ends there.
 #include "core/snapshot/writer.h"
 
 #include <errno.h>
@@ -21,25 +25,30 @@
 
 #define UNDO_LIMIT_BYTES (UINT64_C(256) << 20)
 
-enum { UNDO_FRAMES_A_STEP = 1 }; // each costs as much as copying a frame of blocks
-
 enum phase { COPYING, DRAINING, SYNCING, DONE };
 
 struct snapshot {
+    // Set at the barrier, then only read.
     struct arena *arena;
-    struct snapshot_engine *engine;
     struct snapshot_spec spec;
-    enum phase phase;
-    uint64_t first, cursor,
-        end;        // blocks: of the data part, next to look at, behind the last in use
-    uint8_t *marks; // epochs of [first, end) at the barrier; memory of the engine's
-    uint8_t *runs;  // page map of [first, end) at the barrier; likewise
-    struct snapshot_frame
-        *frame;                // BLOCKS frame that is being filled, in a taken buffer; NULL: none
-    struct stream undo;        // entries not yet in a frame
-    uint64_t round, log_taken; // transaction, and how much of its log is in `undo`
-    bool head_written, waits;
     struct snapshot_head head;
+    uint64_t first, end; // blocks: of the data part, behind the last in use
+    uint8_t *marks;      // epochs of [first, end) at the barrier
+    uint8_t *runs;       // page map of [first, end) at the barrier
+    uint64_t map_bytes;  // of the memory of both
+    // The owner's.
+    uint64_t round, log_taken; // transaction, and how much of its log is in `undo`
+    bool watches;
+    bool ends; // it watches no more, and the stream is to be ended
+    // From the owner to the writer.
+    struct stream undo; // entries not yet in a frame
+    // The writer's.
+    struct snapshot_engine *engine;
+    enum phase phase;
+    uint64_t cursor;              // next block to look at
+    struct snapshot_frame *frame; // BLOCKS frame that is being filled, in a taken buffer, or NULL
+    bool head_written;
+    enum snapshot_wait waits;
     uint64_t frame_count;
     struct snapshot_stats stats;
 };
@@ -73,7 +82,7 @@ static void append_entry(struct snapshot *s, uint64_t offset, uint64_t len)
 // The entries of the open transaction that the stream does not have yet.
 static void append_log(struct snapshot *s, struct slice entries)
 {
-    if (s->round != s->arena->round) { // another transaction; an aborted one is not finished
+    if (s->round != s->arena->round) { // another transaction
         s->round = s->arena->round;
         s->log_taken = 0;
     }
@@ -81,7 +90,7 @@ static void append_log(struct snapshot *s, struct slice entries)
     s->log_taken = entries.len;
 }
 
-static void before_commit(void *context, struct slice entries)
+static void before_end(void *context, struct slice entries)
 {
     struct snapshot *s = context;
     append_log(s, entries);
@@ -107,50 +116,114 @@ static void before_reuse(void *context, uint64_t offset, uint64_t bytes)
 }
 
 // Room for the two maps of an arena as large as this one may become: of it, only what is in use is
-// touched, and after the first snapshot it has been.
+// touched, and after the first snapshot it has been. Taking it anew at each barrier is a pause.
 static int keep_maps(struct snapshot *s)
 {
     uint64_t pages = s->arena->header->total_bytes >> ARENA_PAGE_SHIFT;
-    struct snapshot_engine *engine = s->engine;
-    if (engine->kept_bytes < 2 * pages) {
-        free(engine->kept);
-        engine->kept = malloc(2 * pages);
-        engine->kept_bytes = engine->kept ? 2 * pages : 0;
+    if (s->map_bytes < 2 * pages) {
+        free(s->marks);
+        s->marks = malloc(2 * pages);
+        s->map_bytes = s->marks ? 2 * pages : 0;
     }
-    s->marks = engine->kept;
     s->runs = s->marks + pages;
-    return engine->kept ? 0 : -ENOMEM;
+    return s->marks ? 0 : -ENOMEM;
 }
 
-int snapshot_begin(struct arena *arena, struct snapshot_engine *engine,
-                   const struct snapshot_spec *spec, struct snapshot **out, struct err *err)
+// As new, but for the memory that it has.
+static void reset(struct snapshot *s)
+{
+    CHECK(!s->watches);
+    s->ends = false;
+    stream_reset(&s->undo);
+    s->round = s->log_taken = 0;
+    s->phase = COPYING;
+    s->frame = NULL;
+    s->head_written = false;
+    s->waits = SNAPSHOT_WAITS_NOT;
+    s->frame_count = 0;
+    s->stats = (struct snapshot_stats){0};
+}
+
+static struct snapshot *new_snapshot(void)
+{
+    struct snapshot *s = calloc(1, sizeof *s);
+    if (s)
+        stream_init(&s->undo);
+    return s;
+}
+
+int snapshot_begin(struct arena *arena, const struct snapshot_spec *spec, struct snapshot **out,
+                   struct err *err)
 {
     CHECK(arena_log_used(arena) == 0);
     const struct arena_header *h = arena->header;
-    struct snapshot *s = calloc(1, sizeof *s);
+    struct snapshot *s = *out ? *out : new_snapshot();
+    *out = s;
     if (!s)
         return err_set(err, -ENOMEM, "no memory for a snapshot");
+    reset(s);
     s->arena = arena;
-    s->engine = engine;
     s->spec = *spec;
     if (!s->spec.undo_limit)
         s->spec.undo_limit = UNDO_LIMIT_BYTES;
     s->first = s->cursor = h->data_offset >> ARENA_PAGE_SHIFT;
     s->end = arena->meta->top >> ARENA_PAGE_SHIFT;
     size_t count = s->end - s->first;
-    if (keep_maps(s) < 0) {
-        snapshot_end(s);
+    if (keep_maps(s) < 0)
         return err_set(err, -ENOMEM, "no memory for a snapshot of %zu blocks", count);
-    }
     memcpy(s->marks, arena->epochs + s->first, count);
     memcpy(s->runs, arena->base + h->data_offset + s->first, count);
     s->stats.blocks_left = count;
     s->head = (struct snapshot_head){spec->base,   h->layout_hash,   h->total_bytes,
                                      h->log_bytes, arena->meta->top, arena->meta->used_bytes};
-    const struct arena_watcher watcher = {s, before_reuse, before_commit};
+    const struct arena_watcher watcher = {s, before_reuse, before_end};
     arena_watch(arena, &watcher);
-    *out = s;
+    s->watches = true;
     return 0;
+}
+
+static void stop_watching(struct snapshot *s)
+{
+    if (s->watches)
+        arena_watch(s->arena, NULL);
+    s->watches = false;
+}
+
+int snapshot_poll(struct snapshot *s, struct err *err)
+{
+    if (s->ends)
+        s->ends = !stream_end(&s->undo);
+    if (!s->watches)
+        return 0;
+    const struct stream_news news = stream_give(&s->undo);
+    if (news.is_end_wanted) {
+        stop_watching(s);
+        s->ends = !stream_end(&s->undo);
+    }
+    if (news.waiting <= s->spec.undo_limit)
+        return 0;
+    if (news.waiting == UINT64_MAX)
+        return err_set(err, -ENOMEM, "no memory for the undo entries of a snapshot");
+    return err_set(err, -ENOBUFS,
+                   "the disk is slower than the state changes: %" PRIu64
+                   " bytes of undo entries wait",
+                   news.waiting);
+}
+
+void snapshot_stop(struct snapshot *s)
+{
+    stop_watching(s);
+    stream_stop(&s->undo);
+}
+
+void snapshot_end(struct snapshot *s)
+{
+    if (!s)
+        return;
+    stop_watching(s);
+    stream_fini(&s->undo);
+    free(s->marks);
+    free(s);
 }
 
 // --- frames ---
@@ -219,13 +292,30 @@ static int submit_blocks(struct snapshot *s)
     return submit_frame(s, frame);
 }
 
+// Of memory that its owner may be changing: what has changed does not matter (see the head), so
+// what the race reads does not either.
+#ifdef __SANITIZE_THREAD__
+__attribute__((no_sanitize("thread"))) static void copy_page(void *to, const void *from)
+{
+    const uint64_t *words = from;
+    uint64_t *copy = to;
+    for (size_t i = 0; i < SNAPSHOT_PAGE_BYTES / sizeof *words; i++)
+        copy[i] = words[i];
+}
+#else
+static void copy_page(void *to, const void *from)
+{
+    memcpy(to, from, SNAPSHOT_PAGE_BYTES);
+}
+#endif
+
 static int copy_block(struct snapshot *s, uint64_t number)
 {
     if (!s->frame && !(s->frame = take_frame(s, SNAPSHOT_BLOCKS)))
         return -EAGAIN;
     struct snapshot_frame *frame = s->frame;
     uint8_t *page = (uint8_t *)(frame + 1) + (size_t)frame->blocks * SNAPSHOT_PAGE_BYTES;
-    memcpy(page, arena_at(s->arena, number << ARENA_PAGE_SHIFT), SNAPSHOT_PAGE_BYTES);
+    copy_page(page, arena_at(s->arena, number << ARENA_PAGE_SHIFT));
     frame->block[frame->blocks++] =
         (struct snapshot_block){number, snapshot_block_crc(&s->spec.id, number, page), 0};
     return frame->blocks == SNAPSHOT_BLOCKS_MAX ? submit_blocks(s) : 0;
@@ -252,29 +342,30 @@ static int copy_some(struct snapshot *s, uint32_t blocks)
     return rc;
 }
 
-static int flush_undo(struct snapshot *s, uint64_t at_least)
+static int flush_undo(struct snapshot *s)
 {
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < UNDO_FRAMES_A_STEP && s->undo.bytes >= at_least; i++)
-        rc = submit_undo(s);
-    return rc;
+    return stream_first(&s->undo).len ? submit_undo(s) : 0;
 }
 
 // Everything has been copied: no later change matters any more.
-static int stop_watching(struct snapshot *s)
+static int end_copying(struct snapshot *s)
 {
-    arena_watch(s->arena, NULL);
+    stream_want_end(&s->undo);
     s->phase = DRAINING;
     return s->frame ? submit_blocks(s) : 0;
 }
 
 static int drain(struct snapshot *s)
 {
-    int rc = flush_undo(s, 1);
-    if (rc == 0 && s->undo.bytes)
+    int rc = flush_undo(s);
+    if (rc < 0)
+        return rc;
+    if (!stream_is_empty_for_good(&s->undo)) {
+        if (!stream_first(&s->undo).len)
+            s->waits = SNAPSHOT_WAITS_OWNER;
         return 0;
-    if (rc == 0)
-        rc = submit_foot(s);
+    }
+    rc = submit_foot(s);
     if (rc == 0)
         rc = s->engine->class->sync(s->engine);
     if (rc == 0)
@@ -282,53 +373,55 @@ static int drain(struct snapshot *s)
     return rc;
 }
 
-// Give to the disk what it takes now. -EAGAIN: it takes nothing more.
+// Give to the disk what it takes now: of both, so that neither starves. -EAGAIN: it takes nothing
+// more.
 static int feed(struct snapshot *s, uint32_t blocks)
 {
     int rc = s->head_written ? 0 : submit_head(s);
     if (rc == 0 && s->phase == COPYING)
-        rc = flush_undo(s, SNAPSHOT_PAYLOAD_MAX);
+        rc = flush_undo(s);
     if (rc == 0 && s->phase == COPYING)
         rc = copy_some(s, blocks);
     if (rc == 0 && s->phase == COPYING && s->cursor == s->end)
-        rc = stop_watching(s);
+        rc = end_copying(s);
     if (rc == 0 && s->phase == DRAINING)
         rc = drain(s);
     return rc;
 }
 
-int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *err)
+void snapshot_use(struct snapshot *s, struct snapshot_engine *engine)
+{
+    s->engine = engine;
+}
+
+int snapshot_write(struct snapshot *s, uint32_t blocks, bool *done, struct err *err)
 {
     bool idle;
     *done = false;
+    s->waits = SNAPSHOT_WAITS_NOT;
+    if (stream_is_stopped(&s->undo))
+        return err_set(err, -ECANCELED, "the checkpoint was given up");
     int rc = s->engine->class->poll(s->engine, false, &idle);
     if (rc == 0 && s->phase == SYNCING && idle)
         s->phase = DONE;
     if (rc == 0 && s->phase < SYNCING)
         rc = feed(s, blocks);
-    if (s->phase >= DRAINING) // nothing is appended any more
-        stream_trim(&s->undo);
-    s->waits = rc == -EAGAIN || s->phase == SYNCING;
+    if (rc == -EAGAIN || s->phase == SYNCING)
+        s->waits = SNAPSHOT_WAITS_DISK;
     *done = s->phase == DONE;
-    if (rc == 0 || rc == -EAGAIN) {
-        if (s->undo.bytes <= s->spec.undo_limit)
-            return 0;
-        return err_set(err, -ENOBUFS,
-                       "the disk is slower than the state changes: %" PRIu64
-                       " bytes of undo entries wait",
-                       s->undo.bytes);
-    }
+    if (rc == 0 || rc == -EAGAIN)
+        return 0;
     return err_set(err, rc, "cannot write the snapshot: %s", strerror(-rc));
 }
 
-bool snapshot_is_written(const struct snapshot *s)
-{
-    return s->phase >= SYNCING;
-}
-
-bool snapshot_waits(const struct snapshot *s)
+enum snapshot_wait snapshot_waits(const struct snapshot *s)
 {
     return s->waits;
+}
+
+void snapshot_wait_owner(struct snapshot *s, int64_t ns)
+{
+    stream_wait_end(&s->undo, ns);
 }
 
 struct snapshot_stats snapshot_stats(const struct snapshot *s)
@@ -336,12 +429,10 @@ struct snapshot_stats snapshot_stats(const struct snapshot *s)
     return s->stats;
 }
 
-void snapshot_end(struct snapshot *s)
+int snapshot_step(struct snapshot *s, uint32_t blocks, bool *done, struct err *err)
 {
-    if (!s)
-        return;
-    if (s->arena->watcher.context == s)
-        s->arena->watcher = (struct arena_watcher){0};
-    stream_fini(&s->undo);
-    free(s);
+    int rc = snapshot_poll(s, err);
+    if (rc == 0)
+        rc = snapshot_write(s, blocks, done, err);
+    return rc == 0 ? snapshot_poll(s, err) : rc;
 }

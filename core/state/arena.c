@@ -374,17 +374,23 @@ void arena_commit_prepare(struct arena *a)
     alloc_apply_frees(a);
 }
 
+static void note_end(struct arena *a)
+{
+    if (a->watcher.end)
+        a->watcher.end(a->watcher.context, arena_log(a));
+}
+
 void arena_commit(struct arena *a)
 {
     arena_commit_prepare(a);
-    if (a->watcher.commit)
-        a->watcher.commit(a->watcher.context, arena_log(a));
+    note_end(a);
     log_clear(a);
 }
 
 void arena_abort(struct arena *a)
 {
     struct err err;
+    note_end(a); // a copy that is made meanwhile may see what is undone here
     CHECK(arena_undo_entries(a, arena_log(a), NULL, &err) == 0);
     alloc_drop_frees(a);
     log_clear(a);

@@ -51,8 +51,9 @@ struct arena_watcher {
     // Memory is handed out again and still holds its old bytes: they will be written over without a
     // log entry.
     void (*reuse)(void *context, uint64_t offset, uint64_t bytes);
-    // A transaction is about to be committed; all of its entries.
-    void (*commit)(void *context, struct slice entries);
+    // A transaction is about to end, by a commit or by an abort that puts nothing back yet; all of
+    // its entries.
+    void (*end)(void *context, struct slice entries);
 };
 
 // A private handle. The fields are here for the inline functions below; nobody else uses them.

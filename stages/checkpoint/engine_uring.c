@@ -1,6 +1,6 @@
 // engine_uring.c: asynchronous writes through io_uring, O_DIRECT where the file system has it.
 //
-// Submissions and completions belong to the task's one thread. Writes go to a file that no other
+// Submissions and completions belong to one thread, the copier's. Writes go to a file that no other
 // process ever writes (its name carries the attempt), so a write of a dead task that arrives late
 // harms nobody. The ring is small: newer kernels charge it to the user's locked memory.
 #include <errno.h>
@@ -303,7 +303,6 @@ static void uring_destroy(struct snapshot_engine *base)
     struct uring_engine *e = engine_of(base);
     uring_end(base);
     drop_ring(e);
-    free(base->kept);
     free(e->memory);
     free(e);
 }

@@ -1,5 +1,5 @@
-// task_checkpoint.c: a task's side of checkpoints: pass the barrier on, write a snapshot while
-// going on, say how it went.
+// task_checkpoint.c: a task's side of checkpoints: pass the barrier on, have a snapshot written
+// while going on, say how it went.
 //
 // A barrier is passed on in one transaction with everything that stands before it; the snapshot is
 // of the arena right behind that commit. Nothing that goes wrong with a snapshot stops the task:
@@ -63,69 +63,59 @@ static void report(struct task *task, enum control_snapshot_status status, const
 
 // --- the snapshot ---
 
-static void end_snapshot(struct task_checkpoint *c)
+static void abandon_snapshot(struct task_checkpoint *c)
 {
-    snapshot_end(c->snapshot);
-    c->snapshot = NULL;
-    if (c->engine)
-        c->engine->class->end(c->engine);
-}
-
-static int begin_file(struct task *task, uint64_t checkpoint, struct err *err)
-{
-    struct task_checkpoint *c = &task->checkpoint;
-    char name[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
-    const enum engine_kind kind = (enum engine_kind)task->job.options.checkpoint_engine;
-    int rc = c->engine ? 0 : engine_create(kind, task->env, &c->engine, err);
-    if (rc < 0)
-        return rc;
-    uint32_t attempt = (uint32_t)control_attempt(task->control);
-    store_snapshot_name(checkpoint, task->index, attempt, name);
-    store_path(&c->store, name, path);
-    return c->engine->class->begin(c->engine, path, err);
-}
-
-static int sync_output(const struct task *task, const struct operator* op)
-{
-    struct snapshot_engine *engine = task->checkpoint.engine;
-    int file = op->class->output_fd ? op->class->output_fd(op) : -1;
-    int folder = op->class->folder_fd ? op->class->folder_fd(op) : -1;
-    int rc = file >= 0 ? engine->class->sync_file(engine, file) : 0;
-    return rc == 0 && folder >= 0 ? engine->class->sync_file(engine, folder) : rc;
+    if (c->copier)
+        copier_abandon(c->copier);
+    c->is_copying = false;
 }
 
 // Output that the snapshot counts on must be on disk with it: its bytes and its names, those of
 // files that were made and of parts that were finished.
-static int sync_outputs(struct task *task, struct err *err)
+static int outputs(const struct task *task, int fds[COPIER_SYNC_MAX])
 {
-    struct task_checkpoint *c = &task->checkpoint;
-    int rc = 0;
-    for (int i = 0; i < task->chain.count && rc == 0; i++)
-        rc = sync_output(task, task->chain.ops[i]);
-    if (rc == 0 && task->dead_letter_open)
-        rc = c->engine->class->sync_file(c->engine, task->dead_letter.fd);
-    return rc < 0 ? err_set(err, rc, "cannot make the output durable: %s", strerror(-rc)) : 0;
+    int count = 0;
+    for (int i = 0; i < task->chain.count; i++) {
+        const struct operator* op = task->chain.ops[i];
+        CHECK(count + 3 <= COPIER_SYNC_MAX);
+        int file = op->class->output_fd ? op->class->output_fd(op) : -1;
+        int folder = op->class->folder_fd ? op->class->folder_fd(op) : -1;
+        if (file >= 0)
+            fds[count++] = file;
+        if (folder >= 0)
+            fds[count++] = folder;
+    }
+    if (task->dead_letter_open)
+        fds[count++] = task->dead_letter.fd;
+    return count;
 }
 
 static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *err)
 {
     struct task_checkpoint *c = &task->checkpoint;
+    char name[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
+    int fds[COPIER_SYNC_MAX];
     uint8_t since;
+    const uint32_t attempt = (uint32_t)control_attempt(task->control);
     uint64_t base = arena_snapshot_base(task->arena, &since);
     if (control_checkpoint_is_full(task->control, checkpoint))
         base = 0;
     const struct snapshot_spec spec = {
-        .id = {task->job.plan->fingerprint, checkpoint, (uint32_t)task->index,
-               (uint32_t)control_attempt(task->control)},
+        .id = {task->job.plan->fingerprint, checkpoint, (uint32_t)task->index, attempt},
         .base = base,
         .since_epoch = since,
     };
     c->report.base = base;
-    int rc = begin_file(task, checkpoint, err);
+    store_snapshot_name(checkpoint, task->index, attempt, name);
+    store_path(&c->store, name, path);
+    const struct copier_job job = {path, &spec, fds, outputs(task, fds)};
+    int rc = 0;
+    if (!c->copier)
+        rc = copier_create(task->env, (enum engine_kind)task->job.options.checkpoint_engine,
+                           &c->copier, err);
     if (rc == 0)
-        rc = sync_outputs(task, err);
-    if (rc == 0)
-        rc = snapshot_begin(task->arena, c->engine, &spec, &c->snapshot, err);
+        rc = copier_begin(c->copier, task->arena, &job, err);
+    c->is_copying = rc == 0;
     return rc;
 }
 
@@ -163,7 +153,7 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
 {
     struct task_checkpoint *c = &task->checkpoint;
     struct err err = {.text = ""};
-    end_snapshot(c);              // of a checkpoint that was given up
+    abandon_snapshot(c);          // of a checkpoint that was given up
     int rc = note_complete(task); // what this one builds on was announced before it was asked for
     if (rc == 0)
         rc = chain_barrier(&task->chain, checkpoint);
@@ -183,27 +173,26 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
     CHECK(arena_next_epoch(task->arena) == task->state.barrier_epoch);
     report(task, rc < 0 ? CONTROL_SNAPSHOT_FAILED : CONTROL_SNAPSHOT_RUNNING,
            rc < 0 ? err.text : NULL);
-    if (rc < 0)
-        end_snapshot(c);
     return 0;
 }
 
-static void step_snapshot(struct task *task, uint32_t blocks)
+static void look_at_copier(struct task *task)
 {
     struct task_checkpoint *c = &task->checkpoint;
+    struct snapshot_stats stats;
     struct err err;
-    bool done;
-    int64_t began_ns = now_ns(task);
-    int rc = snapshot_step(c->snapshot, blocks, &done, &err);
-    snapshot_pace_note(&c->pace, blocks, began_ns, now_ns(task));
-    if (rc == 0 && !done)
+    enum copier_status status = copier_poll(c->copier, &stats, &err);
+    if (status == COPIER_RUNNING)
         return;
-    const struct snapshot_stats stats = snapshot_stats(c->snapshot);
+    CHECK(status != COPIER_IDLE);
+    c->is_copying = false;
     c->report.file_bytes = stats.file_bytes;
     c->report.blocks = stats.blocks;
     c->report.undo_bytes = stats.undo_bytes;
-    end_snapshot(c);
-    report(task, done ? CONTROL_SNAPSHOT_DONE : CONTROL_SNAPSHOT_FAILED, done ? NULL : err.text);
+    if (status == COPIER_DONE)
+        report(task, CONTROL_SNAPSHOT_DONE, NULL);
+    else
+        report(task, CONTROL_SNAPSHOT_FAILED, err.text);
 }
 
 int checkpoint_poll(struct task *task)
@@ -212,20 +201,20 @@ int checkpoint_poll(struct task *task)
     if (!c->is_on)
         return 0;
     int rc = note_complete(task);
-    if (c->snapshot)
-        step_snapshot(task, snapshot_pace_blocks(&c->pace, now_ns(task)));
+    if (c->is_copying)
+        look_at_copier(task);
     return rc;
 }
 
 bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns)
 {
     struct task_checkpoint *c = &task->checkpoint;
-    enum { DISK_NS = 200 * 1000 };
-    if (!c->snapshot)
-        return false;
-    step_snapshot(task, SNAPSHOT_BLOCKS_IDLE);
-    *sleep_ns = c->snapshot && snapshot_waits(c->snapshot) ? DISK_NS : 0;
-    return true;
+    enum { LOOK_NS = 200 * 1000 };
+    if (c->is_copying)
+        look_at_copier(task);
+    if (c->is_copying)
+        *sleep_ns = LOOK_NS;
+    return c->is_copying;
 }
 
 int checkpoint_from_source(struct task *task)
@@ -322,8 +311,7 @@ int checkpoint_open(struct task *task)
 void checkpoint_close(struct task *task)
 {
     struct task_checkpoint *c = &task->checkpoint;
-    end_snapshot(c);
-    if (c->engine)
-        c->engine->class->destroy(c->engine);
-    c->engine = NULL;
+    copier_destroy(c->copier);
+    c->copier = NULL;
+    c->is_copying = false;
 }

@@ -6,7 +6,7 @@
 #include "shm/control.h"
 #include "shm/errlog.h"
 #include "shm/segment.h"
-#include "stages/checkpoint/engine.h"
+#include "stages/checkpoint/copier.h"
 #include "stages/checkpoint/store.h"
 #include "stages/runtime/calculation.h"
 #include "stages/runtime/chain.h"
@@ -41,12 +41,11 @@ struct task_checkpoint {
     bool is_on;
     bool lingers; // all input is handled, or the job was asked to stop
     struct store store;
-    struct snapshot_engine *engine; // NULL: not needed yet
-    struct snapshot *snapshot;      // NULL: none under way
+    struct copier *copier;          // NULL: not needed yet
+    bool is_copying;                // a snapshot is under way
     struct control_snapshot report; // of the newest barrier
     uint64_t completed;             // last complete one that has been dealt with
     int64_t begun_ns, align_ns;     // 0: no alignment under way
-    struct snapshot_pace pace;
 };
 
 // The task's side of what its own deaths have taught (task_trial.c).
@@ -157,8 +156,8 @@ int checkpoint_open(struct task *task);
 void checkpoint_close(struct task *task);
 // Between two transactions, once a round: a piece of a snapshot, news from the supervisor.
 int checkpoint_poll(struct task *task);
-// Nothing else to do: a larger piece. false: no snapshot is under way; else *sleep_ns: how long the
-// task may sleep until the disk has got on.
+// Nothing else to do. false: no snapshot is under way; else *sleep_ns: how long the task may sleep
+// until it looks at it again.
 bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns);
 // Source: has a barrier been asked for? Pass it on.
 int checkpoint_from_source(struct task *task);

@@ -89,7 +89,9 @@ static inline void scene_barrier(struct scene *s, uint64_t n)
     store_path(&s->store, name, path);
     int rc = s->engine->class->begin(s->engine, path, &err);
     if (rc == 0)
-        rc = snapshot_begin(s->arena, s->engine, &spec, &s->snapshot, &err);
+        rc = snapshot_begin(s->arena, &spec, &s->snapshot, &err);
+    if (rc == 0)
+        snapshot_use(s->snapshot, s->engine);
     s->epoch = arena_next_epoch(s->arena);
     scene_tell(s, rc < 0 ? CONTROL_SNAPSHOT_FAILED : CONTROL_SNAPSHOT_RUNNING, err.text);
     if (rc < 0)
@@ -100,10 +102,7 @@ static inline void scene_step(struct scene *s)
 {
     struct err err = {{0}};
     bool done;
-    bool idle = false;
     int rc = snapshot_step(s->snapshot, 8, &done, &err);
-    while (!idle) // what the engine's thread does comes before everything else: one order, always
-        s->engine->class->poll(s->engine, true, &idle);
     if (rc == 0 && !done)
         return;
     s->report.file_bytes = snapshot_stats(s->snapshot).file_bytes;

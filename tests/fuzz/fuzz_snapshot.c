@@ -129,7 +129,8 @@ static void write_file(struct arena *a, struct memory_engine *e, int n, uint64_t
     uint64_t base = arena_snapshot_base(a, &since);
     const struct snapshot_spec spec = {.id = ids[n], .base = base, .since_epoch = since};
     e->out = &sound[n];
-    CHECK(snapshot_begin(a, &e->base, &spec, &s, &err) == 0);
+    CHECK(snapshot_begin(a, &spec, &s, &err) == 0);
+    snapshot_use(s, &e->base);
     epoch = arena_next_epoch(a);
     for (unsigned round = 0; !done; round++) {
         change(a, blocks, round + 100 * (unsigned)n);

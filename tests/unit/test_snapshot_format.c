@@ -78,7 +78,7 @@ static void write_manifest(struct scene *s, uint64_t checkpoint)
 static struct test_image take(struct scene *s, uint64_t n)
 {
     char path[STORE_PATH_BYTES];
-    struct snapshot *snapshot;
+    struct snapshot *snapshot = NULL;
     bool done = false;
     uint8_t since;
     uint64_t base = arena_snapshot_base(s->a, &since);
@@ -89,7 +89,8 @@ static struct test_image take(struct scene *s, uint64_t n)
     store_path(&s->store, name, path);
     s->files[s->task.file_count++] = (struct manifest_file){n, 1, name};
     assert_int_equal(s->engine->class->begin(s->engine, path, &s->err), 0);
-    assert_int_equal(snapshot_begin(s->a, s->engine, &spec, &snapshot, &s->err), 0);
+    assert_int_equal(snapshot_begin(s->a, &spec, &snapshot, &s->err), 0);
+    snapshot_use(snapshot, s->engine);
     uint8_t epoch = arena_next_epoch(s->a);
     struct test_image image = test_image_take(s->a);
     while (!done) {

@@ -1,0 +1,51 @@
+// copier.h: the thread of a task that writes its snapshots, beside the task's own work.
+//
+// The task, the owner of the arena, begins a snapshot behind a barrier's commit and polls between
+// its transactions; the copier reads the arena, at any moment, and does everything that touches the
+// disk. It never writes to the arena, and its files carry the attempt in their names: when the task
+// dies, whatever the copier still does for a moment harms no successor.
+//
+// It runs on another core than the task where there is one, gives way to tasks (nice 10), and is
+// asleep while there is no snapshot.
+#ifndef WEIR_STAGES_CHECKPOINT_COPIER_H
+#define WEIR_STAGES_CHECKPOINT_COPIER_H
+
+#include "core/snapshot/writer.h"
+#include "stages/checkpoint/engine.h"
+
+struct copier; // private; its functions are for one thread, the task's
+
+enum { COPIER_SYNC_MAX = 16 };
+
+struct copier_job {
+    const char *path; // of the file, which must not exist
+    const struct snapshot_spec *spec;
+    const int
+        *sync_fds;  // other files, whose content by now must be durable with the snapshot; they
+    int sync_count; // may be closed at once. At most COPIER_SYNC_MAX.
+};
+
+enum copier_status { COPIER_IDLE, COPIER_RUNNING, COPIER_DONE, COPIER_FAILED };
+
+// The thread, and in it, when it is first needed, the engine. Owned by the caller.
+int copier_create(struct env *env, enum engine_kind kind, struct copier **out, struct err *err);
+
+// Between two transactions: a snapshot of the arena as it is now. The caller sets the arena's next
+// epoch right after it. One before it must have been seen to its end, or abandoned; an abandoned
+// one may still be ending, then this one waits for its turn. 0 or -errno; an error of the disk is
+// told by copier_poll.
+int copier_begin(struct copier *c, struct arena *arena, const struct copier_job *job,
+                 struct err *err);
+
+// Between two transactions, after each of them and while idle: how is it? DONE and FAILED are told
+// once, with what was written, and why.
+enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, struct err *err);
+
+// The snapshot is not wanted any more. Does not wait.
+void copier_abandon(struct copier *c);
+
+// Abandons what is under way and waits for the thread, and so for a disk that is slow. NULL is
+// fine.
+void copier_destroy(struct copier *c);
+
+#endif
