@@ -16,6 +16,10 @@
 #include "stages/runtime/job_arena.h"
 #include "stages/runtime/task_state.h"
 
+// Frames are whole words; positions grow for centuries before they come near.
+#define RING_POSITION_MAX (UINT64_C(1) << 62)
+enum { FRAME_ALIGNMENT = 8 };
+
 // --- does it fit ---
 
 struct line {
@@ -71,11 +75,18 @@ int job_restore_check(const struct plan *plan, const struct job_options *options
 
 // --- arenas ---
 
+// Where a task's channels stood: its inputs, then its outputs, as the plan has them.
+struct ends {
+    struct channel_state *states; // owned
+    uint64_t input_count;
+};
+
 struct restoring {
     const struct jobdir *dir;
     const struct plan *plan;
     const struct store *store;
     const struct manifest *manifest;
+    struct ends *ends; // of each task
 };
 
 static int read_files(const struct restoring *r, int task, struct job_arena *arena, struct err *err)
@@ -144,32 +155,18 @@ static uint64_t count_channels(const struct side *side)
     return count;
 }
 
-// Every ring begins where its producer stood behind its barrier; there its consumer stood too.
-static int start_rings(const struct jobdir *dir, const struct side *outputs,
-                       const struct channel_state *states, struct err *err)
-{
-    char name[64];
-    int rc = 0;
-    for (int i = 0, at = 0; outputs->exchange >= 0 && rc == 0 && i < other_count(outputs); i++) {
-        if (!has_channel(outputs, i))
-            continue;
-        job_ring_name(outputs->exchange, outputs->subtask, i, name);
-        rc = start_ring(dir, outputs->plan, name, states[at++].position, err);
-    }
-    return rc;
-}
-
 // Checked by arena_open: what follows may believe its structure, but not what operators keep in it.
 static int adopt(const struct restoring *r, int task, struct arena *arena, struct err *err)
 {
+    struct ends *ends = &r->ends[task];
     const struct plan *plan = r->plan;
     const struct manifest *manifest = r->manifest;
     int subtask;
     const struct stage *stage = plan_stage_of(plan, task, &subtask);
     const struct side inputs = {plan, stage->input_exchange, subtask, true};
     const struct side outputs = {plan, stage->output_exchange, subtask, false};
-    uint64_t input_count = count_channels(&inputs);
-    const struct task_state *state = task_root(arena, input_count + count_channels(&outputs));
+    uint64_t input_count = count_channels(&inputs), count = input_count + count_channels(&outputs);
+    const struct task_state *state = task_root(arena, count);
     if (!state || state->barrier != manifest->checkpoint || state->barrier_epoch < 2 ||
         state->barrier_epoch > UINT8_MAX)
         return err_set(err, -EBADMSG, "the snapshot of task %d is not of checkpoint %" PRIu64, task,
@@ -178,8 +175,10 @@ static int adopt(const struct restoring *r, int task, struct arena *arena, struc
     uint8_t epoch = (uint8_t)state->barrier_epoch;
     arena_set_epoch(arena, epoch);
     arena_set_snapshot_base(arena, manifest->checkpoint, epoch);
-    return start_rings(r->dir, &outputs, (const struct channel_state *)(state + 1) + input_count,
-                       err);
+    *ends = (struct ends){calloc(count + 1, sizeof *ends->states), input_count};
+    CHECK(ends->states);
+    memcpy(ends->states, state + 1, count * sizeof *ends->states);
+    return 0;
 }
 
 static int restore_task(const struct restoring *r, int task, struct err *err)
@@ -198,13 +197,85 @@ static int restore_task(const struct restoring *r, int task, struct err *err)
     return rc;
 }
 
+// --- rings ---
+
+// Which of a task's channels of the exchange leads to `other`?
+static uint64_t channel_index(const struct side *side, int other)
+{
+    uint64_t index = 0;
+    for (int i = 0; i < other; i++)
+        index += has_channel(side, i);
+    return index;
+}
+
+struct channel {
+    int exchange, from, to; // subtasks
+};
+
+// Behind an aligned barrier a channel is empty: where its producer stood, there its consumer stood.
+// Else rows would be lost or come twice, and no task would attach.
+static int check_channel(const struct restoring *r, const struct channel *channel,
+                         uint64_t *position, struct err *err)
+{
+    const struct plan *plan = r->plan;
+    const struct exchange *e = &plan->exchanges[channel->exchange];
+    const struct side output = {plan, channel->exchange, channel->from, false};
+    const struct side input = {plan, channel->exchange, channel->to, true};
+    int producer = plan->stages[e->from_stage].first_task + channel->from;
+    int consumer = plan->stages[e->to_stage].first_task + channel->to;
+    const struct ends *wrote = &r->ends[producer], *read = &r->ends[consumer];
+    const struct channel_state *tail =
+        &wrote->states[wrote->input_count + channel_index(&output, channel->to)];
+    const struct channel_state *head = &read->states[channel_index(&input, channel->from)];
+    *position = tail->position;
+    if (tail->position > RING_POSITION_MAX || tail->position % FRAME_ALIGNMENT)
+        return err_set(err, -EBADMSG,
+                       "the snapshot of task %d has written %" PRIu64
+                       " bytes to a channel, which no task can have",
+                       producer, tail->position);
+    if (tail->position == head->position && head->rows_left == 0)
+        return 0;
+    return err_set(err, -EBADMSG,
+                   "the snapshots of tasks %d and %d are not of one cut: one has written %" PRIu64
+                   " bytes to the channel between them, the other has read %" PRIu64 " of them%s",
+                   producer, consumer, tail->position, head->position,
+                   head->rows_left ? ", the last ones in part" : "");
+}
+
+static int start_exchange(const struct restoring *r, int exchange, struct err *err)
+{
+    const struct plan *plan = r->plan;
+    const struct exchange *e = &plan->exchanges[exchange];
+    const int froms = plan->stages[e->from_stage].parallelism;
+    const int tos = plan->stages[e->to_stage].parallelism;
+    int rc = 0;
+    for (int i = 0; i < froms * tos && rc == 0; i++) {
+        char name[64];
+        uint64_t position;
+        const struct channel channel = {exchange, i / tos, i % tos};
+        if (!job_has_channel(plan, exchange, channel.from, channel.to))
+            continue;
+        rc = check_channel(r, &channel, &position, err);
+        job_ring_name(exchange, channel.from, channel.to, name);
+        if (rc == 0)
+            rc = start_ring(r->dir, plan, name, position, err);
+    }
+    return rc;
+}
+
 int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
                 const struct manifest *manifest, struct err *err)
 {
-    const struct restoring restoring = {dir, plan, store, manifest};
+    const struct restoring restoring = {dir, plan, store, manifest,
+                                        calloc((size_t)plan->task_count, sizeof(struct ends))};
     int rc = 0;
-    CHECK(manifest->task_count == plan->task_count);
+    CHECK(restoring.ends && manifest->task_count == plan->task_count);
     for (int task = 0; task < plan->task_count && rc == 0; task++)
         rc = restore_task(&restoring, task, err);
+    for (int i = 0; i < plan->exchange_count && rc == 0; i++)
+        rc = start_exchange(&restoring, i, err);
+    for (int task = 0; task < plan->task_count; task++)
+        free(restoring.ends[task].states);
+    free(restoring.ends);
     return rc;
 }

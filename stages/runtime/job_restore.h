@@ -7,7 +7,8 @@
 
 // Fill the arenas that job_create has just made (with the manifest's state_bytes) from the files of
 // the checkpoint, and let the rings begin where their tasks stood. Everything is checked; -EBADMSG:
-// a file is damaged, -EPROTO: another format; then the segments are to be made again.
+// a file is damaged, or the snapshots do not fit together; -EPROTO: another format; then the
+// segments are to be made again.
 int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
                 const struct manifest *manifest, struct err *err);
 
