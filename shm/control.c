@@ -34,7 +34,8 @@ struct control {
 const char *control_state_name(enum control_state state)
 {
     static const char *const names[CONTROL_STATE_COUNT] = {
-        "empty", "starting", "running", "waiting-input", "waiting-output", "finished", "failed"};
+        "empty",          "starting", "running", "waiting-input",
+        "waiting-output", "finished", "failed",  "orphaned"};
     return (unsigned)state < CONTROL_STATE_COUNT ? names[state] : "unknown";
 }
 
@@ -317,6 +318,13 @@ bool control_checkpoint_is_full(const struct control *control, uint64_t checkpoi
     return atomic_read_u64(&job_page(control)->full_checkpoint) == checkpoint;
 }
 
+bool control_must_check(const struct control *control)
+{
+    CHECK(control->role >= 0);
+    // Relaxed: written before this process was started.
+    return atomic_read_u32(&box_page(control, control->role)->must_check) != 0;
+}
+
 uint64_t control_attempt(const struct control *control)
 {
     return atomic_read_u64(&own_page(control)->attempt); // relaxed: own word
@@ -457,6 +465,12 @@ void control_set_pass(struct control *control, int task_index, uint32_t pass)
     waiter_wake(control_waiter(control, task_index));
 }
 
+void control_ask_check(struct control *control, int task_index, bool check)
+{
+    CHECK(control->role == SUPERVISOR);
+    atomic_write_u32(&box_page(control, task_index)->must_check, check); // relaxed: see the layout
+}
+
 static void wake_all(struct control *control)
 {
     for (int i = 0; i < control->task_count; i++)
@@ -487,6 +501,13 @@ bool control_has_ended(const struct control *control, int task_index)
 {
     // A24: pairs with R24 in control_set_ended; what the task has put on disk before
     return atomic_acquire_u32(&task_page(control, task_index)->has_ended) != 0;
+}
+
+bool control_was_asked(const struct control *control, int task_index, enum control_request request)
+{
+    CHECK((unsigned)request < CONTROL_REQUEST_COUNT);
+    // Relaxed: nothing is published by a request.
+    return atomic_read_u32(&box_page(control, task_index)->requests[request]) != 0;
 }
 
 void control_read_snapshot(const struct control *control, int task_index,

@@ -23,6 +23,7 @@ enum control_state {
     CONTROL_WAITING_OUTPUT,
     CONTROL_FINISHED, // all input handled, or stopped between batches on request
     CONTROL_FAILED,   // cannot go on; the error text says why
+    CONTROL_ORPHANED, // stopped between batches, because its supervisor was gone for too long
     CONTROL_STATE_COUNT,
 };
 
@@ -220,6 +221,8 @@ void control_read_verdict(const struct control *control, int task_index,
                           struct control_verdict *out);
 // All input is handled (or not, after a restore): the supervisor waits for it from every task.
 void control_set_ended(struct control *control, bool ended);
+// Is the arena to be checked before it is trusted? (control_ask_check)
+bool control_must_check(const struct control *control);
 // The attempt that this process is.
 uint64_t control_attempt(const struct control *control);
 // Number of restarts of any task so far; grows when a neighbour was replaced.
@@ -249,6 +252,8 @@ void control_set_verdict(struct control *control, int task_index,
 void control_read_trial(const struct control *control, int task_index, struct control_trial *out);
 // Which attempts spares may begin (see CONTROL_PASS_FREE); wakes the one that waits for it.
 void control_set_pass(struct control *control, int task_index, uint32_t pass);
+// Before a task is started: its predecessor may have written where it should not have.
+void control_ask_check(struct control *control, int task_index, bool check);
 // Ask every task for checkpoint n, greater than all before; say that n is complete. Both wake.
 void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full);
 void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
@@ -265,12 +270,13 @@ void control_view_spare(const struct control *control, int task_index, int spare
 void control_read_snapshot(const struct control *control, int task_index,
                            struct control_snapshot *out);
 bool control_has_ended(const struct control *control, int task_index);
+// Has a supervisor posted this request to the task?
+bool control_was_asked(const struct control *control, int task_index, enum control_request request);
 
 // What an earlier run left in the folder: SIGKILL every task and spare in its control block that
-// still lives
-// (pid and start time, this boot's only) and wait for its end. The caller holds the folder's lock.
-// *ended (may be NULL) counts them. Without a control block, or with one that was never finished,
-// no task can live. Afterwards the segments may be cleared.
+// still lives (pid and start time, this boot's only) and wait for its end. The caller holds the
+// folder's lock. *ended (may be NULL) counts them. Without a control block, or with one that was
+// never finished, no task can live. Afterwards the segments may be cleared.
 int control_sweep(int dir_fd, int *ended, struct err *err);
 
 #endif

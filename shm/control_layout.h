@@ -15,6 +15,7 @@
 // box:  requests        supervisor  its task  relaxed: nothing else is published by them
 // box:  pass            supervisor  a spare   relaxed: nothing else is published by it
 // spare: pid..page_tables  a spare  supervisor  pid is stored last, with release
+// box:  must_check      supervisor  its task  relaxed: written before the process is started
 // job:  epoch           supervisor  tasks     relaxed: says only that somebody was replaced
 // job:  wanted, complete supervisor tasks     relaxed: numbers that only grow, nothing beside them
 // task: snapshot report task        anyone    its sequence word: odd while it is written
@@ -33,7 +34,7 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000006)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000007)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -81,6 +82,8 @@ struct control_box_page {
     char name[CONTROL_NAME_BYTES];
     uint64_t losses[CONTROL_LOSS_SLOTS];
     struct control_verdict verdict;
+    uint32_t must_check;
+    uint32_t reserved;
 };
 
 struct control_spare_line {

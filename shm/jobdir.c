@@ -250,7 +250,10 @@ static int name_remove(int dir_fd, const char *name, void *context)
 int jobdir_clear(struct jobdir *dir, struct err *err)
 {
     CHECK(dir->lock_fd >= 0);
-    int status = names_visit(dir->fd, name_remove, NULL);
+    // Without its control block nobody takes what is left for a job that can go on.
+    int status = name_remove(dir->fd, "control", NULL);
+    if (!status)
+        status = names_visit(dir->fd, name_remove, NULL);
     if (status)
         return err_set(err, status, "cannot clear folder %s: %s", dir->path, strerror(-status));
     dir->stale = false;

@@ -79,6 +79,26 @@ int process_open(struct process_id id)
     return fd;
 }
 
+static int wait_end(int pidfd, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+    int n;
+    do {
+        n = poll(&poll_fd, 1, timeout_ms);
+    } while (n < 0 && errno == EINTR);
+    return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+}
+
+int process_wait(struct process_id id, int timeout_ms)
+{
+    int fd = process_open(id);
+    if (fd < 0)
+        return fd == -ESRCH ? 0 : fd;
+    int status = wait_end(fd, timeout_ms);
+    close(fd);
+    return status;
+}
+
 int process_kill(struct process_id id, int timeout_ms)
 {
     if (!process_alive(id))
@@ -87,16 +107,10 @@ int process_kill(struct process_id id, int timeout_ms)
     if (fd < 0)
         return fd;
     int status = 0;
-    if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0) {
+    if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
         status = -errno;
-    } else {
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        int n;
-        do {
-            n = poll(&poll_fd, 1, timeout_ms);
-        } while (n < 0 && errno == EINTR);
-        status = n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
-    }
+    else
+        status = wait_end(fd, timeout_ms);
     close(fd);
     return status;
 }

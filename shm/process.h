@@ -27,6 +27,10 @@ bool process_alive(struct process_id id);
 // another -errno.
 int process_open(struct process_id id);
 
+// Wait for the end of this very process (it need not be our child). 0, also when it was gone
+// already; -ETIMEDOUT, or another -errno.
+int process_wait(struct process_id id, int timeout_ms);
+
 // SIGKILL this very process and wait until it has ended (it need not be our child). 0, -ESRCH when
 // it was gone already, -ETIMEDOUT, or another -errno.
 int process_kill(struct process_id id, int timeout_ms);

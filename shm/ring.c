@@ -135,6 +135,23 @@ static bool positions_fit(uint64_t head, uint64_t tail, uint64_t capacity)
     return head <= tail && tail - head <= capacity;
 }
 
+int ring_check(int fd, uint64_t fingerprint, struct err *err)
+{
+    struct ring_header header;
+    uint64_t tail, head;
+    int status = header_check(fd, fingerprint, &header, err);
+    if (status)
+        return status;
+    // The head first: meanwhile both may move on.
+    if (pread(fd, &head, sizeof(head), CONSUMER_PAGE * RING_PAGE_BYTES) != sizeof(head) ||
+        pread(fd, &tail, sizeof(tail), PRODUCER_PAGE * RING_PAGE_BYTES) != sizeof(tail))
+        return err_set(err, -EPROTO, "cannot read a ring's positions: %s", strerror(errno));
+    if (tail < head)
+        return err_set(err, -EPROTO, "ring positions do not fit: head %llu, tail %llu",
+                       (unsigned long long)head, (unsigned long long)tail);
+    return 0;
+}
+
 int ring_map_producer(int fd, uint64_t fingerprint, struct ring_producer *out, struct err *err)
 {
     struct ring_header header;

@@ -48,6 +48,9 @@ int ring_create(int fd, uint64_t capacity, uint64_t fingerprint, struct err *err
 // sides have come that far in an earlier life of the job.
 int ring_start_at(int fd, uint64_t fingerprint, uint64_t position, struct err *err);
 
+// Is it a whole ring of this job, and do its positions fit each other? -EPROTO with a text.
+int ring_check(int fd, uint64_t fingerprint, struct err *err);
+
 // Map as producer or consumer and start at the committed position. The header and the words of the
 // other side are validated: -EPROTO with a text when they cannot be. The fd may be closed
 // afterwards.

@@ -58,7 +58,8 @@ struct job_options job_memory_options(const struct job_load *load)
                                 .ring_bytes = (uint64_t)config->memory.ring_bytes,
                                 .dead_letter_dir = config->recovery.dead_letter,
                                 .bad_rows = bad_rows_of(config),
-                                .waiting = waiting_of(config)};
+                                .waiting = waiting_of(config),
+                                .orphan_after_ms = config->recovery.orphan_after_ms};
 }
 
 // Is memory.dir a folder in which this user's jobs can have theirs?

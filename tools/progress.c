@@ -256,6 +256,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_KILLED] = "killed",
         [SUPERVISOR_CHECKPOINT] = "checkpoint",
         [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
+        [SUPERVISOR_ADOPTED] = "adopted",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -302,7 +303,9 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
 {
     buf_printf(out, "{\"event\":\"%s\",\"task\":%d,\"pid\":%d", event_name(event->kind),
                event->task_index, (int)event->pid);
-    if (event->kind == SUPERVISOR_DIED)
+    if (event->kind == SUPERVISOR_DIED && event->is_cause_unknown)
+        buf_printf(out, ",\"signal\":null,\"exit_status\":null,\"delay_ms\":%.1f", event->delay_ms);
+    else if (event->kind == SUPERVISOR_DIED)
         buf_printf(out, ",\"signal\":%d,\"exit_status\":%d,\"delay_ms\":%.1f", event->signal,
                    event->exit_status, event->delay_ms);
     if (event->kind == SUPERVISOR_RESTARTED)
@@ -319,7 +322,9 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
 static void format_death(const struct supervisor_event *event, const char *name, struct buf *out)
 {
     buf_printf(out, "weir: task %d (%s, pid %d) ", event->task_index, name, (int)event->pid);
-    if (event->signal)
+    if (event->is_cause_unknown)
+        buf_append_str(out, "has ended, nobody knows of what");
+    else if (event->signal)
         buf_printf(out, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else
         buf_printf(out, "ended with status %d", event->exit_status);
@@ -359,6 +364,7 @@ static bool format_event_text(const struct supervisor_event *event, const char *
         return true;
     case SUPERVISOR_CHECKPOINT:
     case SUPERVISOR_STARTED:
+    case SUPERVISOR_ADOPTED:
     case SUPERVISOR_FINISHED:
     case SUPERVISOR_FAILED: // its text is the error that the run ends with
         return false;

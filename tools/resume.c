@@ -45,6 +45,22 @@ void resume_fini(struct resume *resume)
     pool_fini(&resume->pool);
 }
 
+void resume_find_newest(struct resume *r, const struct plan *plan)
+{
+    struct store_entry *entries;
+    struct err ignored;
+    int count = 0;
+    if (!r->is_on || store_list(&r->store, &entries, &count, &ignored) < 0)
+        return;
+    for (int i = count - 1; i >= 0 && !r->has_newest; i--)
+        r->has_newest =
+            entries[i].is_complete &&
+            store_read(&r->store, entries[i].checkpoint, &r->pool, &r->manifest, &ignored) == 0 &&
+            r->manifest.fingerprint == plan->fingerprint &&
+            r->manifest.task_count == plan->task_count;
+    free(entries);
+}
+
 // Said even when asked to be quiet: data on disk is damaged.
 static void complain(uint64_t checkpoint, const struct err *err)
 {

@@ -25,6 +25,7 @@ struct resume {
     struct manifest manifest;
     bool is_restored; // the manifest is what the job goes on from
     bool has_state;   // that, or a savepoint: input is not read from its begin
+    bool has_newest;  // the manifest is the newest on disk; the job goes on from memory
     bool is_quiet;
 };
 
@@ -33,6 +34,9 @@ struct resume {
 int resume_open(const struct job_load *load, const struct checkpoint_settings *settings, bool fresh,
                 struct resume *out, struct err *err);
 void resume_fini(struct resume *resume);
+
+// The job goes on from memory: read what later checkpoints build on. None is no error.
+void resume_find_newest(struct resume *resume, const struct plan *plan);
 
 // Make the job's segments: from a checkpoint, or empty when there is none. A damaged checkpoint is
 // told on stderr and the one before it is taken. -ESTALE: the plan has changed; others as

@@ -15,6 +15,7 @@
 #include "tools/cores.h"
 #include "tools/job_memory.h"
 #include "tools/progress.h"
+#include "tools/remains.h"
 #include "tools/resume.h"
 
 enum { TICK_MS = 250 };
@@ -29,31 +30,13 @@ struct run {
     struct progress progress;
     struct supervisor_result result;
     struct progress_totals totals;
+    bool from_memory;  // of an earlier run
+    bool keeps_memory; // refused: what an earlier run has left stays
 };
 
 static int64_t now_ns(void)
 {
     return env_system()->monotonic_ns(env_system());
-}
-
-// An earlier run of the job was killed: end its tasks, forget its memory, say so.
-static int clear_stale(struct run *run, struct err *err)
-{
-    int ended = 0;
-    int code = control_sweep(run->dir.fd, &ended, err);
-    if (!code)
-        code = jobdir_clear(&run->dir, err);
-    if (code || run->progress.mode == PROGRESS_QUIET)
-        return code;
-    if (run->progress.mode == PROGRESS_JSON)
-        fprintf(stderr, "{\"event\":\"cleared\",\"tasks_ended\":%d}\n", ended);
-    else
-        fprintf(
-            stderr,
-            "weir: an earlier run of %s was killed; ended %d task%s that it left and cleared its "
-            "memory\n",
-            run->load->config->job, ended, ended == 1 ? "" : "s");
-    return 0;
 }
 
 // Does a person read what is said on stderr?
@@ -137,7 +120,8 @@ static struct coordinator_options checkpoint_options(struct run *run, const char
                 .version = WEIR_VERSION,
                 .command = command,
                 .sql = sql},
-        .restored = run->resume.is_restored ? &run->resume.manifest : NULL,
+        .restored =
+            run->resume.is_restored || run->resume.has_newest ? &run->resume.manifest : NULL,
     };
 }
 
@@ -150,6 +134,18 @@ static struct events *open_events(const struct run *run)
     if (events_open(path, EVENTS_FILE_BYTES, &events, &err) && is_talkative(run))
         fprintf(stderr, "weir: events are not kept: %s\n", err.text);
     return events;
+}
+
+static struct remains_context remains_of(struct run *run)
+{
+    return (struct remains_context){&run->dir, run->load, run->arguments, &run->resume.settings};
+}
+
+// A segment is gone or damaged: the job can go back to its last checkpoint, if it makes any.
+static bool memory_is_lost(const struct run *run, int code)
+{
+    return code == -ECANCELED && run->result.exit_status == SUPERVISOR_EXIT_MEMORY &&
+           run->resume.is_on;
 }
 
 static int supervise(struct run *run, struct err *err)
@@ -172,6 +168,7 @@ static int supervise(struct run *run, struct err *err)
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = restart_of(run->load->config),
+        .adopts = run->from_memory,
         .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
         .tick_ms = TICK_MS,
         .on_tick = progress_tick,
@@ -216,12 +213,24 @@ static int end_checkpoints(struct run *run, struct err *err)
     return COMMAND_OK;
 }
 
-// What the job's folder is needed for; the caller holds its lock and removes it afterwards.
-static int run_locked(struct run *run, struct err *err)
+static void set_checkpoints(struct run *run)
 {
-    bool was_killed = run->dir.stale;
-    if (was_killed && clear_stale(run, err))
-        return COMMAND_UNAVAILABLE;
+    if (!run->resume.is_on)
+        return;
+    run->memory.options.checkpoint_dir = run->resume.store.dir;
+    run->memory.options.checkpoint_engine = run->resume.settings.engine;
+}
+
+static int exit_status_of(const struct run *run, int code)
+{
+    if (code == -ECANCELED && run->result.exit_status == SUPERVISOR_EXIT_CONFIG)
+        return COMMAND_CONFIG;
+    return COMMAND_FAILED;
+}
+
+// The job anew, or from a checkpoint. The folder is empty. *again: its memory was lost.
+static int run_from_disk(struct run *run, bool was_killed, bool *again, struct err *err)
+{
     if (resume_open(run->load, &run->resume.settings, run->arguments->fresh, &run->resume, err))
         return COMMAND_UNAVAILABLE;
     if (run->resume.is_finished) {
@@ -233,10 +242,7 @@ static int run_locked(struct run *run, struct err *err)
     }
     if (job_memory_plan(run->load, &run->memory, err))
         return COMMAND_UNAVAILABLE;
-    if (run->resume.is_on) {
-        run->memory.options.checkpoint_dir = run->resume.store.dir;
-        run->memory.options.checkpoint_engine = run->resume.settings.engine;
-    }
+    set_checkpoints(run);
     const struct resume_job job = {&run->dir, run->load, &run->memory, run->arguments->from,
                                    run->arguments->savepoint};
     int code = resume_create_job(&run->resume, &job, err);
@@ -249,9 +255,74 @@ static int run_locked(struct run *run, struct err *err)
     code = supervise(run, err);
     if (!code)
         return end_checkpoints(run, err);
-    if (code == -ECANCELED && run->result.exit_status == SUPERVISOR_EXIT_CONFIG)
-        return COMMAND_CONFIG;
-    return COMMAND_FAILED;
+    *again = memory_is_lost(run, code);
+    return exit_status_of(run, code);
+}
+
+// The job as an earlier run has left it. *again: now it is to begin from the disk: that run had
+// been stopping, or the memory cannot be used after all.
+static int run_from_memory(struct run *run, bool *again, struct err *err)
+{
+    const struct remains_context remains = remains_of(run);
+    if (resume_open(run->load, &run->resume.settings, false, &run->resume, err))
+        return COMMAND_UNAVAILABLE;
+    resume_find_newest(&run->resume, run->load->plan);
+    set_checkpoints(run);
+    if (remains_prepare(&remains, &run->memory.options, err))
+        return COMMAND_UNAVAILABLE;
+    run->from_memory = true;
+    int code = supervise(run, err);
+    run->from_memory = false;
+    // Where it could not be supervised at all, another run may be able to.
+    run->keeps_memory = code && code != -ECANCELED;
+    *again = memory_is_lost(run, code);
+    if (code)
+        return exit_status_of(run, code);
+    *again = run->result.ended_earlier && run->result.stop_signal == 0;
+    return *again ? COMMAND_OK : end_checkpoints(run, err);
+}
+
+// What comes next begins with an empty folder, and with nothing known of the disk.
+static int begin_over(struct run *run, int status, struct err *err)
+{
+    const struct remains_context remains = remains_of(run);
+    const struct checkpoint_settings settings = run->resume.settings;
+    bool is_quiet = run->resume.is_quiet;
+    if (status)
+        remains_complain(&remains, err->text);
+    if (remains_clear(&remains, NULL, err))
+        return COMMAND_UNAVAILABLE;
+    resume_fini(&run->resume);
+    run->resume = (struct resume){.is_quiet = is_quiet, .settings = settings};
+    return COMMAND_OK;
+}
+
+// What the job's folder is needed for; the caller holds its lock and removes it afterwards.
+static int run_locked(struct run *run, struct err *err)
+{
+    enum { LOSSES_MAX = 3 };
+    const struct remains_context remains = remains_of(run);
+    bool was_killed = run->dir.stale, goes_on = false, again = false;
+    int status = was_killed ? remains_look(&remains, &goes_on, err) : COMMAND_OK;
+    if (status)
+        return status;
+    if (goes_on) {
+        status = run_from_memory(run, &again, err);
+        if (!again || begin_over(run, status, err))
+            return again ? COMMAND_UNAVAILABLE : status;
+        was_killed = status != COMMAND_OK;
+    }
+    run->keeps_memory = false;
+    for (int losses = 0; losses <= LOSSES_MAX; losses++) {
+        status = run_from_disk(run, was_killed, &again, err);
+        if (!again)
+            return status;
+        if (begin_over(run, status, err))
+            return COMMAND_UNAVAILABLE;
+        again = false;
+        was_killed = true;
+    }
+    return status;
 }
 
 static int run_prepared(struct run *run, struct err *err)
@@ -269,13 +340,16 @@ static int run_prepared(struct run *run, struct err *err)
         job_memory_check(&run->memory, err);
     if (code)
         return COMMAND_UNAVAILABLE;
+    run->keeps_memory = run->dir.stale; // until it is known what becomes of it
     struct job_folders folders;
     int status = COMMAND_UNAVAILABLE;
     if (!job_folders_claim(run->load->plan, &options, &folders, err)) {
         status = run_locked(run, err);
         job_folders_release(&folders);
     }
-    if (jobdir_remove(&run->dir, status ? &ignored : err) && !status)
+    if (run->keeps_memory)
+        jobdir_close(&run->dir);
+    else if (jobdir_remove(&run->dir, status ? &ignored : err) && !status)
         status = COMMAND_FAILED;
     return status;
 }

@@ -10,13 +10,13 @@
 
 #include "core/base/check.h"
 #include "core/state/arena.h"
-#include "shm/blob.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
 #include "shm/owner.h"
 #include "shm/ring.h"
 #include "shm/segment.h"
 #include "stages/runtime/chain.h"
+#include "stages/runtime/job_text.h"
 #include "stages/runtime/operator.h"
 
 #define STATE_DEFAULT_BYTES (UINT64_C(64) << 20)
@@ -52,7 +52,7 @@ void job_task_name(const struct plan *plan, int task, char *out)
                  stage->parallelism);
 }
 
-static uint64_t state_bytes(const struct job_options *options)
+uint64_t job_state_bytes(const struct job_options *options)
 {
     uint64_t bytes = options->state_bytes ? options->state_bytes : STATE_DEFAULT_BYTES;
     return (bytes + 4095) & ~UINT64_C(4095);
@@ -77,7 +77,7 @@ uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *opt
 {
     uint64_t tasks = (uint64_t)plan->task_count;
     return control_segment_bytes(plan->task_count) + errlog_segment_bytes(plan->task_count) +
-           tasks * (state_bytes(options) + SEGMENT_PAGE_BYTES) +
+           tasks * (job_state_bytes(options) + SEGMENT_PAGE_BYTES) +
            channel_count(plan) * ring_file_bytes(ring_bytes(options)) + options->sql.len + 65536;
 }
 
@@ -143,51 +143,13 @@ static int create_rings(const struct jobdir *dir, const struct plan *plan, uint6
     return 0;
 }
 
-// --- the text: "name length\nbytes\n" for each field ---
-
-static void put_field(struct buf *out, const char *name, struct slice value)
-{
-    buf_printf(out, "%s %llu\n", name, (unsigned long long)value.len);
-    buf_append(out, value.ptr, value.len);
-    buf_append_char(out, '\n');
-}
-
-static void put_number(struct buf *out, const char *name, uint64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    put_field(out, name, slice_of(text));
-}
-
-static int create_text(const struct jobdir *dir, const struct plan *plan,
-                       const struct job_options *options, struct err *err)
-{
-    struct buf text = {0};
-    put_field(&text, "job", slice_of(options->job_name));
-    put_field(&text, "file", slice_of(options->sql_file));
-    put_field(&text, "dead_letter",
-              slice_of(options->dead_letter_dir ? options->dead_letter_dir : "dead"));
-    put_field(&text, "bad_rows", slice_of(options->bad_rows ? options->bad_rows : "dead-letter"));
-    put_number(&text, "cores", (uint64_t)options->cores);
-    put_number(&text, "state_bytes", state_bytes(options));
-    put_number(&text, "waiting", (uint64_t)options->waiting);
-    put_field(&text, "checkpoint_dir",
-              slice_of(options->checkpoint_dir ? options->checkpoint_dir : ""));
-    put_number(&text, "checkpoint_engine", (uint64_t)options->checkpoint_engine);
-    put_number(&text, "is_restored", options->is_restored);
-    put_field(&text, "sql", options->sql);
-    int rc = blob_create(dir->fd, "job", plan->fingerprint, buf_slice(&text), err);
-    buf_fini(&text);
-    return rc;
-}
-
 int job_create(const struct jobdir *dir, const struct plan *plan, const struct job_options *options,
                struct err *err)
 {
     CHECK(plan->task_count > 0 && plan->task_count <= CONTROL_TASKS_MAX);
-    int rc = create_text(dir, plan, options, err);
+    int rc = job_text_write(dir, plan->fingerprint, options, err);
     for (int task = 0; task < plan->task_count && rc == 0; task++)
-        rc = create_arena(dir, plan, task, state_bytes(options), err);
+        rc = create_arena(dir, plan, task, job_state_bytes(options), err);
     if (rc == 0)
         rc = create_rings(dir, plan, ring_bytes(options), err);
     if (rc == 0)
@@ -207,70 +169,13 @@ int job_create(const struct jobdir *dir, const struct plan *plan, const struct j
     return rc;
 }
 
-// The value of a field; its final newline becomes a NUL, so that it is a string as well.
-static const char *get_field(struct buf *text, const char *name, uint64_t *len)
-{
-    size_t at = 0;
-    while (at < text->len) {
-        char key[32];
-        unsigned long long bytes;
-        int used = 0;
-        if (sscanf(text->data + at, "%31s %llu%n", key, &bytes, &used) != 2 || !used)
-            return NULL;
-        at += (size_t)used + 1;
-        if (at > text->len || bytes >= text->len - at)
-            return NULL;
-        if (strcmp(key, name) == 0) {
-            text->data[at + bytes] = '\0';
-            *len = bytes;
-            return text->data + at;
-        }
-        at += bytes + 1;
-    }
-    return NULL;
-}
-
-static uint64_t get_number(struct buf *text, const char *name)
-{
-    uint64_t len;
-    const char *value = get_field(text, name, &len);
-    return value ? strtoull(value, NULL, 10) : 0;
-}
-
-static int parse_text(struct job *job, struct err *err)
-{
-    uint64_t len;
-    const char *sql = NULL;
-    buf_str(&job->text);
-    job->options.job_name = get_field(&job->text, "job", &len);
-    job->options.sql_file = get_field(&job->text, "file", &len);
-    job->options.dead_letter_dir = get_field(&job->text, "dead_letter", &len);
-    job->options.bad_rows = get_field(&job->text, "bad_rows", &len);
-    job->options.cores = (int)get_number(&job->text, "cores");
-    job->options.state_bytes = get_number(&job->text, "state_bytes");
-    job->options.waiting = (enum waiter_policy)get_number(&job->text, "waiting");
-    job->options.checkpoint_dir = get_field(&job->text, "checkpoint_dir", &len);
-    job->options.checkpoint_engine = (int)get_number(&job->text, "checkpoint_engine");
-    job->options.is_restored = get_number(&job->text, "is_restored") != 0;
-    sql = get_field(&job->text, "sql", &len);
-    job->options.sql = slice_make(sql, len);
-    if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir ||
-        !job->options.bad_rows || !job->options.checkpoint_dir)
-        return err_set(err, -EILSEQ,
-                       "the job's text in %s is damaged; remove the folder and start again",
-                       job->dir.path);
-    return 0;
-}
-
 int job_attach(const char *path, struct job *job, struct err *err)
 {
     *job = (struct job){0};
     int rc = jobdir_attach(path, &job->dir, err);
     if (rc < 0)
         return rc;
-    rc = blob_read(job->dir.fd, "job", 0, &job->text, err);
-    if (rc == 0)
-        rc = parse_text(job, err);
+    rc = job_text_read(job, err);
     if (rc < 0)
         goto err_after_attach;
     const struct plan_settings settings = {job->options.sql_file, job->options.sql,

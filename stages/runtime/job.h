@@ -22,6 +22,7 @@ struct job_options {
     const char *checkpoint_dir; // folder of the checkpoints; NULL or "": none are made
     int checkpoint_engine;      // enum engine_kind
     bool is_restored;           // the arenas were restored from a checkpoint
+    int64_t orphan_after_ms;    // tasks without a supervisor for so long stop; 0: never
 };
 
 // Are the options of every source and sink right, is what the sources name there, can the sinks and
@@ -35,6 +36,9 @@ const char *job_bad_rows(const struct plan *plan, const struct stage *stage,
 
 // Does a policy say that bad rows go to the dead letters?
 bool job_uses_dead_letters(const struct plan *plan, const struct job_options *options);
+
+// Bytes of one task's arena, as it is made.
+uint64_t job_state_bytes(const struct job_options *options);
 
 // Memory that the job promises to hold: all segments, at their largest.
 uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options);

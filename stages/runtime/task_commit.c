@@ -151,10 +151,28 @@ bool task_must_stop(const struct task *task)
     return control_requested(task->control, CONTROL_STOP);
 }
 
+bool task_is_orphaned(struct task *task)
+{
+    static const int64_t MS_NS = 1000000, LOOK_MAX_NS = INT64_C(1000000000);
+    const int64_t after_ns = task->job.options.orphan_after_ms * MS_NS;
+    int64_t now_ns = task->env->monotonic_ns(task->env);
+    if (after_ns == 0 || now_ns < task->orphan_look_ns || task->is_orphaned)
+        return task->is_orphaned;
+    // A look costs some 20 us: a few of them in that time are enough.
+    task->orphan_look_ns = now_ns + (after_ns / 8 < LOOK_MAX_NS ? after_ns / 8 : LOOK_MAX_NS);
+    if (process_alive(control_supervisor(task->control)))
+        task->orphan_since_ns = 0;
+    else if (task->orphan_since_ns == 0)
+        task->orphan_since_ns = now_ns;
+    else
+        task->is_orphaned = now_ns - task->orphan_since_ns >= after_ns;
+    return task->is_orphaned;
+}
+
 bool task_is_cancelled(struct task *task)
 {
     static const int64_t PATIENCE_NS = INT64_C(2500000000); // of the supervisor's 10 s, each level
-    if (control_requested(task->control, CONTROL_CANCEL))
+    if (control_requested(task->control, CONTROL_CANCEL) || task_is_orphaned(task))
         return true;
     if (!task_must_stop(task))
         return false;

@@ -67,6 +67,7 @@ struct task {
     void *arena_base;
     uint64_t arena_bytes;
     bool owns;
+    bool memory_is_lost; // a segment is gone, or not what it should be
     struct arena *arena;
     struct env *env;
     struct chain chain;
@@ -87,8 +88,10 @@ struct task {
     bool give_up_row;     // the next single row goes to the dead letters instead of the chain
     uint32_t max_rows;    // of the next transaction
     int64_t stop_seen_ns; // 0: nobody has asked
-    int stuck;            // transactions of one row in a row that did not fit
-    uint32_t fits;        // transactions in a row that did, below BATCH_ROWS
+    int64_t orphan_look_ns, orphan_since_ns; // next look at the supervisor; 0: it lives
+    bool is_orphaned;                        // it has been gone for too long: end
+    int stuck;                               // transactions of one row in a row that did not fit
+    uint32_t fits;                           // transactions in a row that did, below BATCH_ROWS
     int64_t next_timer_ms;
     int64_t next_periodic_ms; // of the watermark
     struct task_checkpoint checkpoint;
@@ -128,6 +131,9 @@ int task_find_dead_letter(struct task *task, bool is_first);
 // becomes that: the supervisor's patience ends too, and files are to be finished before.
 bool task_must_stop(const struct task *task);
 bool task_is_cancelled(struct task *task);
+// Has the supervisor been gone for recovery.orphan_after? Then end between two transactions, and
+// leave everything as it is: the next run goes on from there.
+bool task_is_orphaned(struct task *task);
 
 // Which row of the input is row `position` of the batch, for people.
 struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,

@@ -197,6 +197,18 @@ static bool must_end(struct task *task)
     return !exchange_reader_ready(&task->reader);
 }
 
+// Nothing is to be read any more. The output becomes final, or stays as it is: then a later run
+// goes on from here, or from a checkpoint.
+static int end_task(struct task *task)
+{
+    if (task_is_orphaned(task))
+        return 0;
+    int rc = checkpoint_linger(task);
+    if (rc == -ECANCELED)
+        return 0;
+    return rc < 0 ? rc : chain_finish(&task->chain, &task->err);
+}
+
 int task_loop(struct task *task)
 {
     bool ended = false;
@@ -226,8 +238,5 @@ int task_loop(struct task *task)
             return rc;
         rc = task_drain_work(task); // work comes before new input, also after an abort
     }
-    rc = checkpoint_linger(task);
-    if (rc == -ECANCELED)
-        return 0; // the output stays as it is: a later run goes on from a checkpoint
-    return rc < 0 ? rc : chain_finish(&task->chain, &task->err);
+    return end_task(task);
 }

@@ -26,6 +26,14 @@ static int claim_arena(void *context, uint64_t from, uint64_t to)
     return rc;
 }
 
+// What the task's memory is made of cannot be used: the job must go back to a checkpoint. Where the
+// host merely has no room or no descriptor, another try may succeed.
+static int memory_lost(struct task *task, int rc)
+{
+    task->memory_is_lost = rc != -ENOSPC && rc != -ENOMEM && rc != -EMFILE && rc != -ENFILE;
+    return rc;
+}
+
 static int map_arena(struct task *task)
 {
     char name[64];
@@ -64,7 +72,10 @@ static int open_state(struct task *task, const struct op_context *context)
     }
     task->state = *state;
     rc = task_find_dead_letter(task, is_first);
-    return rc < 0 ? rc : task_channels_begin(task, channels, context);
+    if (rc < 0)
+        return rc;
+    rc = task_channels_begin(task, channels, context);
+    return rc < 0 ? memory_lost(task, rc) : 0;
 }
 
 static int read_policy(struct task *task)
@@ -112,7 +123,7 @@ static int prepare(struct task *task, const char *job_dir)
     task->max_rows = BATCH_ROWS;
     int rc = job_attach(job_dir, &task->job, &task->err);
     if (rc < 0)
-        return rc;
+        return memory_lost(task, rc);
     const struct plan *plan = task->job.plan;
     // Where tasks share cores, one that spins takes the time from the one that it waits for.
     if (task->job.options.waiting == WAITER_ADAPTIVE && plan->task_count > task->job.options.cores)
@@ -165,8 +176,10 @@ static int take_over(struct task *task)
         .fingerprint = task->job.plan->fingerprint, .claim = claim_arena, .claim_context = task};
     crash_install(errlog_crash_slot(task->errlog));
     int rc = arena_open(task->arena_base, task->arena_bytes, &options, &task->arena, &task->err);
+    if (rc == 0 && control_must_check(task->control))
+        rc = arena_check(task->arena, &task->err);
     if (rc < 0)
-        return rc;
+        return memory_lost(task, rc);
     struct op_context context = op_context_of(task);
     rc = read_policy(task);
     if (rc == 0)
@@ -190,7 +203,7 @@ int task_open(struct task *task, const char *job_dir)
     int rc = prepare(task, job_dir);
     if (rc == 0)
         rc = task_wait_turn(task);
-    return rc == 0 ? take_over(task) : rc;
+    return rc < 0 ? memory_lost(task, rc) : take_over(task);
 }
 
 void task_close(struct task *task)
@@ -239,9 +252,23 @@ static void describe_full(struct task *task)
                 task->index, task->stage->name, used, whole);
 }
 
+// Say why the task cannot go on. Returns the exit status.
+static int give_up(struct task *task, int rc, bool ran)
+{
+    enum { EXIT_FAILURE_OF_JOB = 1, EXIT_MEMORY = 76, EXIT_CONFIG = 78 }; // see supervisor.h
+    if (rc == -ENOSPC && task->stage)
+        describe_full(task);
+    else if (!task->err.text[0])
+        err_set(&task->err, rc, "%s", strerror(-rc));
+    if (task->owns)
+        control_fail(task->control, task->err.text);
+    else
+        dprintf(STDERR_FILENO, "weir: task %d: %s\n", task->index, task->err.text);
+    return ran ? EXIT_FAILURE_OF_JOB : task->memory_is_lost ? EXIT_MEMORY : EXIT_CONFIG;
+}
+
 int task_main(const char *job_dir, int task_index, int spare)
 {
-    enum { EXIT_CONFIG = 78 };
     struct task *task = calloc(1, sizeof *task);
     CHECK(task);
     signal(SIGPIPE, SIG_IGN);
@@ -256,17 +283,9 @@ int task_main(const char *job_dir, int task_index, int spare)
     if (!ran && rc == -ECANCELED) {
         status = 0; // a spare that was never needed
     } else if (rc < 0) {
-        if (rc == -ENOSPC && task->stage)
-            describe_full(task);
-        else if (!task->err.text[0])
-            err_set(&task->err, rc, "%s", strerror(-rc));
-        if (task->owns)
-            control_fail(task->control, task->err.text);
-        else
-            dprintf(STDERR_FILENO, "weir: task %d: %s\n", task_index, task->err.text);
-        status = ran ? 1 : EXIT_CONFIG;
+        status = give_up(task, rc, ran);
     } else if (task->control) {
-        control_set_state(task->control, CONTROL_FINISHED);
+        control_set_state(task->control, task->is_orphaned ? CONTROL_ORPHANED : CONTROL_FINISHED);
     }
     task_close(task);
     free(task);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/state/arena.h"
@@ -289,8 +290,11 @@ int task_wait_turn(struct task *task)
     int rc = task->spare >= 0 ? wait_as_spare(&wait) : wait_as_task(&wait);
     if (task->spare >= 0)
         control_spare_note(task->control, task->spare, &gone);
-    if (task->owns)
+    if (task->owns) {
         control_begin(task->control, wait.taken_ns);
+        // The successor of a supervisor that dies finds us from here on; before, we die with it.
+        prctl(PR_SET_PDEATHSIG, 0);
+    }
     free(wait.is_whole);
     if (rc < 0 && rc != -ECANCELED)
         err_set(&task->err, rc, "cannot own the memory of task %d: %s", task->index,

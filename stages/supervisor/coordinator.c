@@ -361,7 +361,23 @@ static void take_chains(struct coordinator *c, const struct manifest *restored)
                       task->files[f].path, f + 1 == task->file_count ? task->file_bytes : 0);
     }
     c->complete = restored->checkpoint;
-    control_announce_checkpoint(c->control, c->complete);
+    if (c->complete > control_complete_checkpoint(c->control))
+        control_announce_checkpoint(c->control, c->complete);
+}
+
+// The tasks may go on from memory: their barriers have seen what an earlier supervisor asked for,
+// and increments build on what it called complete.
+static void take_numbers(struct coordinator *c, int64_t now_ns)
+{
+    uint64_t wanted = control_wanted_checkpoint(c->control);
+    c->last = wanted > c->last ? wanted : c->last;
+    c->needs_full |= c->complete < control_complete_checkpoint(c->control);
+    if (wanted <= c->complete || wanted <= control_complete_checkpoint(c->control))
+        return;
+    c->wanted = wanted;
+    c->begun_ns = now_ns;
+    give_up(c, "the supervisor that had asked for it is gone", now_ns);
+    c->failures = 0;
 }
 
 int coordinator_create(const struct coordinator_options *options, struct control *control,
@@ -385,6 +401,7 @@ int coordinator_create(const struct coordinator_options *options, struct control
     CHECK(c->chains && c->next && c->reports);
     if (options->restored)
         take_chains(c, options->restored);
+    take_numbers(c, now_ns);
     free(entries);
     *out = c;
     return 0;

@@ -101,6 +101,30 @@ void ending_on_time(struct supervisor *s)
         s->finale == FINALE_DONE ? INT64_MAX : supervisor_earlier(again, now + END_LOOK_MS * MS_NS);
 }
 
+static bool was_asked(const struct supervisor *s, enum control_request request)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        if (control_was_asked(s->control, i, request))
+            return true;
+    return false;
+}
+
+// What was posted to some tasks is posted to all now. A stop goes on level by level; a last
+// checkpoint that was under way is made anew.
+void ending_take_over(struct supervisor *s)
+{
+    bool stop = was_asked(s, CONTROL_STOP), cancel = was_asked(s, CONTROL_CANCEL);
+    if (stop || cancel) {
+        s->result->end = SUPERVISOR_END_STOPPED;
+        s->result->ended_earlier = true;
+        supervisor_begin_end(s);
+    }
+    if (cancel)
+        post_all(s, CONTROL_CANCEL);
+    else if (was_asked(s, CONTROL_FINISH))
+        post_all(s, CONTROL_FINISH);
+}
+
 int ending_begin_checkpoints(struct supervisor *s)
 {
     if (!s->options->checkpoints)

@@ -57,6 +57,8 @@ void supervisor_begin_end(struct supervisor *s);
 // tasks.c: a task's process is started in op_start (the slot table's `start`), watched through
 // its pidfd in the loop's epoll, and declared dead in tasks_on_end.
 struct slot_ops tasks_ops(struct supervisor *s);
+// Of an earlier supervisor: watch those that live, note those that do not as to be replaced.
+int tasks_adopt(struct supervisor *s);
 int tasks_handle_all(struct supervisor *s, enum slot_event event);
 // The pidfd of this slot is readable: its process has ended.
 void tasks_on_end(struct supervisor *s, struct slot *slot);
@@ -69,6 +71,8 @@ void tasks_kill_rest(struct supervisor *s);
 
 // ending.c
 int ending_begin_checkpoints(struct supervisor *s);
+// An earlier supervisor had begun to end the job: go on with that.
+void ending_take_over(struct supervisor *s);
 // Checkpoints, and the end of a job that makes them.
 void ending_on_time(struct supervisor *s);
 // Ask the lowest level that still runs to stop.

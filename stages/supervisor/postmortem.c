@@ -29,7 +29,7 @@ static bool is_crash_signal(int signal_number)
 
 bool postmortem_may_be_a_row(const struct postmortem *death)
 {
-    if (!death->has_taken_over)
+    if (!death->has_taken_over || death->is_unknown)
         return false;
     if (death->hang != HANG_NONE)
         return death->hang == HANG_BUSY;
@@ -55,6 +55,8 @@ void postmortem_cause(const struct postmortem *death, struct buf *out)
         death->signal == SIGALRM && death->has_crash ? (int)death->crash.signal : death->signal;
     if (death->hang != HANG_NONE)
         buf_printf(out, "a hang (it %s)", hang_name(death->hang));
+    else if (death->is_unknown)
+        buf_append_str(out, "an end that nobody saw");
     else if (signal_number)
         buf_printf(out, "signal %d (%s)", signal_number, strsignal(signal_number));
     else
@@ -67,9 +69,9 @@ static void count(struct control *control, int task, const struct postmortem *de
 {
     control_note_loss(control, task, CONTROL_LOSS_DEATHS);
     control_note_loss(control, task,
-                      death->hang != HANG_NONE   ? CONTROL_LOSS_HUNG
-                      : death->signal == SIGKILL ? CONTROL_LOSS_KILLED
-                                                 : CONTROL_LOSS_CRASHED);
+                      death->hang != HANG_NONE                        ? CONTROL_LOSS_HUNG
+                      : death->signal == SIGKILL || death->is_unknown ? CONTROL_LOSS_KILLED
+                                                                      : CONTROL_LOSS_CRASHED);
 }
 
 static void judge(struct control *control, int task, struct postmortem *death)
@@ -106,6 +108,9 @@ void postmortem_examine(const struct postmortem_context *context, const struct s
         control_read_trial(context->control, slot->index, &out->trial);
     out->has_crash = context->errlog && errlog_read_crash(context->errlog, slot->index,
                                                           (uint32_t)slot->pid, &out->crash);
+    out->is_unknown = slot->is_cause_unknown && !out->has_crash;
+    if (slot->is_cause_unknown && out->has_crash)
+        out->signal = (int)out->crash.signal; // nobody's child, but it could still say so
     count(context->control, slot->index, out);
     judge(context->control, slot->index, out);
 }
@@ -113,6 +118,7 @@ void postmortem_examine(const struct postmortem_context *context, const struct s
 static const char *cause_name(const struct postmortem *death)
 {
     return death->hang != HANG_NONE   ? "hang"
+           : death->is_unknown        ? "unknown"
            : death->signal == SIGKILL ? "kill"
            : death->signal == 0       ? "exit"
            : is_crash_signal(death->signal) && !(death->has_crash && death->crash.sender)

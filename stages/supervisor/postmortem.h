@@ -8,6 +8,7 @@
 //   an exit with a status that says nothing               yes: something called exit
 //   a hang that ran without end                           yes: the supervisor ended it
 //   a hang that was stopped (SIGSTOP), SIGKILL, others    no: an operator, the kernel out of memory
+//   of an adopted task that left no crash record          no: it is not known
 //   before the process had taken over                     no: it had no row in hand
 #ifndef WEIR_STAGES_SUPERVISOR_POSTMORTEM_H
 #define WEIR_STAGES_SUPERVISOR_POSTMORTEM_H
@@ -25,6 +26,7 @@ struct postmortem {
     uint64_t ticket; // of its record, whose end is open; 0: none
     pid_t pid;
     int signal, exit_status;
+    bool is_unknown;     // neither is known: it was nobody's child, and left no word
     enum hang_kind hang; // ended by the supervisor for that
     bool has_taken_over; // the process had the task's memory
     bool has_crash;      // `crash` is its own

@@ -25,6 +25,17 @@ static int never(struct slot *slot, const struct cause *cause)
     return (int)slot->state;
 }
 
+// It runs on; or it died while there was nobody to see it: it is replaced at once.
+static int adopt(struct slot *slot, const struct cause *cause)
+{
+    if (slot->pidfd >= 0) {
+        cause->ops->report(slot, SUPERVISOR_ADOPTED, cause->ops->context);
+        return SLOT_UP;
+    }
+    slot->died_ns = slot->start_at_ns = cause->now_ns;
+    return SLOT_DOWN;
+}
+
 static int first_start(struct slot *slot, const struct cause *cause)
 {
     int status = cause->ops->start(slot, cause->ops->context);
@@ -135,14 +146,21 @@ static int kill_late(struct slot *slot, const struct cause *cause)
 // clang-format off
 static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
                                                              const struct cause *) = {
-    //                 START        READY      ENDED_WELL GAVE_UP  CRASHED    STOP       KILL
-    [SLOT_IDLE]     = {first_start, never,     never,     never,   never,     give_back, give_back},
-    [SLOT_UP]       = {ignore,      ignore,    finished,  gave_up, schedule,  ask_stop,  kill_late},
-    [SLOT_HURT]     = {ignore,      recovered, finished,  gave_up, schedule,  ask_stop,  kill_late},
-    [SLOT_DOWN]     = {restart,     never,     never,     never,   never,     stop_anew, give_back},
-    [SLOT_STOPPING] = {ignore,      ignore,    finished,  gave_up, stop_again, ignore,  kill_late},
-    [SLOT_KILLED]   = {ignore,      ignore,    finished,  gave_up, give_back, ignore,    ignore},
-    [SLOT_DONE]     = {ignore,      never,     never,     never,   never,     ignore,    ignore},
+    // START      READY      ENDED_WELL GAVE_UP  CRASHED     STOP       KILL       ADOPT
+    [SLOT_IDLE] =
+    {first_start, never,     never,     never,   never,      give_back, give_back, adopt},
+    [SLOT_UP] =
+    {ignore,      ignore,    finished,  gave_up, schedule,   ask_stop,  kill_late, never},
+    [SLOT_HURT] =
+    {ignore,      recovered, finished,  gave_up, schedule,   ask_stop,  kill_late, never},
+    [SLOT_DOWN] =
+    {restart,     never,     never,     never,   never,      stop_anew, give_back, never},
+    [SLOT_STOPPING] =
+    {ignore,      ignore,    finished,  gave_up, stop_again, ignore,    kill_late, never},
+    [SLOT_KILLED] =
+    {ignore,      ignore,    finished,  gave_up, give_back,  ignore,    ignore,    never},
+    [SLOT_DONE] =
+    {ignore,      never,     never,     never,   never,      ignore,    ignore,    never},
 };
 // clang-format on
 
@@ -158,14 +176,17 @@ int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,
     return 0;
 }
 
-enum slot_event slot_classify(const struct control_view *view, pid_t pid, int signal,
-                              int exit_status)
+enum slot_event slot_classify(const struct control_view *view, const struct slot *slot)
 {
-    if (signal || view->process.pid != pid)
+    int status = slot->exit_status;
+    if (!slot->is_cause_unknown && status == SUPERVISOR_EXIT_MEMORY && !slot->signal)
+        return SLOT_GAVE_UP; // also when it could not say so
+    if (slot->signal || view->process.pid != slot->pid)
         return SLOT_CRASHED;
-    if (exit_status == 0 && view->state == CONTROL_FINISHED)
+    if ((slot->is_cause_unknown || status == 0) && view->state == CONTROL_FINISHED)
         return SLOT_ENDED_WELL;
-    if ((exit_status == SUPERVISOR_EXIT_FAILURE || exit_status == SUPERVISOR_EXIT_CONFIG) &&
+    if ((slot->is_cause_unknown || status == SUPERVISOR_EXIT_FAILURE ||
+         status == SUPERVISOR_EXIT_CONFIG) &&
         view->state == CONTROL_FAILED)
         return SLOT_GAVE_UP;
     return SLOT_CRASHED;

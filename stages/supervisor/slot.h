@@ -31,6 +31,7 @@ enum slot_event {
     SLOT_CRASHED,    // its process has ended otherwise
     SLOT_STOP,       // the job shall end
     SLOT_KILL,       // the time to stop is over
+    SLOT_ADOPT,      // an earlier supervisor had started it; its process lives if pidfd is set
     SLOT_EVENT_COUNT,
 };
 
@@ -39,6 +40,8 @@ struct slot {
     enum slot_state state;
     pid_t pid;
     int pidfd;                  // -1: no process
+    bool is_adopted;            // its process is nobody's child here
+    bool is_cause_unknown;      // of the last end, because it was adopted
     int signal, exit_status;    // of the last end
     int64_t started_ns;         // when its process was started
     int64_t died_ns;            // when it died last
@@ -70,8 +73,8 @@ int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,
                 const struct slot_ops *ops);
 
 // What kind of end was it? `view` is the task's page, which an older process may have written.
-// exit_status counts when signal is 0.
-enum slot_event slot_classify(const struct control_view *view, pid_t pid, int signal,
-                              int exit_status);
+// exit_status counts when signal is 0, and neither when the cause is unknown: then the page is all
+// there is.
+enum slot_event slot_classify(const struct control_view *view, const struct slot *slot);
 
 #endif

@@ -1,8 +1,8 @@
 // supervisor.c: the one wait point. Signals, ends of tasks and time arrive through one epoll and
 // are turned into events of slots (slot.c has the table).
 //
-// What a crash of the supervisor leaves: tasks die with it (PR_SET_PDEATHSIG, see spawn.c); the
-// segments stay for the next run to find.
+// What a crash of the supervisor leaves: tasks that run on, and segments. The next supervisor
+// adopts the tasks (tasks.c), and goes on with a stop that was under way (ending.c).
 #include "stages/supervisor/supervisor.h"
 
 #include <errno.h>
@@ -74,7 +74,7 @@ static void on_signal(struct supervisor *s)
             }
             continue;
         }
-        if (s->ending) { // asked twice: no more patience
+        if (s->ending && s->asked_ns) { // asked twice: no more patience
             if (supervisor_now_ns() - s->asked_ns > SAME_REQUEST_MS * MS_NS)
                 s->kill_at_ns = 0;
             continue;
@@ -210,10 +210,12 @@ static int run(struct supervisor *s)
         control_begin_supervisor(s->control);
         status = ending_begin_checkpoints(s);
         if (!status) {
-            status = tasks_handle_all(s, SLOT_START);
+            status = s->options->adopts ? tasks_adopt(s) : tasks_handle_all(s, SLOT_START);
             if (status)
                 err_set(s->err, status, "cannot start a task: %s", strerror(-status));
         }
+        if (!status && s->options->adopts)
+            ending_take_over(s);
         if (!status)
             status = wait_loop(s);
     }

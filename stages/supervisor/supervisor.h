@@ -20,6 +20,7 @@
 // restarted.
 enum {
     SUPERVISOR_EXIT_FAILURE = 1,
+    SUPERVISOR_EXIT_MEMORY = 76, // a segment is lost or damaged
     SUPERVISOR_EXIT_CONFIG = 78,
 };
 
@@ -34,17 +35,19 @@ enum supervisor_event_kind {
     SUPERVISOR_CHECKPOINT,        // a checkpoint is complete
     SUPERVISOR_HUNG,              // a task hangs and is killed for that; DIED follows
     SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
+    SUPERVISOR_ADOPTED,           // an earlier supervisor had started it; it runs on
 };
 
 struct supervisor_event {
     enum supervisor_event_kind kind;
     int task_index; // -1: of the whole job
     pid_t pid;
-    int signal;       // DIED: by this signal, or 0; STOPPING: the signal
-    int exit_status;  // DIED: with this status when signal is 0
-    double gap_ms;    // RESTARTED: from noticing the death to its first progress
-    double delay_ms;  // DIED: how long its restart is put off
-    const char *text; // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
+    int signal;            // DIED: by this signal, or 0; STOPPING: the signal
+    int exit_status;       // DIED: with this status when signal is 0
+    bool is_cause_unknown; // DIED: it had been adopted, so neither is known
+    double gap_ms;         // RESTARTED: from noticing the death to its first progress
+    double delay_ms;       // DIED: how long its restart is put off
+    const char *text;      // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
 };
 
@@ -70,6 +73,10 @@ struct supervisor_options {
     // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job
     // that has FINISHED is the caller's to remove.
     const struct coordinator_options *checkpoints;
+    // The memory is that of an earlier run whose supervisor is gone: its tasks that live are
+    // adopted, the others go on from their last batch, and an end that it had begun is brought to
+    // its end.
+    bool adopts;
     int tick_ms;         // how often on_tick is called; 0: never
     int hang_after_ms;   // SIGKILL for a task that gives no sign of life for so long and hangs; 0:
                          // never
@@ -91,6 +98,8 @@ struct supervisor_result {
     int exit_status;          // of the task that FAILED
     uint64_t restarts;        // of all tasks
     uint64_t last_checkpoint; // when STOPPED with checkpoints: what the next run goes on from
+    bool ended_earlier;       // it was an earlier supervisor that began to stop the job
+    int adopted, started;     // tasks, when the memory was an earlier run's
     double worst_gap_ms;      // longest from a death to the replacement's first progress
 };
 

@@ -1,6 +1,7 @@
 // tasks.c: the processes of tasks. Started in op_start, watched through a pidfd in the loop's
 // epoll, declared dead in tasks_on_end; hangs are looked for in between.
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,9 @@ static int op_start(struct slot *slot, void *context)
     slot->started_ns = supervisor_now_ns();
     slot->silent_at_ns = 0;
     slot->hang = HANG_NONE;
+    // Who was killed from outside wrote nothing astray; of any other death that is not known.
+    bool is_trusted = slot->signal == SIGKILL && !slot->is_cause_unknown;
+    control_ask_check(s->control, slot->index, !is_trusted && slot->died_ns);
     struct spawn_request request = {
         .program = options->program ? options->program : "/proc/self/exe",
         .job_folder = options->dir->path,
@@ -57,6 +61,7 @@ static int op_start(struct slot *slot, void *context)
         return status;
     }
     control_note_cpu(s->control, slot->index, request.cpu);
+    slot->is_adopted = slot->is_cause_unknown = false;
     return 0;
 }
 
@@ -76,8 +81,8 @@ static bool op_progressed(const struct slot *slot, void *context)
 static struct restart_death death_of(const struct supervisor *s, const struct slot *slot,
                                      bool progressed)
 {
-    return (struct restart_death){progressed, slot->signal == SIGKILL, slot->quick_deaths,
-                                  s->deaths[slot->index].leads_on};
+    return (struct restart_death){progressed, slot->signal == SIGKILL || slot->is_cause_unknown,
+                                  slot->quick_deaths, s->deaths[slot->index].leads_on};
 }
 
 static int64_t op_delay(const struct slot *slot, bool progressed, int64_t now, void *context)
@@ -108,7 +113,14 @@ static void explain_death(const struct supervisor *s, const struct slot *slot, c
 {
     struct buf why = {0};
     struct restart_death death = death_of(s, slot, slot->quick_deaths == 0);
-    if (slot->signal)
+    if (slot->exit_status == SUPERVISOR_EXIT_MEMORY) {
+        snprintf(out, out_bytes, "task %d cannot use its memory: a segment is lost or damaged",
+                 slot->index);
+        return;
+    }
+    if (slot->is_cause_unknown)
+        buf_append_str(&why, "ended for an unknown reason ");
+    else if (slot->signal)
         buf_printf(&why, "was killed by signal %d (%s) ", slot->signal, strsignal(slot->signal));
     else
         buf_printf(&why, "ended with status %d ", slot->exit_status);
@@ -122,7 +134,7 @@ static void task_failed(struct supervisor *s, const struct slot *slot,
                         struct supervisor_event *event, struct control_view *view)
 {
     control_view(s->control, slot->index, view);
-    if (slot_classify(view, slot->pid, slot->signal, slot->exit_status) != SLOT_GAVE_UP)
+    if (slot_classify(view, slot) != SLOT_GAVE_UP || view->process.pid != slot->pid)
         explain_death(s, slot, view->error, sizeof(view->error));
     event->text = view->error;
     event->exit_status = slot->exit_status;
@@ -142,6 +154,7 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
     if (kind == SUPERVISOR_DIED) {
         event.signal = slot->signal;
         event.exit_status = slot->exit_status;
+        event.is_cause_unknown = slot->is_cause_unknown;
         event.delay_ms = (double)slot->delay_ns / MS_NS;
         s->result->restarts++;
         control_note_restart(s->control, slot->index);
@@ -180,21 +193,64 @@ int tasks_handle_all(struct supervisor *s, enum slot_event event)
     return status;
 }
 
-void tasks_on_end(struct supervisor *s, struct slot *slot)
+// Take note of how it ended. false: it has not.
+static bool take_end(struct slot *slot)
 {
     siginfo_t info = {0};
-    if (slot->pidfd < 0 || waitid(P_PIDFD, (id_t)slot->pidfd, &info, WEXITED | WNOHANG) < 0 ||
-        info.si_pid == 0)
-        return;
-    slot_close(slot); // also takes it out of the epoll
+    if (slot->pidfd < 0)
+        return false;
+    if (slot->is_adopted) { // its parent is gone, so nobody learns how it ended
+        struct pollfd end = {.fd = slot->pidfd, .events = POLLIN};
+        if (poll(&end, 1, 0) <= 0)
+            return false;
+        slot->signal = slot->exit_status = 0;
+        slot->is_cause_unknown = true;
+        return true;
+    }
+    if (waitid(P_PIDFD, (id_t)slot->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        return false;
     slot->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
     slot->exit_status = info.si_code == CLD_EXITED ? info.si_status : 0;
+    return true;
+}
+
+void tasks_on_end(struct supervisor *s, struct slot *slot)
+{
     struct control_view view;
+    if (!take_end(slot))
+        return;
+    slot_close(slot); // also takes it out of the epoll
     control_view(s->control, slot->index, &view);
-    enum slot_event event = slot_classify(&view, slot->pid, slot->signal, slot->exit_status);
+    enum slot_event event = slot_classify(&view, slot);
     if (event == SLOT_CRASHED)
         postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
     slot_handle(slot, event, supervisor_now_ns(), &s->ops);
+}
+
+// A pid counts only with its start time: another process that has it by now is left alone.
+static int adopt(struct supervisor *s, struct slot *slot)
+{
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    slot->pidfd = process_alive(view.process) ? process_open(view.process) : -ESRCH;
+    slot->pid = view.process.pid;
+    slot->started_ns = supervisor_now_ns();
+    slot->progress_at_start = view.progress;
+    slot->is_adopted = slot->pidfd >= 0;
+    slot->is_cause_unknown = true;
+    int status = slot->is_adopted ? supervisor_watch(s, slot->pidfd, (uint32_t)slot->index) : 0;
+    return status ? status : slot_handle(slot, SLOT_ADOPT, slot->started_ns, &s->ops);
+}
+
+int tasks_adopt(struct supervisor *s)
+{
+    int status = 0;
+    for (int i = 0; i < s->options->task_count && !status; i++) {
+        status = adopt(s, &s->slots[i]);
+        s->result->adopted += s->slots[i].is_adopted;
+    }
+    s->result->started = s->options->task_count - s->result->adopted;
+    return status;
 }
 
 // Does the process of this slot run batches? The page may still be the dead one's: look at the pid.
@@ -292,7 +348,12 @@ void tasks_kill_rest(struct supervisor *s)
         if (slot->pidfd < 0)
             continue;
         op_kill(slot, s);
-        waitpid(slot->pid, NULL, 0);
+        struct pollfd end = {.fd = slot->pidfd, .events = POLLIN};
+        if (slot->is_adopted)
+            while (poll(&end, 1, -1) < 0 && errno == EINTR)
+                ;
+        else
+            waitpid(slot->pid, NULL, 0);
         slot_close(slot);
     }
 }

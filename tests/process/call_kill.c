@@ -27,7 +27,8 @@ static void map_shared(void)
     shared = at == MAP_FAILED ? NULL : at;
 }
 
-// The supervisor takes its tasks with it; who made the call never comes back from here.
+// The supervisor dies at once, whoever made the call never comes back from here, and neither does a
+// task that makes another one; then the caller of all this kills the tasks.
 static void count_call(void)
 {
     if (!shared)

@@ -5,8 +5,11 @@
 # ROUNDS=n SEED=n: longer runs. What is damaged is noticed and told; a changed script is refused.
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
+# shellcheck source=/dev/null
+. "$(dirname "$0")/everything.inc"
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+runner=''
+trap 'reboot checkpoint-test-$$ "$runner"; rm -rf "$dir"' EXIT
 rounds=${ROUNDS:-3}
 seed=${SEED:-$(date +%s)}
 echo "SEED=$seed"
@@ -58,14 +61,13 @@ checkpoints() {
     find "$dir/checkpoints" -name MANIFEST 2>/dev/null | wc -l
 }
 
-# Start the job; SIGKILL the supervisor (and with it everything) after a while, if it still runs.
+# Start the job; a reboot after a while, if it still runs.
 start_and_kill() {
     "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
     runner=$!
     draw 400
     sleep "0.$((100 + drawn))"
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot checkpoint-test-$$ $runner
 }
 
 undisturbed() {
@@ -119,8 +121,7 @@ skew() {
         sleep 0.002
     done
     made=$(grep -c '"event":"checkpoint"' "$dir/err" || :)
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot checkpoint-test-$$ $runner
     "$WEIR" run "$dir/job.yaml" 2>"$dir/err" || bad "skew: status $?"
     if [ "$made" -ge 2 ] && is_right 3; then good; else bad "skew: $made checkpoints"; fi
 }
@@ -132,8 +133,12 @@ interrupted() {
     "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
     runner=$!
     while [ "$(checkpoints)" -lt 2 ]; do sleep 0.05; done
-    kill "-${1:-KILL}" $runner
-    wait $runner 2>/dev/null || :
+    if [ -n "${1:-}" ]; then
+        kill "-$1" $runner
+        wait $runner 2>/dev/null || :
+    else
+        reboot checkpoint-test-$$ $runner
+    fi
 }
 
 # The job that follows its file never ends: let it go on, then stop it.

@@ -111,8 +111,7 @@ while [ ! -d scene ] && [ $tries -lt 50 ]; do
     "$weir" run --quiet base.yaml 2>err &
     runner=$!
     while kill -0 $runner 2>/dev/null && [ ! -e checkpoints/chk-3/MANIFEST ]; do sleep 0.003; done
-    kill -KILL $runner 2>/dev/null
-    wait $runner 2>/dev/null
+    reboot bad-base-$$ $runner
     [ "$(count)" -ge 3 ] || continue
     mkdir scene && cp -a base checkpoints scene
     timeout 60 "$weir" run base.yaml >out 2>err </dev/null

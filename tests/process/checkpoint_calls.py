@@ -6,6 +6,7 @@ times; then it goes on: every row and every dead letter once.
 usage: checkpoint_calls.py --seed N --rounds N PRELOAD.so WEIR BUILD
 """
 import argparse, collections, glob, mmap, os, random, shutil, struct, subprocess, sys, tempfile
+import everything
 
 SCRIPT = """SET 'execution.checkpointing.interval' = '10 ms';
 SET 'parallelism.default' = '2';
@@ -47,6 +48,7 @@ class Job:
             f.write(b"\0" * 4096)
 
     def configure(self, engine):
+        everything.reboot(self.name)
         for name in ("out", "checkpoints", "dead"):
             shutil.rmtree(name, ignore_errors=True)
         with open("job.yaml", "w") as f:
@@ -62,12 +64,15 @@ class Job:
             p = subprocess.Popen([self.a.weir, "run", "--quiet", "job.yaml"], env=environment, stderr=err)
             words[16:24] = struct.pack("<q", p.pid)
             words[8:16] = struct.pack("<q", kill_at)
-            return p.wait(), struct.unpack("<q", words[0:8])[0]
+            p.wait()
+            everything.everything_dies(self.name)
+            return p.returncode, struct.unpack("<q", words[0:8])[0]
 
     def is_over(self, want):
         """Complete, and nothing is left to go on from: another run would begin anew."""
         return (lines_of("out/*/part-*") == want and not os.path.exists("checkpoints/FINISHED")
-                and not glob.glob("checkpoints/chk-*/MANIFEST"))
+                and not glob.glob("checkpoints/chk-*/MANIFEST")
+                and not os.path.exists(everything.memory(self.name) + "/control"))
 
 
 def round_of(job, r, want, dead, calls):
@@ -79,7 +84,7 @@ def round_of(job, r, want, dead, calls):
         status, _ = job.run(at)
         kills.append(at)
         if r.random() < 0.7:
-            shutil.rmtree(f"/dev/shm/weir-{os.getuid()}/{job.name}", ignore_errors=True)
+            everything.reboot(job.name)
         if lines_of("out/*/part-*") - want:
             return f"killed at {kills}: rows too many are seen"
         if status == 0 or job.is_over(want):
@@ -118,6 +123,7 @@ def main():
         if wrong:
             with open("err", errors="replace") as f:
                 print(f.read()[-2000:])
+        everything.reboot(job.name)
         os.chdir("/")
     print(f"{a.rounds - len(wrong)} passed, {len(wrong)} failed")
     return 1 if wrong else 0

@@ -10,9 +10,11 @@ output folder sees is looked at after each life: always a part of the right rows
 The last line counts rounds: "N passed, N failed".
 """
 import argparse, collections, glob, json, os, random, shutil, signal, subprocess, sys, tempfile, time
+import everything
 
 LIVES_MAX = 6
-ENDS = {"plug": 35, "kill": 15, "int": 15, "twice": 10, "term": 10, "damage": 15}
+# plug: a reboot. kill: everything dies, the memory stays. orphan: the supervisor alone dies.
+ENDS = {"plug": 25, "kill": 15, "orphan": 15, "int": 15, "twice": 10, "term": 10, "damage": 10}
 FAR = "2031-01-01 00:00:00"  # a row that ends every window before it
 
 
@@ -249,11 +251,7 @@ class Round:
         return all(self.appended[i] == len(p) for i, p in enumerate(self.parts))
 
     def children(self):
-        try:
-            with open(f"/proc/{self.p.pid}/task/{self.p.pid}/children") as f:
-                return [int(pid) for pid in f.read().split()]
-        except OSError:
-            return []
+        return list(everything.tasks(self.w.job))
 
     def manifests(self):
         found = glob.glob(self.folder + "/checkpoints/chk-*/MANIFEST")
@@ -310,12 +308,17 @@ class Round:
     def end(self, end):
         p, w = self.p, self.w
         if end in ("plug", "kill", "damage"):
-            p.kill()
-            p.wait()
+            everything.everything_dies(w.job, p)
             if end != "kill":
-                shutil.rmtree(f"/dev/shm/weir-{os.getuid()}/{w.job}", ignore_errors=True)
+                everything.reboot(w.job)
             if end == "damage":
                 self.damage()
+            return
+        if end == "orphan":
+            p.kill()
+            p.wait()
+            if self.r.random() < 0.3:
+                self.kill_some()
             return
         w.stops += 1
         if self.r.random() < 0.5:
@@ -330,7 +333,7 @@ class Round:
         try:
             p.wait(25)
         except subprocess.TimeoutExpired:
-            p.kill()
+            everything.everything_dies(w.job, p)
             raise Wrong(f"no end after {end}")
         # So early that the signal was not taken yet: it ends as any program does.
         if p.returncode and end != "twice" and p.returncode not in (-signal.SIGINT, -signal.SIGTERM):
@@ -360,16 +363,21 @@ class Round:
             return False
         return True
 
+    def is_over(self):
+        """Killed behind the end of its input a run is complete. Where nothing is left to go on from,
+        another one would begin anew."""
+        left = os.path.exists(everything.memory(self.w.job) + "/control")
+        return not self.s.follow and not left and self.is_whole()
+
     def run(self):
         for _ in range(LIVES_MAX):
             done = self.life(False)
             compare(self.s, self.w.visible(self.s, self.folder), False)
-            # Killed behind the end of its input a run is complete; another one would begin anew.
-            if done or (not self.s.follow and self.is_whole()):
+            if done or self.is_over():
                 break
         else:
             done = False
-        if not done and not (not self.s.follow and self.is_whole()):
+        if not done and not self.is_over():
             self.life(True)
         while self.s.follow and not self.is_whole() and len(self.notes) < LIVES_MAX + 5:
             self.life(True)
@@ -404,6 +412,7 @@ def main():
     while time.monotonic() - begin < a.seconds or (not a.seconds and number < a.rounds):
         one = Round(world, chosen[number % len(chosen)])
         number += 1
+        everything.reboot(world.job)
         try:
             one.run()
             passed += 1
@@ -411,9 +420,7 @@ def main():
                 print("ok  ", one, flush=True)
         except Wrong as wrong:
             failed += 1
-            if one.p.poll() is None:
-                one.p.kill()
-                one.p.wait()
+            everything.reboot(world.job, one.p)
             print(f"FAIL {one}\n     {wrong}", flush=True)
             with open(one.folder + "/err", errors="replace") as f:
                 print("".join("     " + line for line in f.readlines()[-8:]), end="", flush=True)
@@ -422,7 +429,7 @@ def main():
                 break
     if not (failed and a.keep):
         shutil.rmtree(world.dir)
-    shutil.rmtree(f"/dev/shm/weir-{os.getuid()}/{world.job}", ignore_errors=True)
+    everything.reboot(world.job)
     print(f"{world.lives} lives, {world.kills} kills of tasks, {world.stops} stops, "
           f"{round(time.monotonic() - begin)} s")
     print(f"{passed} passed, {failed} failed")

@@ -7,8 +7,11 @@
 # - A run that was killed before its first checkpoint begins anew; its dead letters do not come twice.
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
+# shellcheck source=/dev/null
+. "$(dirname "$0")/everything.inc"
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+runner=''
+trap 'reboot checkpoint-stop-$$ "$runner"; rm -rf "$dir"' EXIT
 passed=0 failed=0
 
 good() { passed=$((passed + 1)); }
@@ -139,8 +142,7 @@ older() {
     what="from an older checkpoint"
     job "$generated" 100ms
     start 4
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot checkpoint-stop-$$ $runner
     older=$(newest 3) newest=$(newest)
     older=${older%/*}
     sed -i 's/interval: 100ms/interval: 1h/' "$dir/job.yaml"
@@ -149,8 +151,7 @@ older() {
     tries=0
     while [ -e "$newest" ] && [ $tries -lt 25 ]; do sleep 0.02 && tries=$((tries + 1)); done
     sleep 0.1 # its sinks are led back now
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot checkpoint-stop-$$ $runner
     if [ -e "$newest" ]; then bad "$what: the newer one stays"; else good; fi
     to_the_end
 }
@@ -165,8 +166,7 @@ anew() {
     "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
     runner=$!
     while kill -0 $runner 2>/dev/null && [ "$(cat "$dir"/dead/* | wc -l)" -lt 20 ]; do sleep 0.01; done
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot checkpoint-stop-$$ $runner
     to_the_end
     if [ "$(cat "$dir"/dead/* | sort -u | wc -l)" = 301 ] && [ "$(cat "$dir"/dead/* | wc -l)" = 301 ]; then
         good

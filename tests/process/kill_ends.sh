@@ -2,17 +2,19 @@
 # kill_ends.sh: the ends of a run that are not the end of its input: what a signal leaves behind.
 #
 # A stopped job has put every row that it committed into finished files, each once and none after a gap;
-# a killed supervisor leaves no task alive and memory that the next run takes over; a job that may not
+# a killed supervisor leaves tasks that the next run adopts, or memory that it goes on from; a job that may not
 # restart ends with the cause in words. /dev/shm is clean after each. [SEED=1] [ROUNDS=6] kill_ends.sh
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
-dir=$(mktemp -d)
+# shellcheck source=/dev/null
+. "$(dirname "$0")/everything.inc"
 memory=/dev/shm/weir-$(id -u)
+dir=$(mktemp -d)
 seed=${SEED:-1} rounds=${ROUNDS:-6}
 weir_pid='' passed=0 failed=0
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-    [ -z "$weir_pid" ] || kill -KILL "$weir_pid" 2>/dev/null || :
+    [ -z "${name:-}" ] || reboot "$name" "$weir_pid"
     rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -190,55 +192,64 @@ alive() { # PIDS
     return 1
 }
 
-# The supervisor dies by SIGKILL: its tasks end too; the job can be run again at once.
+# The supervisor dies by SIGKILL, and maybe its tasks: the next run goes on where they are, under its own
+# config, and stops them well; every window is there once.
 orphans() {
     job orphan 2
     start
     victims=$(tasks)
-    draw 2
-    # shellcheck disable=SC2086
-    [ "$drawn" = 0 ] || kill -STOP $victims
+    draw 3
+    [ "$drawn" != 1 ] || kill -KILL "${victims%% *}"
     kill -KILL "$weir_pid"
     finish
-    rm -rf "$dir/out"
+    # shellcheck disable=SC2086
+    [ "$drawn" != 2 ] || kill -KILL $victims
+    before=$(find "$dir/out" -name 'part-*' | wc -l)
     start
-    if grep -q 'an earlier run of' "$dir/err" && ! alive "$victims"; then
+    tries=0
+    while [ "$(find "$dir/out" -name 'part-*' | wc -l)" -le $((before + 2)) ] && [ $tries -lt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    if grep -q 'an earlier run of' "$dir/err" && [ $tries -lt 200 ]; then
         good
     else
-        bad "after SIGKILL of the supervisor: tasks $victims"
+        bad "after SIGKILL of the supervisor ($drawn): tasks $victims"
     fi
     kill -TERM "$weir_pid"
     finish
-    judge "the run after a SIGKILL of the supervisor"
+    judge "the run after a SIGKILL of the supervisor ($drawn), status $status"
 }
 
 # The supervisor dies at any moment of a short run, also before it has a task and after the last has
-# ended; whatever it leaves, the next run begins over and leaves nothing.
+# ended; whatever it leaves, the next run ends with the whole result, and leaves nothing. (Killed behind
+# the end, before it has cleaned up, a run may have nothing left to go on from: the next begins anew.)
 restarts() {
     job short 2
     sed -i "s/900000000/30000/; s/'300000'/'0'/" "$dir/job.sql"
-    round=0 wrong=0
+    round=0 wrong=''
     while [ $round -lt $((rounds * 4)) ]; do
         draw 60
         rm -rf "$dir/out"
         "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null &
         weir_pid=$!
         sleep "0.0$(printf %02d "$drawn")"
-        victims=$(tasks)
         kill -KILL "$weir_pid" 2>/dev/null || :
         finish
-        rm -rf "$dir/out"
-        "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null || wrong=$((wrong + 1))
-        alive "$victims" && wrong=$((wrong + 1))
-        [ ! -e "$memory/$name" ] || wrong=$((wrong + 1))
-        [ "$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | wc -l)" = 31 ] || wrong=$((wrong + 1))
-        [ $wrong = 0 ] || break
+        "$WEIR" run "$dir/job.yaml" >"$dir/stdout" 2>"$dir/err" </dev/null || wrong="status $?"
+        [ -z "$(job_tasks "$name")" ] || wrong='tasks are left'
+        [ ! -e "$memory/$name" ] || wrong='memory is left'
+        windows=$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | wc -l)
+        distinct=$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | sort -u | wc -l)
+        [ "$distinct" = 31 ] || wrong="$distinct windows"
+        [ "$windows" = 31 ] || ! grep -q 'an earlier run of.*memory\|run on' "$dir/err" || wrong="$windows rows"
+        [ -z "$wrong" ] || break
         round=$((round + 1))
     done
-    if [ $wrong = 0 ]; then
+    if [ -z "$wrong" ]; then
         good
     else
-        bad "the run after a SIGKILL of the supervisor $drawn ms after its start"
+        bad "the run after a SIGKILL of the supervisor $drawn ms after its start: $wrong"
     fi
 }
 

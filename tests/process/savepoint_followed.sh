@@ -44,8 +44,7 @@ save() { # NAME
 }
 
 cut_off() {
-    kill -KILL $runner 2>/dev/null || :
-    wait $runner 2>/dev/null || :
+    reboot savepoint-test-$$ $runner
 }
 
 fresh

@@ -55,7 +55,7 @@ static void test_config_two_keys_are_enough(void **state)
     assert_int_equal(config->recovery.spares, CONFIG_AUTO);
     assert_int_equal(config->recovery.hang_after_ms, 5000);
     assert_int_equal(config->recovery.restart, CONFIG_EXPONENTIAL_DELAY);
-    assert_int_equal(config->recovery.orphan_after_ms, 30000);
+    assert_int_equal(config->recovery.orphan_after_ms, 60000);
     assert_string_equal(config->recovery.dead_letter, "/jobs/uv.dead");
     assert_int_equal(config->recovery.bad_rows, CONFIG_BAD_ROWS_DEAD_LETTER);
     assert_int_equal(config->placement.cores.count, CONFIG_AUTO);

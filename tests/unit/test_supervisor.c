@@ -75,7 +75,7 @@ static void trace_kill(struct slot *slot, void *context)
 
 static void trace_report(const struct slot *slot, enum supervisor_event_kind kind, void *context)
 {
-    static const char letters[] = "SDRFXPK"; // in the order of supervisor_event_kind
+    static const char letters[] = "SDRFXPK...A"; // in the order of supervisor_event_kind
     (void)slot;
     trace_add(context, letters[kind]);
 }
@@ -102,6 +102,7 @@ static const struct cell cells[] = {
     {SLOT_IDLE, SLOT_START, SLOT_UP, "sS"},
     {SLOT_IDLE, SLOT_STOP, SLOT_DONE, ""},
     {SLOT_IDLE, SLOT_KILL, SLOT_DONE, ""},
+    {SLOT_IDLE, SLOT_ADOPT, SLOT_DOWN, ""},
     {SLOT_UP, SLOT_START, SLOT_UP, ""},
     {SLOT_UP, SLOT_READY, SLOT_UP, ""},
     {SLOT_UP, SLOT_ENDED_WELL, SLOT_DONE, "F"},
@@ -263,22 +264,67 @@ static void test_slot_measures_the_whole_gap(void **state)
     assert_int_equal(slot.gap_ns, 1000);
 }
 
+static enum slot_event classify(const struct control_view *view, pid_t pid, int signal, int status)
+{
+    struct slot slot = {.pid = pid, .signal = signal, .exit_status = status};
+    return slot_classify(view, &slot);
+}
+
 static void test_slot_classify_trusts_only_the_page_of_this_process(void **state)
 {
     (void)state;
     struct control_view view = {.process = {.pid = 5}, .state = CONTROL_FINISHED};
-    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_ENDED_WELL);
-    assert_int_equal(slot_classify(&view, 6, 0, 0), SLOT_CRASHED);
-    assert_int_equal(slot_classify(&view, 5, SIGKILL, 0), SLOT_CRASHED);
-    assert_int_equal(slot_classify(&view, 5, 0, 1), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, 0, 0), SLOT_ENDED_WELL);
+    assert_int_equal(classify(&view, 6, 0, 0), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, SIGKILL, 0), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, 0, 1), SLOT_CRASHED);
     view.state = CONTROL_FAILED;
-    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_CRASHED);
-    assert_int_equal(slot_classify(&view, 5, 0, 1), SLOT_GAVE_UP);
-    assert_int_equal(slot_classify(&view, 5, 0, 78), SLOT_GAVE_UP);
-    assert_int_equal(slot_classify(&view, 5, 0, 2), SLOT_CRASHED);
-    assert_int_equal(slot_classify(&view, 6, 0, 78), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, 0, 0), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, 0, 1), SLOT_GAVE_UP);
+    assert_int_equal(classify(&view, 5, 0, 78), SLOT_GAVE_UP);
+    assert_int_equal(classify(&view, 5, 0, 2), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 6, 0, 78), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 6, 0, SUPERVISOR_EXIT_MEMORY), SLOT_GAVE_UP);
+    assert_int_equal(classify(&view, 6, SIGSEGV, SUPERVISOR_EXIT_MEMORY), SLOT_CRASHED);
     view.state = CONTROL_RUNNING;
-    assert_int_equal(slot_classify(&view, 5, 0, 0), SLOT_CRASHED);
+    assert_int_equal(classify(&view, 5, 0, 0), SLOT_CRASHED);
+}
+
+// How an adopted task ended nobody learns: its page is all there is, if it is its page.
+static void test_slot_classify_believes_the_page_of_an_adopted_one(void **state)
+{
+    (void)state;
+    struct control_view view = {.process = {.pid = 5}, .state = CONTROL_FINISHED};
+    struct slot slot = {.pid = 5, .is_cause_unknown = true};
+    assert_int_equal(slot_classify(&view, &slot), SLOT_ENDED_WELL);
+    view.state = CONTROL_FAILED;
+    assert_int_equal(slot_classify(&view, &slot), SLOT_GAVE_UP);
+    view.state = CONTROL_RUNNING;
+    assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
+    view.state = CONTROL_ORPHANED; // it had given its supervisor up in the last moment
+    assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
+    view.state = CONTROL_FINISHED;
+    slot.pid = 6;
+    assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
+}
+
+// Of an earlier supervisor: what lives runs on, what does not is replaced at once.
+static void test_slot_adopts_what_lives(void **state)
+{
+    (void)state;
+    struct trace trace = {0};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot living = {.state = SLOT_IDLE, .pidfd = 3}, dead = {.state = SLOT_IDLE, .pidfd = -1};
+    assert_int_equal(slot_handle(&living, SLOT_ADOPT, 700, &ops), 0);
+    assert_int_equal(living.state, SLOT_UP);
+    assert_string_equal(trace.calls, "A");
+    assert_int_equal(slot_handle(&dead, SLOT_ADOPT, 700, &ops), 0);
+    assert_int_equal(dead.state, SLOT_DOWN);
+    assert_int_equal(dead.start_at_ns, 700);
+    slot_handle(&dead, SLOT_START, 700, &ops);
+    slot_handle(&dead, SLOT_READY, 900, &ops);
+    assert_string_equal(trace.calls, "AsR");
+    assert_int_equal(dead.gap_ns, 200);
 }
 
 // --- whole runs ---
@@ -372,7 +418,7 @@ static int fake_task(const char *path, int index)
 }
 
 struct events {
-    int count[SUPERVISOR_KILLED + 1];
+    int count[SUPERVISOR_ADOPTED + 1];
     int ticks;
     int raise_at_tick; // SIGTERM to ourselves then; 0: never
     char text[512];
@@ -625,6 +671,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slot_survives_starts_that_fail),
         cmocka_unit_test(test_slot_measures_the_whole_gap),
         cmocka_unit_test(test_slot_classify_trusts_only_the_page_of_this_process),
+        cmocka_unit_test(test_slot_classify_believes_the_page_of_an_adopted_one),
+        cmocka_unit_test(test_slot_adopts_what_lives),
         cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
         cmocka_unit_test(test_supervisor_restarts_only_what_died),
         cmocka_unit_test(test_supervisor_restarts_first_quick_deaths_at_once),

@@ -1,0 +1,23 @@
+// job_resume.h: can a job go on from the memory that an earlier run has left?
+#ifndef WEIR_STAGES_RUNTIME_JOB_RESUME_H
+#define WEIR_STAGES_RUNTIME_JOB_RESUME_H
+
+#include "core/plan/plan.h"
+#include "shm/jobdir.h"
+#include "stages/runtime/job.h"
+
+// Look at the folder's segments, which the caller has locked, before anybody maps them for writing:
+// is everything there, of this plan, of this program's layout, since the last boot, and do the
+// positions of the channels fit the arenas? (Whether an arena is sound inside its task looks when
+// it attaches.) 0; -ENOENT: no task had ever run; -ESTALE: another plan's, the text says what
+// differs; -EINVAL: it made checkpoints and this job does not, or the other way; -ENODATA: it
+// cannot be used, the text says why. Changes nothing but the mutex of a dead owner.
+int job_resume_check(const struct jobdir *dir, const struct plan *plan,
+                     const struct job_options *options, struct err *err);
+
+// The job's text as a run now would write it, as far as that can change while the arenas stay.
+// Tasks that are started from now on read it. *changed: tasks that live have read another one.
+int job_resume_text(const struct jobdir *dir, const struct plan *plan,
+                    const struct job_options *options, bool *changed, struct err *err);
+
+#endif

@@ -1,0 +1,50 @@
+"""The processes of a job, for drivers that kill them.
+
+SIGKILL of the supervisor leaves its tasks running, and a run that follows adopts them. "Everything
+dies" is everything_dies, a reboot is reboot. Tasks are found by the job's own folder, so nobody else's
+are hurt."""
+import os, shutil, signal, time
+
+
+def memory(job):
+    return f"/dev/shm/weir-{os.getuid()}/{job}"
+
+
+def tasks(job):
+    """{pid: index} of the tasks that live: `weir task FOLDER INDEX`."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as f:
+                words = f.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if len(words) == 5 and words[1:3] == ["task", memory(job)]:
+            found[int(name)] = int(words[3])
+    return found
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def everything_dies(job, supervisor=None):
+    """supervisor: a Popen, or None when it is gone already."""
+    if supervisor and supervisor.poll() is None:
+        supervisor.kill()
+    if supervisor:
+        supervisor.wait()
+    while left := tasks(job):
+        for pid in left:
+            kill(pid)
+        time.sleep(0.001)
+
+
+def reboot(job, supervisor=None):
+    everything_dies(job, supervisor)
+    shutil.rmtree(memory(job), ignore_errors=True)
