@@ -161,6 +161,13 @@ void errlog_crash_publish(struct errlog_crash *slot, uint32_t pid)
     atomic_release_u32(&slot->pid, pid);
 }
 
+bool errlog_has_crash(const struct errlog *log, uint32_t pid)
+{
+    CHECK(log->task_index != READER);
+    // Relaxed: the process that wrote it is gone.
+    return pid != 0 && atomic_read_u32(&section_at(log, 0)->crash.pid) == pid;
+}
+
 bool errlog_read_crash(const struct errlog *log, int task_index, uint32_t pid,
                        struct errlog_crash *out)
 {

@@ -60,6 +60,8 @@ void errlog_printf(struct errlog *log, int64_t now_ms, const char *format, ...)
 struct errlog_crash *errlog_crash_slot(struct errlog *log);
 // In the handler: the record is whole. Safe in a signal handler.
 void errlog_crash_publish(struct errlog_crash *slot, uint32_t pid);
+// Has process `pid`, which ran this very task before, left a record? For the task itself.
+bool errlog_has_crash(const struct errlog *log, uint32_t pid);
 // A reader: what process `pid` of the task has left; false: nothing. Counts and texts are made to
 // fit, whatever is in them.
 bool errlog_read_crash(const struct errlog *log, int task_index, uint32_t pid,

@@ -34,7 +34,10 @@ static bool is_task_command(const char *text, size_t len, const char *folder)
             return false;
     }
     at += strlen(at) + 1;
-    return at < end && isdigit((unsigned char)*at) && at + strlen(at) + 1 >= end;
+    if (at >= end || !isdigit((unsigned char)*at))
+        return false;
+    at += strlen(at) + 1;
+    return at >= end || strcmp(at, "--spare") == 0; // also of one that is the task by now
 }
 
 static bool is_task_of(pid_t pid, const char *folder)

@@ -137,9 +137,10 @@ const struct config_key config_keys[] = {
         .kind = CONFIG_KIND_COUNT_AUTO,
         .offset = AT(recovery.spares),
         .default_text = "auto",
-        .meaning = "processes that wait to replace a dead task",
+        .meaning = "processes of each task that wait to replace it when it dies; 0: none; "
+                   "auto: one, where memory allows",
         .low = 0,
-        .high = 1024,
+        .high = 4,
     },
     {
         .section = "recovery",

@@ -105,6 +105,24 @@ int job_memory_plan(const struct job_load *load, struct job_memory *out, struct 
     return 0;
 }
 
+uint64_t job_memory_spare_bytes(const struct job_memory *memory)
+{
+    enum { PER_TABLE_ENTRY = 512 };              // a page has 4096 bytes, its entry 8
+    static const uint64_t PRIVATE = 10ULL << 20; // heap, stack, buffers of a batch
+    uint64_t tasks = (uint64_t)memory->task_count;
+    return tasks * PRIVATE + memory->request.wanted_bytes / PER_TABLE_ENTRY;
+}
+
+int job_memory_spares(const struct job_memory *memory, const struct config *config)
+{
+    const struct budget *budget = &memory->budget;
+    uint64_t needed = memory->request.wanted_bytes + job_memory_spare_bytes(memory);
+    if (config->recovery.spares != CONFIG_AUTO)
+        return config->recovery.spares;
+    return config->recovery.restart == CONFIG_EXPONENTIAL_DELAY &&
+           needed <= budget->available_bytes;
+}
+
 // What of memory.state would fit, rounded down to whole MiB; 0: nothing would.
 static uint64_t fitting_state_mib(const struct job_memory *memory, int task_count)
 {

@@ -20,6 +20,13 @@ struct job_options job_memory_options(const struct job_load *load);
 // 64 MiB and 4 GiB each. -errno with a text when the host cannot be measured.
 int job_memory_plan(const struct job_load *load, struct job_memory *out, struct err *err);
 
+// Spares of each task: what the config says; `auto`: one where a death is answered at once, and
+// where the memory is there, which is not part of the promise.
+int job_memory_spares(const struct job_memory *memory, const struct config *config);
+
+// What the spares take, one a task: page tables (1/512 of the state) and private memory.
+uint64_t job_memory_spare_bytes(const struct job_memory *memory);
+
 // -ENOSPC with a text (asked, there, what to set) when the promise cannot be kept.
 int job_memory_check(const struct job_memory *memory, struct err *err);
 

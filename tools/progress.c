@@ -257,6 +257,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_CHECKPOINT] = "checkpoint",
         [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
         [SUPERVISOR_ADOPTED] = "adopted",
+        [SUPERVISOR_SPARE_READY] = "spare-ready",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -312,6 +313,9 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
         buf_printf(out, ",\"gap_ms\":%.3f", event->gap_ms);
     if (event->checkpoint)
         format_checkpoint_json(event->checkpoint, out);
+    if (event->spare)
+        buf_printf(out, ",\"mapped_bytes\":%" PRIu64 ",\"page_table_bytes\":%" PRIu64,
+                   event->spare->mapped_bytes, event->spare->page_table_bytes);
     if (event->text) {
         buf_append_str(out, ",\"text\":");
         buf_append_json_string(out, slice_of(event->text));
@@ -332,6 +336,15 @@ static void format_death(const struct supervisor_event *event, const char *name,
         buf_printf(out, "; restarting in %.0f ms", event->delay_ms);
     else
         buf_append_str(out, "; restarting");
+}
+
+static void format_spare(const struct supervisor_event *event, struct buf *out)
+{
+    char mapped[32], tables[32];
+    budget_format_bytes(event->spare->mapped_bytes, mapped);
+    budget_format_bytes(event->spare->page_table_bytes, tables);
+    buf_printf(out, "weir: task %d has a spare, pid %d: %s mapped, page tables of %s",
+               event->task_index, (int)event->pid, mapped, tables);
 }
 
 // What a person wants to know; a start or an end as planned is not news.
@@ -362,6 +375,7 @@ static bool format_event_text(const struct supervisor_event *event, const char *
         buf_printf(out, "weir: checkpoint %llu was given up: %s",
                    (unsigned long long)event->checkpoint->checkpoint, event->text);
         return true;
+    case SUPERVISOR_SPARE_READY: // with --verbose
     case SUPERVISOR_CHECKPOINT:
     case SUPERVISOR_STARTED:
     case SUPERVISOR_ADOPTED:
@@ -385,6 +399,8 @@ void progress_event(const struct supervisor_event *event, void *context)
         format_event_json(event, &line);
     else if (event->kind == SUPERVISOR_CHECKPOINT && progress->verbose)
         format_checkpoint(event->checkpoint, &line);
+    else if (event->kind == SUPERVISOR_SPARE_READY && progress->verbose)
+        format_spare(event, &line);
     else
         news = progress->mode != PROGRESS_QUIET && format_event_text(event, name, &line);
     if (news) {

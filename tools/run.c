@@ -18,7 +18,10 @@
 #include "tools/remains.h"
 #include "tools/resume.h"
 
-enum { TICK_MS = 250 };
+enum {
+    TICK_MS = 250,
+    SPARES_AFTER_MS = 1000, // `auto`: a job that is over by then needs none
+};
 
 // One run, from the loaded job to the result.
 struct run {
@@ -169,6 +172,8 @@ static int supervise(struct run *run, struct err *err)
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = restart_of(run->load->config),
         .adopts = run->from_memory,
+        .spares = job_memory_spares(&run->memory, run->load->config),
+        .spares_after_ms = run->load->config->recovery.spares == CONFIG_AUTO ? SPARES_AFTER_MS : 0,
         .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
         .tick_ms = TICK_MS,
         .on_tick = progress_tick,

@@ -41,7 +41,7 @@ enum {
 struct wait {
     struct task *task;
     void *owner;
-    uint8_t *is_whole; // a piece of the arena each: every page of it is faulted in
+    uint16_t *mapped; // pages that are faulted in, of each piece of the arena
     uint64_t piece_count, next_piece;
     uint64_t channel_bytes;
     int64_t looked_ns; // when somebody was last seen holding the mutex
@@ -57,7 +57,8 @@ static int64_t now_ns(const struct task *task)
 
 // --- a mutex that was not handed on ---
 
-// The words of a command that say which task it is: program, "task", folder, index.
+// The words of a command that say which task it is: "task", folder, index. The first word is left
+// out: a spare has another one there. Returns their length.
 static size_t read_command(pid_t tid, char *out, size_t bytes)
 {
     enum { WORDS = 4 };
@@ -67,10 +68,13 @@ static size_t read_command(pid_t tid, char *out, size_t bytes)
     ssize_t len = fd < 0 ? 0 : read(fd, out, bytes);
     if (fd >= 0)
         close(fd);
-    size_t end = 0;
-    for (int words = 0; len > 0 && end < (size_t)len && words < WORDS; end++)
+    size_t begin = 0, end = 0;
+    for (int words = 0; len > 0 && end < (size_t)len && words < WORDS; end++) {
         words += out[end] == '\0';
-    return end;
+        begin = words == 0 ? end + 2 : begin;
+    }
+    memmove(out, out + begin, end - begin);
+    return end - begin;
 }
 
 // Could this thread be the task? One that is gone, or dead and not yet reaped, has no command.
@@ -113,6 +117,33 @@ static void step_aside(struct wait *wait)
     }
     if (CPU_COUNT(&others))
         sched_setaffinity(0, sizeof others, &others);
+}
+
+// The command is shown as that of a task: whoever looks for tasks finds this one. Its words stand
+// one behind the other, from where /proc/self/stat says; "weir spare" becomes "weir".
+static void take_name(void)
+{
+    enum { FIELDS_BEFORE = 45 }; // between the state and arg_start
+    static const char spare[] = "weir spare", task[] = "weir";
+    char text[2048];
+    unsigned long begin = 0, end = 0;
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    char *at = strrchr(text, ')');
+    for (int i = 0; at && i <= FIELDS_BEFORE; i++)
+        at = strchr(at + 1, ' ');
+    if (!at || sscanf(at, " %lu %lu", &begin, &end) != 2 || end < begin + sizeof spare)
+        return;
+    char *words = (char *)begin;
+    if (memcmp(words, spare, sizeof spare) != 0)
+        return;
+    size_t rest = end - begin - sizeof spare, cut = sizeof spare - sizeof task;
+    memcpy(words, task, sizeof task);
+    memmove(words + sizeof task, words + sizeof spare, rest);
+    memset(words + sizeof task + rest, 0, cut);
 }
 
 static void step_forward(struct wait *wait)
@@ -184,7 +215,7 @@ static void note(const struct wait *wait)
                                  .mapped_bytes = wait->channel_bytes,
                                  .page_table_bytes = page_table_bytes()};
     for (uint64_t i = 0; i < wait->piece_count; i++)
-        news.mapped_bytes += wait->is_whole[i] ? PIECE_BYTES : 0;
+        news.mapped_bytes += (uint64_t)wait->mapped[i] * SEGMENT_PAGE_BYTES;
     control_spare_note(wait->task->control, wait->task->spare, &news);
 }
 
@@ -204,8 +235,9 @@ static bool warm_piece(const struct wait *wait, uint64_t piece)
             madvise(base + i * SEGMENT_PAGE_BYTES, (end - i) * SEGMENT_PAGE_BYTES,
                     MADV_POPULATE_READ);
     }
-    wait->is_whole[piece] = used == pages;
-    return used > 0;
+    bool is_news = used != wait->mapped[piece];
+    wait->mapped[piece] = (uint16_t)used;
+    return is_news;
 }
 
 // A piece of the round through the arena; how long to wait before the next.
@@ -215,7 +247,7 @@ static int64_t warm_step(struct wait *wait)
     int64_t began_ns = now_ns(wait->task);
     for (int empty = 0; wait->next_piece < wait->piece_count && empty < EMPTY_MAX;) {
         uint64_t piece = wait->next_piece++;
-        if (wait->is_whole[piece])
+        if (wait->mapped[piece] == PIECE_PAGES)
             continue;
         if (warm_piece(wait, piece))
             break;
@@ -233,18 +265,34 @@ static int64_t warm_step(struct wait *wait)
 
 // --- waiting ---
 
-// May the process that this spare would be begin? The supervisor puts some restarts off.
+// May the process that this spare would be begin? The supervisor puts some restarts off, and has
+// something to say to who follows a process that died by its own doing.
 static bool may_begin(void *context)
 {
     const struct task *task = context;
+    struct control_view view;
     uint32_t pass = control_pass(task->control);
-    return pass == CONTROL_PASS_FREE || control_attempt(task->control) + 1 <= pass;
+    if (pass != CONTROL_PASS_FREE)
+        return control_attempt(task->control) + 1 <= pass;
+    control_view(task->control, task->index, &view);
+    return !errlog_has_crash(task->errlog, (uint32_t)view.process.pid);
+}
+
+// The successor of a supervisor that dies finds us from here on; before, we die with it. It may
+// have looked for us already, when it is not our parent.
+static bool be_found(struct task *task)
+{
+    control_spare_begin(task->control, task->spare);
+    prctl(PR_SET_PDEATHSIG, 0);
+    pid_t supervisor = control_supervisor(task->control).pid;
+    return supervisor == 0 || supervisor == getppid();
 }
 
 static int wait_as_spare(struct wait *wait)
 {
     struct task *task = wait->task;
-    control_spare_begin(task->control, task->spare);
+    if (!be_found(task))
+        return -ECANCELED;
     step_aside(wait);
     warm_private();
     int rc = task_channels_fault_in(task, &wait->channel_bytes);
@@ -265,6 +313,7 @@ static int wait_as_spare(struct wait *wait)
     while (!may_begin(task))
         waiter_wait(task->waiter, WAITER_BLOCK, may_begin, task, PASS_LOOK_NS);
     step_forward(wait);
+    take_name();
     return 0;
 }
 
@@ -285,8 +334,8 @@ int task_wait_turn(struct task *task)
                         .piece_count = (task->arena_bytes + PIECE_BYTES - 1) / PIECE_BYTES,
                         .looked_ns = now_ns(task)};
     const struct control_spare gone = {.state = CONTROL_SPARE_NONE};
-    wait.is_whole = calloc(wait.piece_count, 1);
-    CHECK(wait.is_whole);
+    wait.mapped = calloc(wait.piece_count, sizeof *wait.mapped);
+    CHECK(wait.mapped);
     int rc = task->spare >= 0 ? wait_as_spare(&wait) : wait_as_task(&wait);
     if (task->spare >= 0)
         control_spare_note(task->control, task->spare, &gone);
@@ -295,7 +344,7 @@ int task_wait_turn(struct task *task)
         // The successor of a supervisor that dies finds us from here on; before, we die with it.
         prctl(PR_SET_PDEATHSIG, 0);
     }
-    free(wait.is_whole);
+    free(wait.mapped);
     if (rc < 0 && rc != -ECANCELED)
         err_set(&task->err, rc, "cannot own the memory of task %d: %s", task->index,
                 rc == -EILSEQ ? "it is damaged where it says who does" : strerror(-rc));

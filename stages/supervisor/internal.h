@@ -11,6 +11,8 @@
 #include "stages/supervisor/postmortem.h"
 #include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
+#include "stages/supervisor/spare.h"
+#include "stages/supervisor/spawn.h"
 #include "stages/supervisor/supervisor.h"
 
 #define MS_NS INT64_C(1000000)
@@ -28,6 +30,8 @@ struct supervisor {
     struct control *control;
     struct slot *slots;
     struct slot_ops ops;
+    struct spares *spares;
+    bool spares_adopted; // an earlier supervisor has left some
     struct restart_policy policy;
     struct supervisor_result *result;
     struct err *err;
@@ -62,6 +66,12 @@ int tasks_adopt(struct supervisor *s);
 int tasks_handle_all(struct supervisor *s, enum slot_event event);
 // The pidfd of this slot is readable: its process has ended.
 void tasks_on_end(struct supervisor *s, struct slot *slot);
+// The same, when it is known how: slot->signal and exit_status are set.
+void tasks_ended(struct supervisor *s, struct slot *slot);
+// Start a process for the slot, whatever waits to replace it. 0 or -errno.
+int tasks_start_cold(struct supervisor *s, struct slot *slot);
+// What it takes to start one.
+struct spawn_request tasks_spawn_request(const struct supervisor *s, const struct slot *slot);
 // What is due by now: restarts, replacements that run, hangs.
 void tasks_on_time(struct supervisor *s, int64_t now);
 // When tasks_on_time is to be called next; INT64_MAX: never.

@@ -103,8 +103,10 @@ void postmortem_examine(const struct postmortem_context *context, const struct s
                                .exit_status = slot->exit_status,
                                .hang = slot->hang};
     control_view(context->control, slot->index, &out->view);
-    out->has_taken_over = out->view.process.pid == slot->pid;
-    if (out->has_taken_over)
+    bool is_last = out->view.process.pid == slot->pid;
+    // A spare may stand there already; who never took over leaves what was there before its start.
+    out->has_taken_over = is_last || (int64_t)out->view.taken_ns > slot->started_ns;
+    if (is_last)
         control_read_trial(context->control, slot->index, &out->trial);
     out->has_crash = context->errlog && errlog_read_crash(context->errlog, slot->index,
                                                           (uint32_t)slot->pid, &out->crash);

@@ -91,3 +91,9 @@ void restart_explain(const struct restart_policy *policy, const struct restart_d
         break;
     }
 }
+
+bool restart_is_at_once(const struct restart_policy *policy, int quick_deaths)
+{
+    return policy->strategy == SUPERVISOR_RESTART_EXPONENTIAL_DELAY &&
+           quick_deaths < RESTART_QUICK_FREE;
+}

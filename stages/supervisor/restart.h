@@ -48,4 +48,8 @@ void restart_explain(const struct restart_policy *policy, const struct restart_d
 // exponential-delay: 1 s, then half as much more each time, at most 1 min; nth counts from 1.
 int64_t restart_backoff_ns(int nth);
 
+// A task with so many quick deaths behind it that is killed from outside: is it replaced at once?
+// Then the kernel may do it without asking.
+bool restart_is_at_once(const struct restart_policy *policy, int quick_deaths);
+
 #endif

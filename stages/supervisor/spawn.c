@@ -18,9 +18,17 @@
 // In the child: exec, or tell the parent why not. Only calls that are safe after fork.
 _Noreturn static void child_exec(const struct spawn_request *request, pid_t parent, int report_fd)
 {
-    char index[16];
+    char index[16], spare[16];
     snprintf(index, sizeof(index), "%d", request->task_index);
-    char *const argv[] = {"weir", "task", (char *)request->job_folder, index, NULL};
+    snprintf(spare, sizeof(spare), "%d", request->spare);
+    // "weir spare" in front: who looks for `weir task` finds the tasks. Its name when it is one.
+    char *const argv[] = {request->spare < 0 ? "weir" : "weir spare",
+                          "task",
+                          (char *)request->job_folder,
+                          index,
+                          request->spare < 0 ? NULL : "--spare",
+                          spare,
+                          NULL};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) // it died before the line above
         _exit(127);

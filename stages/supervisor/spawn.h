@@ -9,6 +9,7 @@ struct spawn_request {
     const char *program;    // path
     const char *job_folder; // argv: weir task <job_folder> <task_index>
     int task_index;
+    int spare;            // >= 0: as this spare of the task
     int cpu;              // pinned to it; -1: anywhere
     const sigset_t *mask; // signals blocked in the task
 };

@@ -147,6 +147,8 @@ static int wait_loop(struct supervisor *s)
                 on_signal(s);
             else if (tag == TAG_TIMER)
                 (void)!read(s->timer_fd, &ticks, sizeof(ticks));
+            else if (tag & SPARE_TAG)
+                spares_on_end(s, tag);
             else
                 tasks_on_end(s, &s->slots[tag]);
         }
@@ -221,6 +223,7 @@ static int run(struct supervisor *s)
     }
     coordinator_free(s->coordinator);
     tasks_kill_rest(s);
+    spares_close(s);
     close_fds(s);
     return status;
 }
@@ -259,6 +262,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
         s.slots[i] = (struct slot){.index = i, .pidfd = -1};
     if (options->tick_ms > 0 && options->on_tick)
         s.tick_at_ns = supervisor_now_ns() + options->tick_ms * MS_NS;
+    spares_open(&s);
     status = run(&s);
     if (!status && out->end == SUPERVISOR_END_FAILED)
         status = -ECANCELED;

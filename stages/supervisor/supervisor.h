@@ -36,6 +36,7 @@ enum supervisor_event_kind {
     SUPERVISOR_HUNG,              // a task hangs and is killed for that; DIED follows
     SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
     SUPERVISOR_ADOPTED,           // an earlier supervisor had started it; it runs on
+    SUPERVISOR_SPARE_READY,       // a spare of a task waits, with everything faulted in
 };
 
 struct supervisor_event {
@@ -49,6 +50,7 @@ struct supervisor_event {
     double delay_ms;       // DIED: how long its restart is put off
     const char *text;      // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
+    const struct control_spare *spare;          // SPARE_READY
 };
 
 // What happens when a task dies; named as in Flink, with Flink's defaults.
@@ -70,6 +72,8 @@ struct supervisor_options {
     const struct errlog *errlog; // a reader's; NULL: deaths are told without it
     struct events *events;       // the event log (events.h); NULL: none is kept
     const char *program;         // NULL: /proc/self/exe (tests give their own)
+    int spares;          // processes that wait to replace a task, each; at most CONTROL_SPARES_MAX
+    int spares_after_ms; // how long a task has run before its first spare is made
     // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job
     // that has FINISHED is the caller's to remove.
     const struct coordinator_options *checkpoints;

@@ -30,26 +30,22 @@ static void slot_close(struct slot *slot)
     slot->pidfd = -1;
 }
 
-static int op_start(struct slot *slot, void *context)
+struct spawn_request tasks_spawn_request(const struct supervisor *s, const struct slot *slot)
 {
-    struct supervisor *s = context;
     const struct supervisor_options *options = s->options;
-    struct control_view view;
-    control_view(s->control, slot->index, &view);
-    slot->progress_at_start = view.progress;
-    slot->started_ns = supervisor_now_ns();
-    slot->silent_at_ns = 0;
-    slot->hang = HANG_NONE;
-    // Who was killed from outside wrote nothing astray; of any other death that is not known.
-    bool is_trusted = slot->signal == SIGKILL && !slot->is_cause_unknown;
-    control_ask_check(s->control, slot->index, !is_trusted && slot->died_ns);
-    struct spawn_request request = {
+    return (struct spawn_request){
         .program = options->program ? options->program : "/proc/self/exe",
         .job_folder = options->dir->path,
         .task_index = slot->index,
+        .spare = -1,
         .cpu = options->cpus ? options->cpus[slot->index] : -1,
         .mask = &s->task_mask,
     };
+}
+
+int tasks_start_cold(struct supervisor *s, struct slot *slot)
+{
+    struct spawn_request request = tasks_spawn_request(s, slot);
     int status = spawn_task(&request, &slot->pid, &slot->pidfd);
     if (status)
         return status;
@@ -63,6 +59,21 @@ static int op_start(struct slot *slot, void *context)
     control_note_cpu(s->control, slot->index, request.cpu);
     slot->is_adopted = slot->is_cause_unknown = false;
     return 0;
+}
+
+static int op_start(struct slot *slot, void *context)
+{
+    struct supervisor *s = context;
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    slot->progress_at_start = view.progress;
+    slot->started_ns = supervisor_now_ns();
+    slot->silent_at_ns = 0;
+    slot->hang = HANG_NONE;
+    // Who was killed from outside wrote nothing astray; of any other death that is not known.
+    bool is_trusted = slot->signal == SIGKILL && !slot->is_cause_unknown;
+    control_ask_check(s->control, slot->index, !is_trusted && slot->died_ns);
+    return spares_take(s, slot) ? 0 : tasks_start_cold(s, slot);
 }
 
 // Did the process do what there was to do? One that waited for others, or lived long, is in no
@@ -102,7 +113,10 @@ static void op_ask_stop(struct slot *slot, void *context)
 
 static void op_kill(struct slot *slot, void *context)
 {
-    (void)context;
+    if (spares_awaited(context, slot)) {
+        spares_kill(context, slot);
+        return;
+    }
     CHECK(slot->pidfd >= 0);
     syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
 }
@@ -216,10 +230,15 @@ static bool take_end(struct slot *slot)
 
 void tasks_on_end(struct supervisor *s, struct slot *slot)
 {
-    struct control_view view;
     if (!take_end(slot))
         return;
     slot_close(slot); // also takes it out of the epoll
+    tasks_ended(s, slot);
+}
+
+void tasks_ended(struct supervisor *s, struct slot *slot)
+{
+    struct control_view view;
     control_view(s->control, slot->index, &view);
     enum slot_event event = slot_classify(&view, slot);
     if (event == SLOT_CRASHED)
@@ -239,6 +258,8 @@ static int adopt(struct supervisor *s, struct slot *slot)
     slot->is_adopted = slot->pidfd >= 0;
     slot->is_cause_unknown = true;
     int status = slot->is_adopted ? supervisor_watch(s, slot->pidfd, (uint32_t)slot->index) : 0;
+    if (!status)
+        status = spares_adopt(s, slot);
     return status ? status : slot_handle(slot, SLOT_ADOPT, slot->started_ns, &s->ops);
 }
 
@@ -253,12 +274,15 @@ int tasks_adopt(struct supervisor *s)
     return status;
 }
 
-// Does the process of this slot run batches? The page may still be the dead one's: look at the pid.
-static bool slot_ready(const struct supervisor *s, const struct slot *slot)
+// Does the process of this slot run batches, and since when? The page may still be the dead one's:
+// look at the pid.
+static bool slot_ready(const struct supervisor *s, const struct slot *slot, int64_t *since_ns)
 {
     struct control_view view;
     control_view(s->control, slot->index, &view);
-    return view.process.pid == slot->pid &&
+    if (view.ready_ns)
+        *since_ns = (int64_t)view.ready_ns;
+    return !spares_awaited(s, slot) && view.process.pid == slot->pid &&
            (view.state > CONTROL_STARTING || view.progress > slot->progress_at_start);
 }
 
@@ -296,6 +320,7 @@ static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
     slot->hang = kind;
     if (kind == HANG_BUSY)
         hang_ask_where(slot->pidfd, s->mortuary.errlog, slot->index, slot->pid);
+    control_set_pass(s->control, slot->index, CONTROL_PASS_CLOSED); // a verdict comes first
     op_kill(slot, s);
     slot->silent_at_ns = 0;
 }
@@ -306,19 +331,22 @@ static void look_at_hangs(struct supervisor *s, int64_t now)
         return;
     s->hang_at_ns = now + s->options->hang_after_ms * MS_NS / HANG_LOOKS;
     for (int i = 0; i < s->options->task_count; i++)
-        if (s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_HURT)
+        if ((s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_HURT) &&
+            !spares_awaited(s, &s->slots[i]))
             look_at_hang(s, &s->slots[i], now);
 }
 
 // A restart comes at once: start_at_ns of a first death is in the past.
 void tasks_on_time(struct supervisor *s, int64_t now)
 {
+    spares_on_time(s, now);
     for (int i = 0; i < s->options->task_count; i++) {
         struct slot *slot = &s->slots[i];
+        int64_t since = now;
         if (slot->state == SLOT_DOWN && slot->start_at_ns <= now)
             slot_handle(slot, SLOT_START, now, &s->ops);
-        else if (slot->state == SLOT_HURT && slot_ready(s, slot))
-            slot_handle(slot, SLOT_READY, now, &s->ops);
+        else if (slot->state == SLOT_HURT && slot_ready(s, slot, &since))
+            slot_handle(slot, SLOT_READY, since > slot->died_ns ? since : slot->died_ns, &s->ops);
     }
     look_at_hangs(s, now);
     for (int i = 0; i < s->options->task_count; i++) // replacements come first
@@ -327,7 +355,8 @@ void tasks_on_time(struct supervisor *s, int64_t now)
 
 int64_t tasks_next_deadline(const struct supervisor *s)
 {
-    int64_t now = supervisor_now_ns(), next = s->hang_at_ns;
+    int64_t now = supervisor_now_ns();
+    int64_t next = supervisor_earlier(s->hang_at_ns, spares_next_deadline(s, now));
     for (int i = 0; i < s->options->task_count; i++) {
         const struct slot *slot = &s->slots[i];
         if (slot->state == SLOT_DOWN)
@@ -343,6 +372,8 @@ int64_t tasks_next_deadline(const struct supervisor *s)
 // No task may outlive the run, however it ends.
 void tasks_kill_rest(struct supervisor *s)
 {
+    for (int i = 0; i < s->options->task_count; i++) // before one of them becomes a task
+        spares_kill(s, &s->slots[i]);
     for (int i = 0; i < s->options->task_count; i++) {
         struct slot *slot = &s->slots[i];
         if (slot->pidfd < 0)
