@@ -20,6 +20,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/snapshot/stream.h"
 
@@ -121,9 +122,13 @@ static int keep_maps(struct snapshot *s)
 {
     uint64_t pages = s->arena->header->total_bytes >> ARENA_PAGE_SHIFT;
     if (s->map_bytes < 2 * pages) {
+        const uint64_t huge = UINT64_C(2) << 20, bytes = (2 * pages + huge - 1) & ~(huge - 1);
         free(s->marks);
-        s->marks = malloc(2 * pages);
+        s->marks = aligned_alloc(huge, bytes);
         s->map_bytes = s->marks ? 2 * pages : 0;
+        if (s->marks &&
+            2 * pages >= huge / 2) // a fault each 4 KiB would be a pause of a millisecond
+            madvise(s->marks, bytes, MADV_HUGEPAGE);
     }
     s->runs = s->marks + pages;
     return s->marks ? 0 : -ENOMEM;
