@@ -440,6 +440,13 @@ void control_note_cpu(struct control *control, int task_index, int cpu)
     box_page(control, task_index)->cpu = cpu;
 }
 
+void control_set_judged(struct control *control, int task_index, uint32_t pid)
+{
+    CHECK(control->role == SUPERVISOR);
+    // Relaxed: only another supervisor reads it, when this one is gone.
+    atomic_write_u32(&box_page(control, task_index)->judged_pid, pid);
+}
+
 void control_note_loss(struct control *control, int task_index, enum control_loss loss)
 {
     CHECK(control->role == SUPERVISOR && (unsigned)loss < CONTROL_LOSS_COUNT);
@@ -451,7 +458,6 @@ void control_set_verdict(struct control *control, int task_index,
                          const struct control_verdict *verdict)
 {
     CHECK(control->role == SUPERVISOR);
-    // The task's next process is started after this; no other reads it.
     box_page(control, task_index)->verdict = *verdict;
 }
 

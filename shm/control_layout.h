@@ -21,7 +21,7 @@
 // task: snapshot report task        anyone    its sequence word: odd while it is written
 // task: ended           task        supervisor  release: what the output needs is on disk
 // task: trial           task        supervisor  none: read when the process that wrote it is gone
-// box:  verdict         supervisor  its task    none: written while the task has no process
+// box:  verdict         supervisor  its task    none: before the process may begin
 // box:  losses          supervisor  anyone      relaxed: each word is true on its own
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
@@ -83,7 +83,7 @@ struct control_box_page {
     uint64_t losses[CONTROL_LOSS_SLOTS];
     struct control_verdict verdict;
     uint32_t must_check;
-    uint32_t reserved;
+    uint32_t judged_pid; // the last death that the verdict knows of
 };
 
 struct control_spare_line {

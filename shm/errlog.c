@@ -1,7 +1,8 @@
 // errlog.c: one section of slots a task, each section written by its task alone.
 //
 //   R30 errlog_note -> A30 errlog_read   the text of a slot
-//   R31 errlog_crash_publish -> A31 errlog_read_crash   the crash record that goes with the pid
+//   R31 errlog_crash_publish -> A31 errlog_read_crash   the crash record that
+//   goes with the pid
 //
 // What a crash leaves: a slot whose count is 0 is not there and is written anew.
 #include "shm/errlog.h"

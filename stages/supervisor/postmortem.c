@@ -115,6 +115,7 @@ void postmortem_examine(const struct postmortem_context *context, const struct s
         out->signal = (int)out->crash.signal; // nobody's child, but it could still say so
     count(context->control, slot->index, out);
     judge(context->control, slot->index, out);
+    control_set_judged(context->control, slot->index, (uint32_t)slot->pid);
 }
 
 static const char *cause_name(const struct postmortem *death)

@@ -17,6 +17,7 @@
 #include "core/base/check.h"
 #include "core/base/env.h"
 #include "stages/supervisor/internal.h"
+#include "stages/supervisor/journal.h"
 
 enum {
     EVENTS_AT_ONCE = 64,
@@ -45,6 +46,7 @@ int supervisor_watch(const struct supervisor *s, int fd, uint32_t tag)
 
 void supervisor_report(const struct supervisor *s, const struct supervisor_event *event)
 {
+    journal_event(s->options, event);
     if (s->options->on_event)
         s->options->on_event(event, s->options->context);
 }
@@ -210,6 +212,7 @@ static int run(struct supervisor *s)
         err_set(s->err, status, "cannot set the supervisor up: %s", strerror(-status));
     } else {
         control_begin_supervisor(s->control);
+        journal_start(s->options);
         status = ending_begin_checkpoints(s);
         if (!status) {
             status = s->options->adopts ? tasks_adopt(s) : tasks_handle_all(s, SLOT_START);
@@ -268,6 +271,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
         status = -ECANCELED;
     for (int i = 0; i < options->task_count; i++) // those that were not replaced
         postmortem_write(&s.mortuary, &s.slots[i], &s.deaths[i]);
+    journal_end(options, out, status ? err->text : NULL);
     free(s.deaths);
     free(s.slots);
 err_after_attach:
