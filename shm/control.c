@@ -447,6 +447,11 @@ void control_set_judged(struct control *control, int task_index, uint32_t pid)
     atomic_write_u32(&box_page(control, task_index)->judged_pid, pid);
 }
 
+uint32_t control_judged(const struct control *control, int task_index)
+{
+    return atomic_read_u32(&box_page(control, task_index)->judged_pid); // relaxed: own word
+}
+
 void control_note_loss(struct control *control, int task_index, enum control_loss loss)
 {
     CHECK(control->role == SUPERVISOR && (unsigned)loss < CONTROL_LOSS_COUNT);

@@ -250,6 +250,7 @@ void control_set_verdict(struct control *control, int task_index,
                          const struct control_verdict *verdict);
 // The verdict takes the death of this process into account.
 void control_set_judged(struct control *control, int task_index, uint32_t pid);
+uint32_t control_judged(const struct control *control, int task_index);
 // What the task was doing when it ended. Its texts end where they must, whatever is in them.
 void control_read_trial(const struct control *control, int task_index, struct control_trial *out);
 // Which attempts spares may begin (see CONTROL_PASS_FREE); wakes the one that waits for it.

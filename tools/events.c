@@ -81,8 +81,8 @@ static void print_death(const json_t *record)
 static void print_other(const json_t *record, const char *name)
 {
     if (strcmp(name, "start") == 0)
-        printf("start, supervisor pid %lld, %lld tasks", number_of(record, "pid"),
-               number_of(record, "tasks"));
+        printf("start, supervisor pid %lld, %lld tasks, %lld of them adopted",
+               number_of(record, "pid"), number_of(record, "tasks"), number_of(record, "adopted"));
     else if (strcmp(name, "end") == 0)
         printf("end: %s, %lld restarts", text_of(record, "end"), number_of(record, "restarts"));
     else

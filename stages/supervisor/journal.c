@@ -10,13 +10,14 @@ static void append_text(struct buf *record, const char *key, const char *text)
     buf_append_json_string(record, slice_of(text));
 }
 
-void journal_start(const struct supervisor_options *options)
+void journal_start(const struct supervisor_options *options, int adopted)
 {
     if (!options->events)
         return;
     struct buf record = events_begin("start");
     append_text(&record, "job", options->dir->job);
-    buf_printf(&record, ",\"pid\":%d,\"tasks\":%d", (int)getpid(), options->task_count);
+    buf_printf(&record, ",\"pid\":%d,\"tasks\":%d,\"adopted\":%d", (int)getpid(),
+               options->task_count, adopted);
     events_append(options->events, &record);
 }
 

@@ -5,7 +5,8 @@
 
 #include "stages/supervisor/supervisor.h"
 
-void journal_start(const struct supervisor_options *options);
+// The tasks run; so many of them ran before this supervisor did.
+void journal_start(const struct supervisor_options *options, int adopted);
 // What is worth a record: a stop, a task killed late, a checkpoint given up, a failure.
 void journal_event(const struct supervisor_options *options, const struct supervisor_event *event);
 // `error`: why the job failed, or could not be run; NULL or "": it did not.

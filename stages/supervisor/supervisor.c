@@ -212,13 +212,13 @@ static int run(struct supervisor *s)
         err_set(s->err, status, "cannot set the supervisor up: %s", strerror(-status));
     } else {
         control_begin_supervisor(s->control);
-        journal_start(s->options);
         status = ending_begin_checkpoints(s);
         if (!status) {
             status = s->options->adopts ? tasks_adopt(s) : tasks_handle_all(s, SLOT_START);
             if (status)
                 err_set(s->err, status, "cannot start a task: %s", strerror(-status));
         }
+        journal_start(s->options, s->result->adopted);
         if (!status && s->options->adopts)
             ending_take_over(s);
         if (!status)

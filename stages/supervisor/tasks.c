@@ -257,6 +257,10 @@ static int adopt(struct supervisor *s, struct slot *slot)
     slot->progress_at_start = view.progress;
     slot->is_adopted = slot->pidfd >= 0;
     slot->is_cause_unknown = true;
+    bool ended = view.state == CONTROL_FINISHED || view.state == CONTROL_FAILED;
+    bool is_new = slot->pid && control_judged(s->control, slot->index) != (uint32_t)slot->pid;
+    if (!slot->is_adopted && !ended && is_new) // it died while nobody looked
+        postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
     int status = slot->is_adopted ? supervisor_watch(s, slot->pidfd, (uint32_t)slot->index) : 0;
     if (!status)
         status = spares_adopt(s, slot);
