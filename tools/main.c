@@ -11,7 +11,7 @@
 
 static const struct command *const commands[] = {
     &command_run,       &command_check,  &command_explain, &command_checkpoint,
-    &command_savepoint, &command_events, &command_doctor, &command_task,
+    &command_savepoint, &command_events, &command_doctor,  &command_task,
 };
 
 static void print_help(FILE *out)
