@@ -15,7 +15,7 @@
 
 struct copier; // private; its functions are for one thread, the task's
 
-enum { COPIER_SYNC_MAX = 16 };
+enum { COPIER_SYNC_MAX = 64 };
 
 struct copier_job {
     const char *path; // of the file, which must not exist

@@ -120,15 +120,20 @@ static int make_folder(const struct store *store, const char *path)
     char parent[STORE_PATH_BYTES];
     struct stat st;
     int rc = store->env->mkdir(store->env, path, 0700);
-    if (rc == -EEXIST)
-        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-    if (rc < 0)
+    if (rc < 0 && rc != -EEXIST)
         return rc;
+    if (rc == -EEXIST && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+        return -ENOTDIR;
+    if (rc == -EEXIST && strcmp(path, store->dir) != 0)
+        return 0;
     snprintf(parent, sizeof parent, "%s", path);
     char *slash = strrchr(parent, '/');
     if (slash)
         slash[slash == parent] = '\0';
-    return store->env->sync_dir(store->env, slash ? parent : ".");
+    int synced = store->env->sync_dir(store->env, slash ? parent : ".");
+    // One that is there may have been made by a run that was killed a moment later; one that
+    // somebody else has made may lie in a folder that we may not read.
+    return rc == -EEXIST && synced == -EACCES ? 0 : synced;
 }
 
 // All parts of the path.

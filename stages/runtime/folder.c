@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/env.h"
 
 // Room is left for the names of the files in it.
 static int check_length(const char *folder, struct err *err)
@@ -55,6 +58,17 @@ int folder_check(const char *folder, struct err *err)
     return 0;
 }
 
+// The name of a new folder, in the one above it. One that may be written to and not be read, or a
+// file system that does not know how, is left alone.
+static int sync_name(const char *path)
+{
+    char parent[FOLDER_PATH_BYTES];
+    memcpy(parent, path, strlen(path) + 1);
+    parent_of(parent);
+    int rc = env_system()->sync_dir(env_system(), parent);
+    return rc == -EACCES || rc == -EINVAL ? 0 : rc;
+}
+
 int folder_make(const char *folder, struct err *err)
 {
     char path[FOLDER_PATH_BYTES];
@@ -64,8 +78,12 @@ int folder_make(const char *folder, struct err *err)
             continue;
         memcpy(path, folder, i);
         path[i] = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        bool is_new = mkdir(path, 0755) == 0;
+        if (!is_new && errno != EEXIST)
             return err_set(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
+        rc = is_new ? sync_name(path) : 0;
+        if (rc < 0)
+            return err_set(err, rc, "cannot make folder %s durable: %s", path, strerror(-rc));
     }
     return rc;
 }

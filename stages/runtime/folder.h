@@ -10,7 +10,7 @@ enum { FOLDER_PATH_BYTES = 4096 };
 // names what is in the way.
 int folder_check(const char *folder, struct err *err);
 
-// Make the folder and those above it; one that is there is fine.
+// Make the folder and those above it, each with its name durable; one that is there is fine.
 int folder_make(const char *folder, struct err *err);
 
 #endif

@@ -115,6 +115,8 @@ static inline void op_count_bytes(uint64_t *counter, uint64_t bytes)
         *counter += bytes;
 }
 
+enum { OP_OUTPUTS_MAX = 50 }; // files of one operator that are not durable yet
+
 // All return 0 or -errno. -EAGAIN: the transaction's output does not fit the rings, or its changes
 // the undo log; the runtime aborts and tries again with fewer rows (context.max_rows for work).
 struct operator_class {
@@ -148,8 +150,9 @@ struct operator_class {
     // `renames`, the lines "from<TAB>to" that will make it final (see store.h). In a transaction.
     // NULL: nothing.
     int (*prepare_finish)(struct operator* op, struct buf *renames, struct err *err);
-    // A file whose bytes must be durable before a snapshot counts; -1 or NULL: none.
-    int (*output_fd)(const struct operator* op);
+    // Files whose bytes must be durable before a snapshot counts, into fds[OP_OUTPUTS_MAX]; returns
+    // how many. Another thread makes them so: the task does not wait. NULL: none.
+    int (*output_fds)(const struct operator* op, int *fds);
     // The folder whose names must be durable with it; -1 or NULL: none.
     int (*folder_fd)(const struct operator* op);
     // Append `"name":value` members, JSON: where it stands, for people. NULL: nothing.

@@ -77,11 +77,10 @@ static int outputs(const struct task *task, int fds[COPIER_SYNC_MAX])
     int count = 0;
     for (int i = 0; i < task->chain.count; i++) {
         const struct operator* op = task->chain.ops[i];
-        CHECK(count + 3 <= COPIER_SYNC_MAX);
-        int file = op->class->output_fd ? op->class->output_fd(op) : -1;
+        CHECK(count + OP_OUTPUTS_MAX + 2 <= COPIER_SYNC_MAX); // sinks come last, and alone
         int folder = op->class->folder_fd ? op->class->folder_fd(op) : -1;
-        if (file >= 0)
-            fds[count++] = file;
+        if (op->class->output_fds)
+            count += op->class->output_fds(op, fds + count);
         if (folder >= 0)
             fds[count++] = folder;
     }

@@ -7,6 +7,10 @@
 // anywhere is harmless: the state says which renames are due, and the next process does them, or
 // finds them done.
 //
+// The task never waits for the disk to take a part (pending_parts.h): who writes the snapshot makes
+// pending parts durable, so they are before their checkpoint is complete, and only then they get
+// their names. Without checkpoints nothing of a job outlives the host before its end.
+//
 // Restored from a checkpoint, the folder may be ahead of the state: the part in progress is cut
 // (and taken back if it was finished since), finished parts beyond it are set aside as
 // `.part-t-n.beyond`: their rows will come again.
@@ -26,6 +30,7 @@
 #include "stages/runtime/operator.h"
 #include "stages/runtime/schema.h"
 #include "stages/runtime/txfile.h"
+#include "stages/runtime/pending_parts.h"
 
 enum { PART_PATH_BYTES = 4096 };
 
@@ -49,7 +54,9 @@ struct file_sink {
     bool is_open;
     uint64_t open_part; // number of the open file
     const char *folder;
-    int folder_fd; // with checkpoints, else -1: to make names durable
+    int folder_fd;                // with checkpoints, else -1: to make names durable
+    struct pending_parts pending; // with checkpoints
+    uint64_t first_part;          // that this process wrote
     uint64_t roll_bytes;
     int task;   // global index: part of the names
     int failed; // -errno of a rename; the next push reports it
@@ -133,10 +140,9 @@ static int first_free_part(const struct file_sink *sink, uint64_t *out, struct e
         return err_set(err, -errno, "cannot read folder %s: %s", sink->folder, strerror(errno));
     *out = 0;
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        int task, used = 0;
+        int task;
         unsigned long long part;
-        if (sscanf(entry->d_name, "part-%d-%llu%n", &task, &part, &used) == 2 && used &&
-            entry->d_name[used] == '\0' && task == sink->task && part >= *out)
+        if (part_name_parse(entry->d_name, &task, &part) && task == sink->task && part >= *out)
             *out = part + 1;
     }
     closedir(dir);
@@ -170,6 +176,22 @@ static int broken(const struct file_sink *sink, int rc)
     return rc;
 }
 
+// A predecessor's pending parts: nobody knows which of them are durable.
+static int open_pending(struct file_sink *sink)
+{
+    struct env *env = sink->base.context.env;
+    char hidden[PART_PATH_BYTES];
+    int rc = 0;
+    for (uint64_t part = state_of(sink)->published; part < state_of(sink)->part && rc == 0;
+         part++) {
+        part_paths(sink, part, hidden, NULL);
+        int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
+        rc = fd < 0 ? fd : pending_parts_keep(&sink->pending, env, part, fd);
+        rc = rc == -ENOENT ? 0 : rc; // it has its name already, or its rename will say so
+    }
+    return rc;
+}
+
 static void close_part(struct file_sink *sink)
 {
     if (sink->is_open)
@@ -193,31 +215,33 @@ static int publish_part(struct file_sink *sink, uint64_t part)
     char hidden[PART_PATH_BYTES], visible[PART_PATH_BYTES];
     struct env *env = sink->base.context.env;
     part_paths(sink, part, hidden, visible);
-    int fd = env->open(env, hidden, O_RDWR | O_CLOEXEC, 0);
-    if (fd == -ENOENT && access(visible, F_OK) == 0)
-        return 0;
-    if (fd < 0)
-        return fd;
-    int rc = env->fdatasync(env, fd);
-    env->close(env, fd);
-    return rc < 0 ? rc : env->rename(env, hidden, visible);
+    int rc = env->rename(env, hidden, visible);
+    return rc == -ENOENT && access(visible, F_OK) == 0 ? 0 : rc;
+}
+
+// The part in progress is pending.
+static int leave_part(struct file_sink *sink)
+{
+    int rc = 0;
+    if (sink->base.context.checkpoints) {
+        rc = pending_parts_keep(&sink->pending, sink->file.env, sink->open_part, sink->file.fd);
+        sink->file.fd = -1;
+    }
+    close_part(sink);
+    return rc;
 }
 
 // Finish the parts that are due; the caller commits. Idempotent.
 static int publish_due(struct file_sink *sink)
 {
-    int rc = 0;
-    if (sink->is_open && sink->open_part < state_of(sink)->part) {
-        // A snapshot that counts on it may come before its rename.
-        if (sink->base.context.checkpoints)
-            rc = sink->file.env->fdatasync(sink->file.env, sink->file.fd);
-        close_part(sink);
-    }
+    bool is_behind = sink->is_open && sink->open_part < state_of(sink)->part;
+    int rc = is_behind ? leave_part(sink) : 0;
     while (rc == 0 && state_of(sink)->published < state_of(sink)->due) {
         rc = publish_part(sink, state_of(sink)->published);
         if (rc == 0)
             touch_state(sink)->published++;
     }
+    pending_parts_drop(&sink->pending, sink->base.context.env, state_of(sink)->published);
     return rc;
 }
 
@@ -240,10 +264,10 @@ static int set_aside_beyond(const struct file_sink *sink, struct err *err)
     if (!dir)
         return err_set(err, -errno, "cannot read folder %s: %s", sink->folder, strerror(errno));
     for (struct dirent *entry = readdir(dir); entry && rc == 0; entry = readdir(dir)) {
-        int task, used = 0;
+        int task;
         unsigned long long part;
-        if (sscanf(entry->d_name, "part-%d-%llu%n", &task, &part, &used) == 2 && used &&
-            entry->d_name[used] == '\0' && task == sink->task && part >= state_of(sink)->part)
+        if (part_name_parse(entry->d_name, &task, &part) && task == sink->task &&
+            part >= state_of(sink)->part)
             rc = set_aside(sink, entry->d_name, part);
     }
     closedir(dir);
@@ -273,6 +297,7 @@ static void file_sink_close(struct operator* op)
 {
     struct file_sink *sink = (struct file_sink *)op;
     close_part(sink);
+    pending_parts_drop(&sink->pending, op->context.env, UINT64_MAX);
     if (sink->folder_fd >= 0)
         op->context.env->close(op->context.env, sink->folder_fd);
     if (sink->writer)
@@ -312,9 +337,12 @@ static int open_state(struct file_sink *sink, struct err *err)
         if (rc < 0)
             return rc;
     }
-    rc = publish_due(sink);
+    rc = context->checkpoints ? open_pending(sink) : 0;
+    if (rc == 0)
+        rc = publish_due(sink);
     if (rc < 0)
         return err_set(err, rc, "cannot finish a part in %s: %s", sink->folder, strerror(-rc));
+    sink->first_part = state_of(sink)->part;
     return open_part(sink, err);
 }
 
@@ -376,7 +404,8 @@ static int file_sink_before_commit(struct operator* op)
     int rc = txfile_before_commit(&sink->file);
     if (rc < 0)
         return broken(sink, rc);
-    if (state_of(sink)->length >= sink->roll_bytes)
+    // A part that would be one too many grows beyond its size instead.
+    if (state_of(sink)->length >= sink->roll_bytes && !pending_parts_are_full(&sink->pending))
         roll(sink);
     return rc;
 }
@@ -408,10 +437,15 @@ static int file_sink_complete(struct operator* op, uint64_t checkpoint)
     return rc < 0 ? broken(sink, rc) : 0;
 }
 
-static int file_sink_output_fd(const struct operator* op)
+static int file_sink_output_fds(const struct operator* op, int *fds)
 {
     const struct file_sink *sink = (const struct file_sink *)op;
-    return sink->is_open ? sink->file.fd : -1;
+    int count = 0;
+    for (int i = 0; i < sink->pending.count; i++)
+        fds[count++] = sink->pending.files[i].fd;
+    if (sink->is_open)
+        fds[count++] = sink->file.fd;
+    return count;
 }
 
 // Make every pending part durable, and say how it gets its name.
@@ -454,6 +488,23 @@ static void file_sink_describe(const struct operator* op, struct buf *out)
                (unsigned long long)(state->part - state->published));
 }
 
+// Without checkpoints nobody has done it before the names were given.
+static int sync_parts(const struct file_sink *sink)
+{
+    struct env *env = sink->base.context.env;
+    char visible[PART_PATH_BYTES];
+    int rc = 0;
+    for (uint64_t part = sink->first_part; part < state_of(sink)->part && rc == 0; part++) {
+        part_paths(sink, part, NULL, visible);
+        int fd = env->open(env, visible, O_RDWR | O_CLOEXEC, 0);
+        if (fd < 0) // somebody has taken it away: it is theirs
+            continue;
+        rc = env->fdatasync(env, fd);
+        env->close(env, fd);
+    }
+    return rc;
+}
+
 // All input is committed. The rest becomes a part; an empty one disappears. With checkpoints the
 // names are durable before anybody may forget how the job is finished.
 static int file_sink_finish(struct operator* op, struct err *err)
@@ -471,9 +522,9 @@ static int file_sink_finish(struct operator* op, struct err *err)
     close_part(sink);
     part_paths(sink, state_of(sink)->part, hidden, NULL);
     op->context.env->unlink(op->context.env, hidden);
-    if (op->context.checkpoints)
-        rc = op->context.env->sync_dir(op->context.env, sink->folder);
-    return rc < 0 ? err_set(err, rc, "cannot make the names in %s durable: %s", sink->folder,
+    struct env *env = op->context.env;
+    rc = op->context.checkpoints ? env->sync_dir(env, sink->folder) : sync_parts(sink);
+    return rc < 0 ? err_set(err, rc, "cannot make what is in %s durable: %s", sink->folder,
                             strerror(-rc))
                   : 0;
 }
@@ -486,13 +537,6 @@ static void file_sink_reset(struct operator* op)
 }
 
 // --- savepoints ---
-
-// A part file's name: "part-3-17".
-static bool is_part(const char *name, int *task, unsigned long long *part)
-{
-    int used = 0;
-    return sscanf(name, "part-%d-%llu%n", task, part, &used) == 2 && used && name[used] == '\0';
-}
 
 static void put_state(struct savepoint_writer *out, int id, const char *folder, int task,
                       const struct sink_state *state)
@@ -519,7 +563,7 @@ static int put_others(const struct file_sink *sink, struct savepoint_writer *out
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         int task;
         unsigned long long part;
-        if (!is_part(entry->d_name, &task, &part) || task < 0 ||
+        if (!part_name_parse(entry->d_name, &task, &part) || task < 0 ||
             (task >= stage->first_task && task < stage->first_task + stage->parallelism))
             continue;
         const struct sink_state state = {.part = part + 1, .published = part + 1};
@@ -674,7 +718,7 @@ static int set_all_beyond_aside(const struct leading *l, struct err *err)
     for (struct dirent *entry = readdir(dir); entry && rc == 0; entry = readdir(dir)) {
         struct file_sink sink = l->sink;
         unsigned long long part;
-        if (!is_part(entry->d_name, &sink.task, &part))
+        if (!part_name_parse(entry->d_name, &sink.task, &part))
             continue;
         const struct written *w = written_of(l, sink.task);
         if (!w || part >= w->part + (w->length > 0))
@@ -695,7 +739,7 @@ static int number_parts(const struct leading *l, struct err *err)
     for (struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
         int task;
         unsigned long long part;
-        if (is_part(entry->d_name, &task, &part) && part >= first)
+        if (part_name_parse(entry->d_name, &task, &part) && part >= first)
             first = part + 1;
     }
     if (dir)
@@ -745,7 +789,7 @@ const struct operator_class file_sink_class = {
     .barrier = file_sink_barrier,
     .complete = file_sink_complete,
     .prepare_finish = file_sink_prepare_finish,
-    .output_fd = file_sink_output_fd,
+    .output_fds = file_sink_output_fds,
     .folder_fd = file_sink_folder_fd,
     .describe = file_sink_describe,
     .finish = file_sink_finish,

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/env.h"
 #include "stages/runtime/folder.h"
 
 static char top[] = "/tmp/weir-folder-XXXXXX";
@@ -100,12 +101,45 @@ static int end(void **state)
     return system(command);
 }
 
+static char synced[4096];
+
+static int noting_sync_dir(struct env *env, const char *path)
+{
+    (void)env;
+    size_t at = strlen(synced);
+    snprintf(synced + at, sizeof synced - at, "%s ", path);
+    return 0;
+}
+
+// A power failure must not take a new folder, and the parts in it, away.
+static void test_folder_make_makes_names_durable(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/weir-folder-XXXXXX", path[128], want[256], command[64];
+    struct err err;
+    struct env *env = env_system();
+    int (*old)(struct env *, const char *) = env->sync_dir;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a/b", folder);
+    snprintf(want, sizeof want, "%s %s/a ", folder, folder);
+    synced[0] = '\0';
+    env->sync_dir = noting_sync_dir;
+    assert_int_equal(folder_make(path, &err), 0);
+    assert_string_equal(synced, want);
+    assert_int_equal(folder_make(path, &err), 0); // there is nothing new
+    env->sync_dir = old;
+    assert_string_equal(synced, want);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folder_check_looks_at_what_is_there),
         cmocka_unit_test(test_folder_check_needs_rights),
         cmocka_unit_test(test_folder_make_makes_all),
+        cmocka_unit_test(test_folder_make_makes_names_durable),
         cmocka_unit_test(test_folder_a_path_may_be_too_long),
     };
     return cmocka_run_group_tests(tests, begin, end);

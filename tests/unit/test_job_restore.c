@@ -119,7 +119,7 @@ static void write_snapshot(struct scene *s, int task, char *name)
     char path[STORE_PATH_BYTES];
     struct job_arena mapped;
     struct arena *arena;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot = NULL;
     uint64_t at, bytes = (uint64_t)s->counts[task] * sizeof(struct channel_state);
     bool done = false;
     const struct snapshot_spec spec = {.id = {s->plan->fingerprint, CHECKPOINT, (uint32_t)task, 1}};
@@ -133,7 +133,8 @@ static void write_snapshot(struct scene *s, int task, char *name)
     store_snapshot_name(CHECKPOINT, task, 1, name);
     store_path(&s->store, name, path);
     assert_int_equal(s->engine->class->begin(s->engine, path, &s->err), 0);
-    assert_int_equal(snapshot_begin(arena, s->engine, &spec, &snapshot, &s->err), 0);
+    assert_int_equal(snapshot_begin(arena, &spec, &snapshot, &s->err), 0);
+    snapshot_use(snapshot, s->engine);
     while (!done)
         assert_int_equal(snapshot_step(snapshot, 64, &done, &s->err), 0);
     snapshot_end(snapshot);

@@ -24,6 +24,13 @@ static int noting_sync_dir(struct env *env, const char *path)
     return env_system()->sync_dir(env_system(), path);
 }
 
+static int noting_fdatasync(struct env *env, int fd)
+{
+    (void)env;
+    strncat(asked, "f", sizeof asked - strlen(asked) - 1);
+    return env_system()->fdatasync(env_system(), fd);
+}
+
 struct scene {
     struct bench b;
     struct env env;
@@ -47,6 +54,7 @@ static void start(struct scene *s)
     s->env = *env_system();
     s->env.rename = noting_rename;
     s->env.sync_dir = noting_sync_dir;
+    s->env.fdatasync = noting_fdatasync;
     s->b.context.env = &s->env;
     s->b.context.checkpoints = true;
     asked[0] = '\0';
@@ -215,6 +223,92 @@ static void test_sink_checkpoint_leads_the_folder_back(void **state)
     stop(&s);
 }
 
+// Numbers of the parts behind the files that a snapshot must make durable: "0 1 2".
+static const char *shown_parts(const struct scene *s)
+{
+    static char text[512];
+    int fds[OP_OUTPUTS_MAX];
+    int count = s->op->class->output_fds(s->op, fds);
+    text[0] = '\0';
+    assert_true(count <= OP_OUTPUTS_MAX);
+    for (int i = 0; i < count; i++) {
+        char link[64], path[512] = "";
+        unsigned long long part;
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fds[i]);
+        assert_true(readlink(link, path, sizeof path - 1) > 0);
+        assert_int_equal(sscanf(strrchr(path, '/'), "/.part-0-%llu.inprogress", &part), 1);
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof text - at, "%s%llu", i ? " " : "", part);
+    }
+    return text;
+}
+
+// A roll, and the name that follows a complete checkpoint, ask the disk for nothing that takes
+// time: the snapshot's writer has every file that is not durable yet, also a dead process's.
+static void test_sink_checkpoint_rolls_without_the_disk(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s);
+    push(&s, 100);
+    push(&s, 1000);
+    pass_barrier(&s, 1);
+    push(&s, 2000);
+    push(&s, 1);
+    assert_string_equal(shown_parts(&s), "0 1 2 3");
+    assert_int_equal(s.op->class->complete(s.op, 1), 0);
+    commit(&s);
+    assert_string_equal(asked, "rr");
+    assert_string_equal(shown_parts(&s), "2 3");
+    die(&s);
+    open_sink(&s);
+    assert_string_equal(shown_parts(&s), "2 3");
+    pass_barrier(&s, 2);
+    assert_int_equal(s.op->class->complete(s.op, 2), 0);
+    commit(&s);
+    assert_string_equal(asked, "rrr");
+    expect(&s, "100\n1000\n2000\n");
+    stop(&s);
+}
+
+// Checkpoints do not become complete: the parts that wait are bounded, and nothing is lost.
+static void test_sink_checkpoint_bounds_what_is_pending(void **state)
+{
+    (void)state;
+    enum { ROWS = 200 };
+    struct scene s;
+    struct buf want = {0};
+    char command[256];
+    start(&s);
+    for (int i = 0; i < ROWS; i++) {
+        push(&s, 1000 + i);
+        buf_printf(&want, "%d\n", 1000 + i);
+    }
+    int fds[OP_OUTPUTS_MAX];
+    assert_int_equal(s.op->class->output_fds(s.op, fds), OP_OUTPUTS_MAX);
+    assert_string_equal(asked, "");
+    pass_barrier(&s, 1);
+    assert_int_equal(s.op->class->complete(s.op, 1), 0);
+    commit(&s);
+    assert_int_equal(s.op->class->output_fds(s.op, fds), 1);
+    push(&s, 5000); // the long part has rolled, this one does
+    assert_int_equal(s.op->class->output_fds(s.op, fds), 2);
+    buf_append_str(&want, "5000\n");
+    pass_barrier(&s, 2);
+    assert_int_equal(s.op->class->complete(s.op, 2), 0);
+    commit(&s);
+    char *text = malloc(want.len + 2);
+    snprintf(command, sizeof command, "cd %s && cat $(ls -v part-*)", s.b.folder);
+    FILE *pipe = popen(command, "r");
+    assert_true(pipe && text);
+    text[fread(text, 1, want.len + 1, pipe)] = '\0';
+    pclose(pipe);
+    assert_string_equal(text, buf_str(&want));
+    free(text);
+    buf_fini(&want);
+    stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_sink_checkpoint_prepares_an_end_that_is_partly_done),
         cmocka_unit_test(test_sink_checkpoint_misses_a_part_that_somebody_removed),
         cmocka_unit_test(test_sink_checkpoint_shows_the_folder_to_make_durable),
+        cmocka_unit_test(test_sink_checkpoint_rolls_without_the_disk),
+        cmocka_unit_test(test_sink_checkpoint_bounds_what_is_pending),
         cmocka_unit_test(test_sink_checkpoint_leads_the_folder_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -346,6 +346,20 @@ static void test_store_retains_chains(void **state)
     place_remove(&p);
 }
 
+// A run that was killed between the two may have left a folder whose name is not durable.
+static void test_store_create_makes_the_folder_durable_again(void **state)
+{
+    (void)state;
+    struct place p;
+    struct store store;
+    char want[256];
+    place_make(&p);
+    snprintf(want, sizeof want, "sync_dir %.*s\n", (int)(strrchr(p.dir, '/') - p.dir), p.dir);
+    assert_int_equal(store_create(env_failing(FAIL_NEVER, 0), p.dir, "uv", &store, &p.err), 0);
+    assert_non_null(strstr(buf_str(&history), want));
+    place_remove(&p);
+}
+
 // What was given up leaves its number: the folder, durable since its begin, without the files.
 static void test_store_keeps_the_number_of_what_was_given_up(void **state)
 {
@@ -536,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_store_reads_only_its_own_number),
         cmocka_unit_test(test_store_retains_chains),
         cmocka_unit_test(test_store_retains_what_can_be_read),
+        cmocka_unit_test(test_store_create_makes_the_folder_durable_again),
         cmocka_unit_test(test_store_keeps_the_number_of_what_was_given_up),
         cmocka_unit_test(test_store_removes_the_manifest_first),
         cmocka_unit_test(test_store_that_fails_to_remove_leaves_no_half),
