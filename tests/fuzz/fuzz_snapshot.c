@@ -159,7 +159,6 @@ static void make_files(void)
         write_file(a, &e, n, blocks);
     }
     arena_close(a);
-    free(e.base.kept);
     free(e.buffers[0]);
     free(e.buffers[1]);
 }
