@@ -145,7 +145,7 @@ static inline void scene_open(struct scene *s, uint64_t seed)
     assert_int_equal(control_create(s->memory_fd, 7, names, 1, &err), 0);
     assert_int_equal(control_attach_supervisor(s->memory_fd, 7, &s->supervisor, &err), 0);
     assert_int_equal(control_attach_task(s->memory_fd, 7, 0, &s->task, &err), 0);
-    control_begin(s->task);
+    control_begin(s->task, 1);
     s->arena = test_arena(SCENE_ARENA, SCENE_LOG);
     s->root = world_open(s->arena);
     assert_int_equal(engine_create_pwrite(&s->disk->env, &s->engine, &err), 0);
