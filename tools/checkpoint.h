@@ -75,6 +75,18 @@ struct checkpoint_view {
     const struct plan *plan;
 };
 
+// One task's arena in memory of this process, of which only what is used is ever touched.
+struct checkpoint_copy {
+    void *base;
+    uint64_t bytes, log_bytes;
+    struct arena *arena;
+};
+
+// -errno with a text; then there is nothing to unload.
+int checkpoint_load(const struct store *store, const struct manifest *manifest, int task,
+                    struct checkpoint_copy *out, struct err *err);
+void checkpoint_unload(struct checkpoint_copy *copy);
+
 // Restore one task's state into memory of this process and visit its groups. -errno with a text, or
 // what the visitor returned.
 int checkpoint_visit(const struct checkpoint_view *view, int task,

@@ -1,7 +1,9 @@
 // checkpoint_diff.c: `weir checkpoint diff N M`: what has changed from one checkpoint to another.
 //
-// Blocks are counted by the headers of the files that M has and N has not: what changed at least
-// once in between. A full snapshot has all blocks in use, so it says nothing about change.
+// Where M's chain goes on from N's, blocks are counted by the headers of the files that M has and N
+// has not: what changed at least once in between. A full snapshot has all blocks in use, so its
+// headers say nothing about change: when one lies between the two (or they have gone different
+// ways), both states are restored, a task at a time, and compared block by block.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +20,8 @@ struct changed {
     uint64_t block_count;
     uint64_t count, file_bytes, undo_bytes;
     int files;
-    bool is_whole; // one of the files is a full snapshot
+    bool is_compared; // the states were; else the headers were read
+    uint64_t gone;    // compared: blocks in use before and not after; new ones are in `count`
 };
 
 static void note_block(const struct snapshot_block *block, void *context)
@@ -46,16 +49,18 @@ static int read_file(const struct store *store, const struct snapshot_file *file
         CHECK(out->blocks);
     }
     out->files++;
-    out->is_whole |= head.base == 0;
     return snapshot_blocks(store->env, file, &visit, err);
 }
 
-static bool has_file(const struct manifest_task *task, const char *path)
+// Does the chain of `to` begin with the whole chain of `from`?
+static bool goes_on(const struct manifest_task *from, const struct manifest_task *to)
 {
-    for (int f = 0; f < task->file_count; f++)
-        if (strcmp(task->files[f].path, path) == 0)
-            return true;
-    return false;
+    if (to->file_count < from->file_count)
+        return false;
+    for (int f = 0; f < from->file_count; f++)
+        if (strcmp(from->files[f].path, to->files[f].path) != 0)
+            return false;
+    return true;
 }
 
 struct pair {
@@ -63,15 +68,67 @@ struct pair {
     const struct manifest *from, *to;
 };
 
+// A bit for each block of the arena that is in use.
+static uint8_t *blocks_in_use(const struct checkpoint_copy *copy)
+{
+    const struct arena_header *h = copy->base;
+    const uint8_t *runs = (const uint8_t *)copy->base + h->data_offset;
+    const uint64_t end = copy->arena->meta->top >> ARENA_PAGE_SHIFT;
+    uint8_t *used = calloc((copy->bytes >> ARENA_PAGE_SHIFT) / 8 + 1, 1);
+    CHECK(used);
+    for (uint64_t block = h->data_offset >> ARENA_PAGE_SHIFT; block < end;) {
+        if (!runs[block])
+            used[block / 8] |= (uint8_t)(1u << block % 8);
+        block += runs[block] ? UINT64_C(1) << (runs[block] - 1) : 1;
+    }
+    return used;
+}
+
+static void compare_copies(const struct checkpoint_copy *from, const struct checkpoint_copy *to,
+                           struct changed *out)
+{
+    uint8_t *before = blocks_in_use(from), *after = blocks_in_use(to);
+    for (uint64_t block = 0; block < to->bytes >> ARENA_PAGE_SHIFT; block++) {
+        const size_t at = block << ARENA_PAGE_SHIFT;
+        bool was = before[block / 8] >> block % 8 & 1, is = after[block / 8] >> block % 8 & 1;
+        bool is_other = is && (!was || memcmp((const char *)from->base + at,
+                                              (const char *)to->base + at, ARENA_PAGE_BYTES) != 0);
+        out->count += is_other;
+        out->gone += was && !is;
+    }
+    free(before);
+    free(after);
+}
+
+static int compare_states(const struct pair *pair, int task, struct changed *out, struct err *err)
+{
+    struct checkpoint_copy from, to;
+    out->is_compared = true;
+    int rc = checkpoint_load(pair->store, pair->from, task, &from, err);
+    if (rc < 0)
+        return rc;
+    rc = checkpoint_load(pair->store, pair->to, task, &to, err);
+    if (rc == 0 && from.bytes != to.bytes)
+        rc = err_set(err, -EINVAL,
+                     "task %d has %" PRIu64 " bytes of memory in one, %" PRIu64
+                     " in the other: they cannot be compared",
+                     task, from.bytes, to.bytes);
+    if (rc == 0)
+        compare_copies(&from, &to, out);
+    checkpoint_unload(&to);
+    checkpoint_unload(&from);
+    return rc;
+}
+
 static int read_changes(const struct pair *pair, int task, struct changed *out, struct err *err)
 {
-    const struct store *store = pair->store;
-    const struct manifest *from = pair->from, *to = pair->to;
-    struct snapshot_file *files = checkpoint_files(store, to, task);
+    const struct manifest_task *from = &pair->from->tasks[task], *to = &pair->to->tasks[task];
+    if (!goes_on(from, to))
+        return compare_states(pair, task, out, err);
+    struct snapshot_file *files = checkpoint_files(pair->store, pair->to, task);
     int rc = 0;
-    for (int f = 0; f < to->tasks[task].file_count && rc == 0; f++)
-        if (!has_file(&from->tasks[task], to->tasks[task].files[f].path))
-            rc = read_file(store, &files[f], out, err);
+    for (int f = from->file_count; f < to->file_count && rc == 0; f++)
+        rc = read_file(pair->store, &files[f], out, err);
     free(files);
     return rc;
 }
@@ -95,9 +152,11 @@ static void print_task(const struct manifest_task *from, const struct manifest_t
                        const struct changed *changed)
 {
     char bytes[32];
-    if (changed->is_whole)
-        printf("  blocks: %" PRIu64 " (%s) are in a full snapshot between the two\n",
-               changed->count, budget_format_bytes(changed->count * SNAPSHOT_PAGE_BYTES, bytes));
+    if (changed->is_compared)
+        printf("  blocks: %" PRIu64 " differ (%s), %" PRIu64 " no longer in use; both states were "
+               "compared, for a full snapshot lies between them\n",
+               changed->count, budget_format_bytes(changed->count * SNAPSHOT_PAGE_BYTES, bytes),
+               changed->gone);
     else
         printf("  blocks: %" PRIu64 " changed (%s), in %d increment%s\n", changed->count,
                budget_format_bytes(changed->count * SNAPSHOT_PAGE_BYTES, bytes), changed->files,

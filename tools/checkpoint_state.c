@@ -78,48 +78,60 @@ static int visit_ops(const struct plan *plan, int task, struct arena *arena,
     return rc;
 }
 
-// A task's arena in memory of our own.
-struct copy {
-    struct snapshot_head head;
-    void *base;
-    struct arena *arena;
-};
-
-static int restore(struct env *env, const struct snapshot_chain *chain, struct copy *copy,
-                   struct err *err)
+static int restore(struct env *env, const struct snapshot_chain *chain,
+                   struct checkpoint_copy *copy, struct err *err)
 {
-    const uint64_t bytes = copy->head.total_bytes;
     const struct arena_options options = {.fingerprint = chain->files[0].id.job,
-                                          .log_bytes = copy->head.log_bytes};
-    int rc = arena_format(copy->base, bytes, &options, err);
+                                          .log_bytes = copy->log_bytes};
+    int rc = arena_format(copy->base, copy->bytes, &options, err);
     if (rc == 0)
         rc = snapshot_restore(env, chain, copy->base, &options, err);
-    return rc < 0 ? rc : arena_open(copy->base, bytes, &options, &copy->arena, err);
+    return rc < 0 ? rc : arena_open(copy->base, copy->bytes, &options, &copy->arena, err);
+}
+
+int checkpoint_load(const struct store *store, const struct manifest *manifest, int task,
+                    struct checkpoint_copy *out, struct err *err)
+{
+    struct snapshot_head head;
+    struct snapshot_file *files = checkpoint_files(store, manifest, task);
+    const struct snapshot_chain chain = {files, manifest->tasks[task].file_count};
+    *out = (struct checkpoint_copy){.base = NULL};
+    int rc = snapshot_read_head(store->env, &files[chain.count - 1], &head, err);
+    if (rc < 0)
+        goto err_after_files;
+    void *base = mmap(NULL, head.total_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) {
+        rc = err_set(err, -errno, "no memory for the %" PRIu64 " bytes of task %d's state: %s",
+                     head.total_bytes, task, strerror(errno));
+        goto err_after_files;
+    }
+    *out = (struct checkpoint_copy){
+        .base = base, .bytes = head.total_bytes, .log_bytes = head.log_bytes};
+    rc = restore(store->env, &chain, out, err);
+    if (rc < 0)
+        checkpoint_unload(out);
+err_after_files:
+    free(files);
+    return rc;
+}
+
+void checkpoint_unload(struct checkpoint_copy *copy)
+{
+    arena_close(copy->arena);
+    if (copy->base)
+        munmap(copy->base, copy->bytes);
+    *copy = (struct checkpoint_copy){.base = NULL};
 }
 
 int checkpoint_visit(const struct checkpoint_view *view, int task,
                      const struct checkpoint_visitor *visitor, struct err *err)
 {
-    struct env *env = view->store->env;
-    struct copy copy = {.arena = NULL};
-    struct snapshot_file *files = checkpoint_files(view->store, view->manifest, task);
-    const struct snapshot_chain chain = {files, view->manifest->tasks[task].file_count};
-    int rc = snapshot_read_head(env, &files[chain.count - 1], &copy.head, err);
+    struct checkpoint_copy copy;
+    int rc = checkpoint_load(view->store, view->manifest, task, &copy, err);
     if (rc < 0)
-        goto err_after_files;
-    copy.base = mmap(NULL, copy.head.total_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (copy.base == MAP_FAILED) {
-        rc = err_set(err, -errno, "no memory for the %" PRIu64 " bytes of task %d's state: %s",
-                     copy.head.total_bytes, task, strerror(errno));
-        goto err_after_files;
-    }
-    rc = restore(env, &chain, &copy, err);
-    if (rc == 0)
-        rc = visit_ops(view->plan, task, copy.arena, visitor, err);
-    arena_close(copy.arena);
-    munmap(copy.base, copy.head.total_bytes);
-err_after_files:
-    free(files);
+        return rc;
+    rc = visit_ops(view->plan, task, copy.arena, visitor, err);
+    checkpoint_unload(&copy);
     return rc;
 }

@@ -105,6 +105,36 @@ kills() { # TASKS ENGINE
     done
 }
 
+# Of every complete checkpoint: what the tasks of a stage have given is what those of the next have
+# taken, to the row; the sources are hours of event time apart in one of them.
+cut_of_every_checkpoint() {
+    for at in "$dir"/checkpoints/chk-*/MANIFEST; do
+        n=${at%/MANIFEST}
+        "$WEIR" checkpoint show --json "$dir/checkpoints" "${n##*-}" || return 1
+    done >"$dir/cuts"
+    python3 - "$dir/cuts" <<'PY'
+import json, sys
+apart = 0
+for line in open(sys.argv[1]):
+    stages = []
+    for task in json.loads(line)["tasks"]:
+        name = task["name"].split("[")[0].strip()
+        if not stages or stages[-1][0] != name:
+            stages.append([name, 0, 0, []])
+        stages[-1][1] += task["rows_in"]
+        stages[-1][2] += task["rows_out"]
+        stages[-1][3].append(task["watermark_ms"])
+    assert len(stages) > 1 and len(stages[0][3]) == 3, stages
+    assert stages[0][1] > 0, stages
+    for one, other in zip(stages, stages[1:]):
+        assert one[2] == other[1], (one, other)
+    known = [ms for ms in stages[0][3] if ms is not None]
+    apart = max(apart, max(known) - min(known) if known else 0)
+print("sources", round(apart / 3600000, 1), "hours apart")
+assert apart >= 2 * 3600000, apart
+PY
+}
+
 # One source of three stands still most of the time, so its channels hold the others' barriers up, and
 # rings are small: checkpoints become complete all the same, and the cut is consistent.
 skew() {
@@ -122,6 +152,7 @@ skew() {
     done
     made=$(grep -c '"event":"checkpoint"' "$dir/err" || :)
     reboot checkpoint-test-$$ $runner
+    if cut_of_every_checkpoint; then good; else bad 'skew: the cut is not one'; fi
     "$WEIR" run "$dir/job.yaml" 2>"$dir/err" || bad "skew: status $?"
     if [ "$made" -ge 2 ] && is_right 3; then good; else bad "skew: $made checkpoints"; fi
 }

@@ -3,6 +3,7 @@
 // a chain of snapshots taken while the arena changed; and it notices every changed byte.
 #include "tests/unit/test_state_support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -214,11 +215,72 @@ static void test_snapshot_format_notices_changes(void **state)
     scene_free(&s);
 }
 
+// --- every byte ---
+
+static struct {
+    struct env env;
+    uint64_t at; // of the byte that reads wrong, in whatever file
+    uint8_t bits;
+} flipping;
+
+static ssize_t flipping_pread(struct env *env, int fd, void *bytes, size_t len, off_t offset)
+{
+    (void)env;
+    ssize_t n = env_system()->pread(env_system(), fd, bytes, len, offset);
+    if (n > 0 && flipping.at >= (uint64_t)offset && flipping.at < (uint64_t)offset + (uint64_t)n)
+        ((uint8_t *)bytes)[flipping.at - (uint64_t)offset] ^= flipping.bits;
+    return n;
+}
+
+// -EBADMSG is what makes a run fall back to the checkpoint before (tools/resume.c): every byte of a
+// snapshot gives it, of every kind of frame, and every bit of a manifest.
+static void test_snapshot_format_notices_every_byte(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct stat st;
+    struct snapshot_info info;
+    char path[STORE_PATH_BYTES];
+    scene_make(&s, test_seed(__func__));
+    struct test_image image = take(&s, 1);
+    flipping.env = *env_system();
+    flipping.env.pread = flipping_pread;
+    flipping.at = UINT64_MAX;
+    store_path(&s.store, s.names[0], path);
+    const struct snapshot_file file = {path, {7, 1, TASK, 1}};
+    assert_int_equal(snapshot_verify(&flipping.env, &file, &info, &s.err), 0);
+    assert_true(info.foot.blocks > 0 && info.foot.undo_bytes > 0);
+    for (flipping.at = 0; flipping.at < info.file_bytes; flipping.at++) {
+        struct snapshot_info ignored;
+        flipping.bits = (uint8_t)(1u << test_random(&s.rng, 8));
+        if (snapshot_verify(&flipping.env, &file, &ignored, &s.err) != -EBADMSG)
+            fail_msg("byte %llu of a snapshot", (unsigned long long)flipping.at);
+    }
+    store_path(&s.store, "chk-1/MANIFEST", path);
+    assert_int_equal(stat(path, &st), 0);
+    struct store store = s.store;
+    store.env = &flipping.env;
+    for (uint64_t bit = 0; bit < 8 * (uint64_t)st.st_size; bit++) {
+        struct pool pool = {0};
+        struct manifest manifest;
+        flipping.at = bit / 8;
+        flipping.bits = (uint8_t)(1u << bit % 8);
+        if (store_read(&store, 1, &pool, &manifest, &s.err) != -EBADMSG)
+            fail_msg("bit %llu of a manifest", (unsigned long long)bit);
+        pool_fini(&pool);
+    }
+    printf("%llu bytes of a snapshot, %llu of a manifest\n", (unsigned long long)info.file_bytes,
+           (unsigned long long)st.st_size);
+    test_image_free(&image);
+    scene_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot_format_is_as_the_page_says),
         cmocka_unit_test(test_snapshot_format_notices_changes),
+        cmocka_unit_test(test_snapshot_format_notices_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
