@@ -5,6 +5,7 @@
 #include "tools/command.h"
 #include "tools/cores.h"
 #include "tools/job_memory.h"
+#include "tools/settings.h"
 
 static void print_text(const struct job_load *load, const struct job_memory *memory)
 {
@@ -49,7 +50,9 @@ static int check_loaded(const struct job_load *load, const struct arguments *arg
 {
     struct job_memory memory;
     struct job_options options = job_memory_options(load);
-    if (cores_check(&load->config->placement.cores, err) || job_check(load->plan, &options, err))
+    struct supervisor_restart_options restart;
+    if (settings_restart(load, &restart, err) || cores_check(&load->config->placement.cores, err) ||
+        job_check(load->plan, &options, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(load, &memory, err))
         return COMMAND_UNAVAILABLE;

@@ -2,44 +2,16 @@
 #include "tools/checkpoints.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
 #include "stages/checkpoint/engine.h"
-
-static const char *setting(const struct job_load *load, const char *key)
-{
-    return plan_setting(load->plan, key, NULL);
-}
-
-static int read_duration(const struct job_load *load, const char *key, int64_t *out,
-                         struct err *err)
-{
-    const char *text = setting(load, key);
-    int rc = text ? plan_duration_ms(text, out, err) : 0;
-    return rc < 0 ? err_prefix(err, rc, "SET '%s' = '%s'", key, text) : 0;
-}
-
-static int read_count(const struct job_load *load, const char *key, int *out, struct err *err)
-{
-    const char *text = setting(load, key);
-    char *end;
-    if (!text)
-        return 0;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 0 || value > INT_MAX)
-        return err_set(err, -EINVAL, "SET '%s' = '%s': this is not a whole number", key, text);
-    *out = (int)value;
-    return 0;
-}
+#include "tools/settings.h"
 
 // A folder as Flink writes it: "file:///var/checkpoints", or a path.
 static const char *read_dir(const struct job_load *load, const char *dir)
 {
-    const char *text = setting(load, "execution.checkpointing.dir");
+    const char *text = setting_text(load, "execution.checkpointing.dir");
     if (!text)
         return dir;
     return strncmp(text, "file://", strlen("file://")) == 0 ? text + strlen("file://") : text;
@@ -64,16 +36,16 @@ int checkpoint_settings_read(const struct job_load *load, struct checkpoint_sett
         .engine = (int)engines[config->checkpoint.engine],
         .dir = read_dir(load, config->checkpoint.dir),
     };
-    int rc = read_duration(load, "execution.checkpointing.interval", &out->interval_ms, err);
+    int rc = setting_duration(load, "execution.checkpointing.interval", &out->interval_ms, err);
     if (rc == 0)
-        rc = read_duration(load, "execution.checkpointing.min-pause", &out->min_pause_ms, err);
+        rc = setting_duration(load, "execution.checkpointing.min-pause", &out->min_pause_ms, err);
     if (rc == 0)
-        rc = read_duration(load, "execution.checkpointing.timeout", &out->timeout_ms, err);
+        rc = setting_duration(load, "execution.checkpointing.timeout", &out->timeout_ms, err);
     if (rc == 0)
-        rc = read_count(load, "execution.checkpointing.num-retained", &out->retain, err);
+        rc = setting_count(load, "execution.checkpointing.num-retained", &out->retain, err);
     if (rc == 0)
-        rc = read_count(load, "execution.checkpointing.tolerable-failed-checkpoints",
-                        &out->tolerable_failures, err);
+        rc = setting_count(load, "execution.checkpointing.tolerable-failed-checkpoints",
+                           &out->tolerable_failures, err);
     if (rc == 0 && out->retain < 1)
         rc = err_set(err, -EINVAL, "execution.checkpointing.num-retained must be 1 or more");
     return rc;

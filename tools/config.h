@@ -60,7 +60,10 @@ struct config {
     struct {
         int spares; // or CONFIG_AUTO
         int64_t hang_after_ms;
-        int restart; // enum config_restart
+        int restart;          // enum config_restart
+        int restart_attempts; // or CONFIG_AUTO
+        int64_t restart_delay_ms, restart_max_delay_ms, restart_interval_ms, restart_reset_ms;
+        double restart_multiplier, restart_jitter;
         int64_t orphan_after_ms;
         const char *dead_letter;
         const char *events; // the event log

@@ -14,6 +14,7 @@ enum config_kind {
     CONFIG_KIND_DURATION_NONE, // the same, or none -> 0
     CONFIG_KIND_COUNT,         // a whole number -> int
     CONFIG_KIND_COUNT_AUTO,    // the same or auto
+    CONFIG_KIND_DECIMAL,       // 1.5 -> double
     CONFIG_KIND_CHOICE,        // one of `choices` -> int, its index
     CONFIG_KIND_CORES,         // -> struct config_cores
     CONFIG_KIND_LISTEN,        // none or host:port -> const char *

@@ -214,6 +214,23 @@ static int set_count(int *slot, const struct config_key *key, struct config_scal
     return 0;
 }
 
+static int set_decimal(double *slot, const struct config_key *key, struct config_scalar scalar,
+                       struct config_complaint *complaint)
+{
+    const char *rest = scalar.text;
+    int64_t whole;
+    int code = parse_digits(rest, &whole, &rest);
+    if (code == 0 && *rest == '.')
+        code = parse_digits(rest + 1, &whole, &rest);
+    if (code || *rest != '\0' || scalar.quoted)
+        return complain(complaint, "as in 1.5", "'%s' is not a number", scalar.text);
+    *slot = strtod(scalar.text, NULL);
+    if (*slot < (double)key->low || *slot > (double)key->high)
+        return complain(complaint, "", "%s must be from %lld to %lld", key->name,
+                        (long long)key->low, (long long)key->high);
+    return 0;
+}
+
 static int set_choice(int *slot, const struct config_key *key, struct config_scalar scalar,
                       struct config_complaint *complaint)
 {
@@ -348,6 +365,8 @@ int config_value_set(struct config *config, const struct config_key *key,
     case CONFIG_KIND_COUNT:
     case CONFIG_KIND_COUNT_AUTO:
         return set_count(slot, key, scalar, complaint);
+    case CONFIG_KIND_DECIMAL:
+        return set_decimal(slot, key, scalar, complaint);
     case CONFIG_KIND_CHOICE:
         return set_choice(slot, key, scalar, complaint);
     case CONFIG_KIND_CORES:

@@ -17,6 +17,7 @@
 #include "tools/progress.h"
 #include "tools/remains.h"
 #include "tools/resume.h"
+#include "tools/settings.h"
 
 enum {
     TICK_MS = 250,
@@ -30,6 +31,7 @@ struct run {
     struct job_memory memory;
     struct jobdir dir;
     struct resume resume;
+    struct supervisor_restart_options restart;
     struct progress progress;
     struct supervisor_result result;
     struct progress_totals totals;
@@ -79,20 +81,6 @@ static int *task_levels(const struct plan *plan)
             tasks[plan->stages[s].first_task + i] = stages[s];
     free(stages);
     return tasks;
-}
-
-static enum supervisor_restart restart_of(const struct config *config)
-{
-    switch (config->recovery.restart) {
-    case CONFIG_FIXED_DELAY:
-        return SUPERVISOR_RESTART_FIXED_DELAY;
-    case CONFIG_FAILURE_RATE:
-        return SUPERVISOR_RESTART_FAILURE_RATE;
-    case CONFIG_NONE:
-        return SUPERVISOR_RESTART_NONE;
-    default:
-        return SUPERVISOR_RESTART_EXPONENTIAL_DELAY;
-    }
 }
 
 static void read_totals(struct run *run)
@@ -156,7 +144,7 @@ static int supervise(struct run *run, struct err *err)
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
     int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
-    int *levels = task_levels(plan);
+    int *levels = task_levels(plan), *regions = job_regions(plan);
     struct buf sql = {0}, command = {0};
     buf_append(&sql, run->memory.options.sql.ptr, run->memory.options.sql.len);
     buf_printf(&command, "weir run %s", run->arguments->path);
@@ -170,7 +158,8 @@ static int supervise(struct run *run, struct err *err)
         .cpus = cpus,
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
-        .restart = restart_of(run->load->config),
+        .restart = run->restart,
+        .regions = regions,
         .adopts = run->from_memory,
         .spares = job_memory_spares(&run->memory, run->load->config),
         .spares_after_ms = run->load->config->recovery.spares == CONFIG_AUTO ? SPARES_AFTER_MS : 0,
@@ -196,6 +185,7 @@ static int supervise(struct run *run, struct err *err)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
     buf_fini(&command);
     buf_fini(&sql);
+    free(regions);
     free(levels);
     free(cpus);
     free(names);
@@ -336,6 +326,7 @@ static int run_prepared(struct run *run, struct err *err)
     const struct config *config = run->load->config;
     struct job_options options = job_memory_options(run->load);
     if (checkpoint_settings_read(run->load, &run->resume.settings, err) ||
+        settings_restart(run->load, &run->restart, err) ||
         cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(run->load, &run->memory, err))

@@ -66,6 +66,10 @@ void job_task_name(const struct plan *plan, int task, char *out);
 void job_arena_name(int task, char out[64]);
 void job_ring_name(int exchange, int from, int to, char out[64]);
 
+// The region of each task, counted from 0: tasks are in one when channels connect them, however
+// many tasks lie between. The caller frees it with free().
+int *job_regions(const struct plan *plan);
+
 // Does the exchange have a channel between these two subtasks?
 bool job_has_channel(const struct plan *plan, int exchange, int from, int to);
 

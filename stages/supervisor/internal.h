@@ -31,8 +31,8 @@ struct supervisor {
     struct slot *slots;
     struct slot_ops ops;
     struct spares *spares;
-    bool spares_adopted; // an earlier supervisor has left some
-    struct restart_policy policy;
+    bool spares_adopted;             // an earlier supervisor has left some
+    struct restart_policy *policies; // one a task; a region uses that of its number
     struct supervisor_result *result;
     struct err *err;
     struct postmortem *deaths; // the last of each task
@@ -47,6 +47,12 @@ struct supervisor {
     int64_t look_at_ns; // when to look at checkpoints and their end again
     int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
 };
+
+// The policy of the task's region.
+static inline struct restart_policy *supervisor_policy(const struct supervisor *s, int task)
+{
+    return &s->policies[s->options->regions ? s->options->regions[task] : 0];
+}
 
 // supervisor.c
 int64_t supervisor_now_ns(void);

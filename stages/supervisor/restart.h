@@ -1,9 +1,10 @@
 // restart.h: is a dead task started again, and when? Private to stages/supervisor.
 //
-// Flink's four strategies with Flink's defaults; a failure counts for the whole job. One thing
-// differs: under exponential-delay a task that was doing its work is replaced at once, because a
-// replacement goes on where it stopped and costs milliseconds, not a rollback of the job. Only what
-// looks like a fault of the task's own makes the delay grow.
+// Flink's four strategies with Flink's options and defaults; a failure counts for the region of the
+// task, the tasks that channels connect. One thing differs: under exponential-delay a task that was
+// doing its work is replaced at once, because a replacement goes on where it stopped and costs
+// milliseconds, not a rollback of the job. Only what looks like a fault of the task's own makes the
+// delay grow; a death on the way to a dead letter (poison.h) counts for nothing there.
 #ifndef WEIR_STAGES_SUPERVISOR_RESTART_H
 #define WEIR_STAGES_SUPERVISOR_RESTART_H
 
@@ -25,9 +26,10 @@ enum {
 #define RESTART_NEVER INT64_C(-1)
 
 struct restart_policy {
-    enum supervisor_restart strategy;
-    int failures;    // that count, so far
-    int64_t last_ns; // when the last of them was
+    struct supervisor_restart_options options;
+    int failures;      // that count, so far; failure-rate: all
+    int64_t last_ns;   // when the last of them was
+    int64_t *times_ns; // failure-rate: of the last attempts + 1
 };
 
 struct restart_death {
@@ -35,7 +37,11 @@ struct restart_death {
     bool from_outside; // SIGKILL: an operator, or the kernel out of memory
     int quick_deaths;  // in a row without progress, this one included
     bool leads_on;     // a step on the way to a dead letter (poison.h)
+    bool is_solved;    // the last step: the row will be put aside
 };
+
+void restart_init(struct restart_policy *policy, const struct supervisor_restart_options *options);
+void restart_fini(struct restart_policy *policy);
 
 // Note the death; how long to put the restart off, or RESTART_NEVER: the job is to end.
 int64_t restart_delay_ns(struct restart_policy *policy, const struct restart_death *death,
@@ -45,8 +51,9 @@ int64_t restart_delay_ns(struct restart_policy *policy, const struct restart_dea
 void restart_explain(const struct restart_policy *policy, const struct restart_death *death,
                      struct buf *out);
 
-// exponential-delay: 1 s, then half as much more each time, at most 1 min; nth counts from 1.
-int64_t restart_backoff_ns(int nth);
+// exponential-delay: the first delay, then `multiplier` times as much each time, up to the largest;
+// nth counts from 1. Without jitter.
+int64_t restart_backoff_ns(const struct supervisor_restart_options *options, int nth);
 
 // A task with so many quick deaths behind it that is killed from outside: is it replaced at once?
 // Then the kernel may do it without asking.

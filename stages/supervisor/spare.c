@@ -301,7 +301,8 @@ static void look_at_ready(struct supervisor *s, struct crew *crew)
 static void set_pass(struct supervisor *s, const struct crew *crew)
 {
     const struct slot *slot = slot_of(s, crew);
-    bool is_free = restart_is_at_once(&s->policy, slot->quick_deaths) && slot->hang == HANG_NONE;
+    bool is_free = restart_is_at_once(supervisor_policy(s, slot->index), slot->quick_deaths) &&
+                   slot->hang == HANG_NONE;
     if (!crew->awaits)
         control_set_pass(s->control, slot->index,
                          is_free ? CONTROL_PASS_FREE : CONTROL_PASS_CLOSED);

@@ -231,6 +231,32 @@ static int run(struct supervisor *s)
     return status;
 }
 
+// What there is one of for each task.
+static void make_tables(struct supervisor *s)
+{
+    const size_t count = (size_t)s->options->task_count;
+    s->slots = calloc(count, sizeof(*s->slots));
+    s->deaths = calloc(count, sizeof(*s->deaths));
+    s->policies = calloc(count, sizeof(*s->policies));
+    CHECK(s->slots && s->deaths && s->policies);
+    for (size_t i = 0; i < count; i++) {
+        s->slots[i] = (struct slot){.index = (int)i, .pidfd = -1};
+        restart_init(&s->policies[i], &s->options->restart);
+    }
+    s->mortuary = (struct postmortem_context){s->control, s->options->errlog, s->options->events};
+}
+
+static void free_tables(struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++) {
+        postmortem_write(&s->mortuary, &s->slots[i], &s->deaths[i]); // who was not replaced
+        restart_fini(&s->policies[i]);
+    }
+    free(s->policies);
+    free(s->deaths);
+    free(s->slots);
+}
+
 int supervisor_run(const struct supervisor_options *options, struct supervisor_result *out,
                    struct err *err)
 {
@@ -247,7 +273,6 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .look_at_ns = INT64_MAX,
                            .hang_at_ns = options->hang_after_ms > 0 ? 0 : INT64_MAX};
     s.ops = tasks_ops(&s);
-    s.policy.strategy = options->restart;
     int status =
         control_attach_supervisor(options->dir->fd, options->job_fingerprint, &s.control, err);
     if (status)
@@ -257,23 +282,15 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                          control_task_count(s.control), options->task_count);
         goto err_after_attach;
     }
-    s.slots = calloc((size_t)options->task_count, sizeof(*s.slots));
-    s.deaths = calloc((size_t)options->task_count, sizeof(*s.deaths));
-    CHECK(s.slots && s.deaths);
-    s.mortuary = (struct postmortem_context){s.control, options->errlog, options->events};
-    for (int i = 0; i < options->task_count; i++)
-        s.slots[i] = (struct slot){.index = i, .pidfd = -1};
+    make_tables(&s);
     if (options->tick_ms > 0 && options->on_tick)
         s.tick_at_ns = supervisor_now_ns() + options->tick_ms * MS_NS;
     spares_open(&s);
     status = run(&s);
     if (!status && out->end == SUPERVISOR_END_FAILED)
         status = -ECANCELED;
-    for (int i = 0; i < options->task_count; i++) // those that were not replaced
-        postmortem_write(&s.mortuary, &s.slots[i], &s.deaths[i]);
+    free_tables(&s);
     journal_end(options, out, status ? err->text : NULL);
-    free(s.deaths);
-    free(s.slots);
 err_after_attach:
     control_detach(s.control);
     return status;

@@ -61,6 +61,19 @@ enum supervisor_restart {
     SUPERVISOR_RESTART_NONE,
 };
 
+struct supervisor_restart_options {
+    enum supervisor_restart strategy;
+    int attempts;         // restarts before the job ends: in all, in an interval; -1: any number
+    int64_t delay_ms;     // before a restart; exponential-delay: the first that waits
+    int64_t max_delay_ms; // the rest is of exponential-delay, but for the interval
+    int64_t interval_ms;  // of failure-rate
+    int64_t reset_ms;     // so long without a failure, and all are forgotten
+    double multiplier, jitter;
+};
+
+// Flink's defaults.
+struct supervisor_restart_options supervisor_restart_defaults(enum supervisor_restart strategy);
+
 struct supervisor_options {
     const struct jobdir *dir;
     uint64_t job_fingerprint;
@@ -68,10 +81,11 @@ struct supervisor_options {
     const char *const *names; // of tasks, for messages
     const int *cpus;          // cpu of each, or -1; NULL: anywhere
     const int *levels;        // of each: sources 0, a reader above what it reads; NULL: all 0
-    enum supervisor_restart restart;
-    const struct errlog *errlog; // a reader's; NULL: deaths are told without it
-    struct events *events;       // the event log (events.h); NULL: none is kept
-    const char *program;         // NULL: /proc/self/exe (tests give their own)
+    const int *regions;       // of each, counted from 0; NULL: one for all
+    struct supervisor_restart_options restart; // of each region on its own
+    const struct errlog *errlog;               // a reader's; NULL: deaths are told without it
+    struct events *events;                     // the event log (events.h); NULL: none is kept
+    const char *program;                       // NULL: /proc/self/exe (tests give their own)
     int spares;          // processes that wait to replace a task, each; at most CONTROL_SPARES_MAX
     int spares_after_ms; // how long a task has run before its first spare is made
     // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job

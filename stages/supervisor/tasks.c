@@ -93,14 +93,15 @@ static struct restart_death death_of(const struct supervisor *s, const struct sl
                                      bool progressed)
 {
     return (struct restart_death){progressed, slot->signal == SIGKILL || slot->is_cause_unknown,
-                                  slot->quick_deaths, s->deaths[slot->index].leads_on};
+                                  slot->quick_deaths, s->deaths[slot->index].leads_on,
+                                  s->deaths[slot->index].step == POISON_GIVE_UP};
 }
 
 static int64_t op_delay(const struct slot *slot, bool progressed, int64_t now, void *context)
 {
     struct supervisor *s = context;
     struct restart_death death = death_of(s, slot, progressed);
-    return restart_delay_ns(&s->policy, &death, now);
+    return restart_delay_ns(supervisor_policy(s, slot->index), &death, now);
 }
 
 static void op_ask_stop(struct slot *slot, void *context)
@@ -138,7 +139,7 @@ static void explain_death(const struct supervisor *s, const struct slot *slot, c
         buf_printf(&why, "was killed by signal %d (%s) ", slot->signal, strsignal(slot->signal));
     else
         buf_printf(&why, "ended with status %d ", slot->exit_status);
-    restart_explain(&s->policy, &death, &why);
+    restart_explain(supervisor_policy(s, slot->index), &death, &why);
     snprintf(out, out_bytes, "task %d (%s) %s", slot->index,
              s->options->names ? s->options->names[slot->index] : "?", buf_str(&why));
     buf_fini(&why);

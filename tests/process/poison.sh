@@ -7,7 +7,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=/dev/null
 . "$here/bad_support.inc"
-weir=${weir:?} folder=${folder:?}
+weir=${weir:?} folder=${folder:?} small=${small:?}
 "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O1 -shared -fPIC -o poison.so "$here/poison_call.c" -ldl || exit 1
 
 python3 - <<'PY'
@@ -156,4 +156,29 @@ sort storm.out/* >storm.got
 [ $status = 0 ] && [ ! -d dead ] && [ "$(wc -l <storm.got)" = 100000 ] && ! grep -q '"poison"' events &&
     grep -q '"cause":"signal","signal":11' events
 verdict "a storm of $kills kills: status $status" $?
+# Flink's restart strategies by their own names; what is wrong with them is told before the start.
+slow_restarts() { # SETTINGS
+    printf '%s\n' "$1"
+    plain rows.json | sed "s|OUT|$folder/restarts.out|"
+}
+mkdir restarts.out
+three="SET 'restart-strategy.type' = 'fixed-delay'; SET 'restart-strategy.fixed-delay.attempts' = '3';
+  SET 'restart-strategy.fixed-delay.delay' = '10 ms';"
+rm -rf events dead
+job restarts "$(slow_restarts "$three")" "$(printf '%s\n' "$small" 'recovery: {restart: none, events: events}')"
+export LD_PRELOAD="$folder/poison.so" POISON_CALL=md5 POISON_TEXT=u077777
+expect 1 'fixed-delay allows 3 restarts of its region, which were used' run restarts.yaml
+unset LD_PRELOAD POISON_CALL POISON_TEXT
+expect 0 'end: failed, 3 restarts' events restarts.yaml
+job rate "$(slow_restarts "SET 'restart-strategy.type' = 'failurerate';")" \
+    "$(printf '%s\n' "$small" 'recovery: {events: events, restart_attempts: 2, restart_delay: 5ms}')"
+export LD_PRELOAD="$folder/poison.so" POISON_CALL=md5 POISON_TEXT=u077777
+expect 1 'failure-rate allows 2 restarts of its region in 60 s' run rate.yaml
+unset LD_PRELOAD POISON_CALL POISON_TEXT
+job strategy "$(slow_restarts "SET 'restart-strategy.type' = 'sometimes';")"
+expect 78 "SET 'restart-strategy.type' = 'sometimes': it is exponential-delay, fixed-delay" run strategy.yaml
+job factor "$(slow_restarts "SET 'restart-strategy.exponential-delay.jitter-factor' = '2';")"
+expect 78 'the jitter of exponential-delay must be from 0 to 1' check factor.yaml
+job typing "$(slow_restarts "SET 'restart-strategy.fixed-delay.attempt' = '2';")"
+expect 78 "did you mean 'restart-strategy.fixed-delay.attempts'?" check typing.yaml
 finish

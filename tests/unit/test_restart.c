@@ -14,10 +14,20 @@
 static const struct restart_death killed = {.progressed = true, .from_outside = true};
 static const struct restart_death crashed = {.progressed = true};
 
+// Flink's defaults, without chance.
+static struct restart_policy policy_of(enum supervisor_restart strategy)
+{
+    struct supervisor_restart_options options = supervisor_restart_defaults(strategy);
+    struct restart_policy policy;
+    options.jitter = 0;
+    restart_init(&policy, &options);
+    return policy;
+}
+
 static void test_restart_replaces_the_killed_at_once(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_EXPONENTIAL_DELAY, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
     for (int i = 0; i < 10000; i++)
         assert_int_equal(restart_delay_ns(&policy, &killed, i), 0);
     assert_int_equal(policy.failures, 0);
@@ -26,7 +36,7 @@ static void test_restart_replaces_the_killed_at_once(void **state)
 static void test_restart_backs_off_from_crashes_and_forgives(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_EXPONENTIAL_DELAY, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
     for (int i = 0; i < RESTART_CRASHES_FREE; i++)
         assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), 0);
     assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), SECOND);
@@ -41,12 +51,14 @@ static void test_restart_backs_off_from_crashes_and_forgives(void **state)
 static void test_restart_ends_a_job_that_gets_nowhere(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_EXPONENTIAL_DELAY, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
     struct restart_death death = {.from_outside = true};
     struct buf why = {0};
     for (int i = 1; i < RESTART_QUICK_MAX; i++) {
         death.quick_deaths = i;
-        int64_t want = i <= RESTART_QUICK_FREE ? 0 : restart_backoff_ns(i - RESTART_QUICK_FREE);
+        int64_t want = i <= RESTART_QUICK_FREE
+                           ? 0
+                           : restart_backoff_ns(&policy.options, i - RESTART_QUICK_FREE);
         assert_int_equal(restart_delay_ns(&policy, &death, SECOND), want);
     }
     death.quick_deaths = RESTART_QUICK_MAX;
@@ -59,16 +71,18 @@ static void test_restart_ends_a_job_that_gets_nowhere(void **state)
 static void test_restart_backoff_grows_by_half_to_a_minute(void **state)
 {
     (void)state;
-    assert_int_equal(restart_backoff_ns(1), SECOND);
-    assert_int_equal(restart_backoff_ns(2), 3 * SECOND / 2);
-    assert_int_equal(restart_backoff_ns(3), 9 * SECOND / 4);
-    assert_int_equal(restart_backoff_ns(1000000), 60 * SECOND);
+    struct supervisor_restart_options options =
+        supervisor_restart_defaults(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    assert_int_equal(restart_backoff_ns(&options, 1), SECOND);
+    assert_int_equal(restart_backoff_ns(&options, 2), 3 * SECOND / 2);
+    assert_int_equal(restart_backoff_ns(&options, 3), 9 * SECOND / 4);
+    assert_int_equal(restart_backoff_ns(&options, 1000000), 60 * SECOND);
 }
 
 static void test_restart_fixed_delay_allows_one(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_FIXED_DELAY, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_FIXED_DELAY);
     assert_int_equal(restart_delay_ns(&policy, &killed, SECOND), SECOND);
     assert_int_equal(restart_delay_ns(&policy, &killed, 90000 * SECOND), RESTART_NEVER);
 }
@@ -76,16 +90,103 @@ static void test_restart_fixed_delay_allows_one(void **state)
 static void test_restart_failure_rate_allows_one_a_minute(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_FAILURE_RATE, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_FAILURE_RATE);
     assert_int_equal(restart_delay_ns(&policy, &killed, SECOND), SECOND);
     assert_int_equal(restart_delay_ns(&policy, &killed, 62 * SECOND), SECOND);
     assert_int_equal(restart_delay_ns(&policy, &killed, 121 * SECOND), RESTART_NEVER);
+    restart_fini(&policy);
+}
+
+// The window slides: what counts is the failure that lies `attempts` before this one.
+static void test_restart_failure_rate_slides(void **state)
+{
+    (void)state;
+    struct supervisor_restart_options options =
+        supervisor_restart_defaults(SUPERVISOR_RESTART_FAILURE_RATE);
+    struct restart_policy policy;
+    struct buf why = {0};
+    options.attempts = 3;
+    options.interval_ms = 10000;
+    options.delay_ms = 20;
+    restart_init(&policy, &options);
+    static const int at[] = {0, 4, 8, 11, 15, 19, 22};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+        assert_int_equal(restart_delay_ns(&policy, &killed, at[i] * SECOND), SECOND / 50);
+    assert_int_equal(restart_delay_ns(&policy, &killed, 23 * SECOND), RESTART_NEVER);
+    restart_explain(&policy, &killed, &why);
+    assert_non_null(strstr(buf_str(&why), "failure-rate allows 3 restarts of its region in 10 s"));
+    buf_fini(&why);
+    restart_fini(&policy);
+}
+
+static void test_restart_takes_its_options(void **state)
+{
+    (void)state;
+    struct supervisor_restart_options options =
+        supervisor_restart_defaults(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    struct restart_policy policy;
+    struct buf why = {0};
+    options.attempts = RESTART_CRASHES_FREE + 3;
+    options.delay_ms = 100;
+    options.multiplier = 2;
+    options.max_delay_ms = 300;
+    options.jitter = 0;
+    restart_init(&policy, &options);
+    for (int i = 0; i < RESTART_CRASHES_FREE; i++)
+        assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), 0);
+    assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), SECOND / 10);
+    assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), SECOND / 5);
+    assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), 3 * SECOND / 10);
+    assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), RESTART_NEVER);
+    restart_explain(&policy, &crashed, &why);
+    assert_non_null(strstr(buf_str(&why), "exponential-delay allows 6 restarts of its region"));
+    buf_fini(&why);
+}
+
+static void test_restart_jitter_stays_in_its_bounds(void **state)
+{
+    (void)state;
+    struct supervisor_restart_options options =
+        supervisor_restart_defaults(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    int64_t least = INT64_MAX, most = 0;
+    options.multiplier = 1;
+    for (int i = 1; i <= 200; i++) {
+        struct restart_policy policy;
+        restart_init(&policy, &options);
+        policy.failures = RESTART_CRASHES_FREE;
+        policy.last_ns = i;
+        int64_t delay = restart_delay_ns(&policy, &crashed, i);
+        least = delay < least ? delay : least;
+        most = delay > most ? delay : most;
+    }
+    assert_in_range(least, SECOND * 9 / 10, SECOND * 95 / 100);
+    assert_in_range(most, SECOND * 105 / 100, SECOND * 11 / 10);
+}
+
+// Rows that kill are dealt with one by one: they make no delay grow.
+static void test_restart_forgets_what_went_to_the_dead_letters(void **state)
+{
+    (void)state;
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    struct restart_death step = {.quick_deaths = 11, .leads_on = true};
+    for (int row = 0; row < 100; row++) {
+        assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), 0);
+        step.is_solved = false;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(restart_delay_ns(&policy, &step, SECOND), 0);
+        step.is_solved = true;
+        assert_int_equal(restart_delay_ns(&policy, &step, SECOND), 0);
+        assert_int_equal(policy.failures, 0);
+    }
+    struct restart_policy fixed = policy_of(SUPERVISOR_RESTART_FIXED_DELAY);
+    assert_int_equal(restart_delay_ns(&fixed, &step, SECOND), SECOND);
+    assert_int_equal(restart_delay_ns(&fixed, &step, SECOND), RESTART_NEVER); // as Flink counts
 }
 
 static void test_restart_none_allows_none(void **state)
 {
     (void)state;
-    struct restart_policy policy = {SUPERVISOR_RESTART_NONE, 0, 0};
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_NONE);
     struct buf why = {0};
     assert_int_equal(restart_delay_ns(&policy, &killed, SECOND), RESTART_NEVER);
     restart_explain(&policy, &killed, &why);
@@ -103,6 +204,10 @@ int main(void)
         cmocka_unit_test(test_restart_fixed_delay_allows_one),
         cmocka_unit_test(test_restart_failure_rate_allows_one_a_minute),
         cmocka_unit_test(test_restart_none_allows_none),
+        cmocka_unit_test(test_restart_failure_rate_slides),
+        cmocka_unit_test(test_restart_takes_its_options),
+        cmocka_unit_test(test_restart_jitter_stays_in_its_bounds),
+        cmocka_unit_test(test_restart_forgets_what_went_to_the_dead_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -449,7 +449,7 @@ static void on_tick(const struct control *control, void *context)
 }
 
 static enum supervisor_restart strategy; // of run_fakes
-static const int *levels;
+static const int *levels, *regions;
 
 static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
 {
@@ -467,11 +467,15 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
                                          .names = names,
                                          .tick_ms = 20,
                                          .stop_timeout_ms = 300,
-                                         .restart = strategy,
+                                         .restart = supervisor_restart_defaults(strategy),
                                          .levels = levels,
+                                         .regions = regions,
                                          .on_tick = on_tick,
                                          .on_event = on_event,
                                          .context = events};
+    options.restart.jitter = 0;
+    if (strategy == SUPERVISOR_RESTART_FIXED_DELAY)
+        options.restart.delay_ms = 10;
     err.text[0] = 0;
     int status = supervisor_run(&options, result, &err);
     // No task may be left: it would be our child.
@@ -602,6 +606,25 @@ static void test_supervisor_replaces_what_dies_while_it_stops(void **state)
     assert_int_equal(events.count[SUPERVISOR_KILLED], 0);
 }
 
+// Each region has the restarts that the strategy allows; what one has used up ends the job.
+static void test_supervisor_counts_restarts_by_region(void **state)
+{
+    (void)state;
+    static const int apart[TASKS] = {0, 1, 1};
+    struct events events = {0};
+    struct supervisor_result result;
+    strategy = SUPERVISOR_RESTART_FIXED_DELAY;
+    regions = apart;
+    assert_int_equal(run_fakes("00f", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(result.restarts, 2);
+    assert_int_equal(run_fakes("f00", &events, &result), -ECANCELED);
+    assert_non_null(strstr(err.text, "fixed-delay allows 1 restart of its region"));
+    regions = NULL;
+    assert_int_equal(run_fakes("00f", &events, &result), -ECANCELED);
+    strategy = SUPERVISOR_RESTART_EXPONENTIAL_DELAY;
+}
+
 static void test_supervisor_ends_a_crash_loop(void **state)
 {
     (void)state;
@@ -682,6 +705,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_supervisor_kills_what_does_not_stop),
         cmocka_unit_test(test_supervisor_stops_level_by_level),
         cmocka_unit_test(test_supervisor_replaces_what_dies_while_it_stops),
+        cmocka_unit_test(test_supervisor_counts_restarts_by_region),
         cmocka_unit_test(test_supervisor_ends_a_crash_loop),
         cmocka_unit_test(test_supervisor_puts_off_what_keeps_crashing),
         cmocka_unit_test(test_supervisor_says_when_the_program_is_not_there),
