@@ -9,8 +9,8 @@
 #include "core/base/check.h"
 #include "stages/runtime/savepoint.h"
 
-static const char *const known_options[] = {"--json",  "--quiet", "--help",
-                                            "--fresh", "--from",  "--verbose"};
+static const char *const known_options[] = {"--json", "--quiet",   "--help",           "--fresh",
+                                            "--from", "--verbose", "--allow-new-state"};
 
 void command_complain(const struct err *err)
 {
@@ -46,13 +46,15 @@ bool checkpoint_number(const char *word, uint64_t *out)
     return errno == 0 && end != name && *end == '\0' && *name != '-' && number > 0;
 }
 
-// --fresh, --verbose, --from N. false: none of them. *problem: what is wrong.
+// --fresh, --verbose, --allow-new-state, --from N. false: none of them. *problem: what is wrong.
 static bool parse_restoring(int argc, char **argv, int *at, struct arguments *out,
                             const char **problem)
 {
     const char *word = argv[*at];
     if (strcmp(word, "--fresh") == 0)
         out->fresh = true;
+    else if (strcmp(word, "--allow-new-state") == 0)
+        out->allow_new_state = true;
     else if (is_one_of(word, "--verbose", "-v"))
         out->verbose = true;
     else if (strcmp(word, "--from") != 0)

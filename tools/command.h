@@ -37,6 +37,7 @@ bool checkpoint_number(const char *word, uint64_t *out);
 struct arguments {
     bool json, quiet, verbose;
     bool fresh;            // forget the checkpoints
+    bool allow_new_state;  // of a changed script: go on with what fits
     uint64_t from;         // go on from this checkpoint; 0: the newest
     const char *savepoint; // go on from the savepoint in this folder; NULL: from a checkpoint
     const char *path;      // the config

@@ -46,6 +46,17 @@ static int cut(const char *folder, int task, uint64_t length, struct err *err)
                : 0;
 }
 
+static int cut_to_note(const char *at, const char *folder, struct err *err)
+{
+    int task, used, rc = 0;
+    uint64_t length;
+    while (rc == 0 && sscanf(at, "%d %" SCNu64 "\n%n", &task, &length, &used) == 2) {
+        rc = cut(folder, task, length, err);
+        at += used;
+    }
+    return rc;
+}
+
 int dead_letters_begin(const struct store *store, const char *folder, int task_count,
                        struct err *err)
 {
@@ -55,13 +66,21 @@ int dead_letters_begin(const struct store *store, const char *folder, int task_c
         buf_fini(&text);
         return note_lengths(store, folder, task_count, err);
     }
-    const char *at = text.len ? buf_str(&text) : "";
-    int task, used;
-    uint64_t length;
-    while (rc == 0 && sscanf(at, "%d %" SCNu64 "\n%n", &task, &length, &used) == 2) {
-        rc = cut(folder, task, length, err);
-        at += used;
-    }
+    rc = cut_to_note(text.len ? buf_str(&text) : "", folder, err);
+    buf_fini(&text);
+    return rc;
+}
+
+int dead_letters_begin_from(const struct store *store, const char *folder, bool again,
+                            struct err *err)
+{
+    struct buf text = {0};
+    // Another run from there may have more tasks, or fewer.
+    int rc = again ? store_read_dead(store, &text) : -ENOENT;
+    if (rc < 0)
+        rc = again ? 0 : note_lengths(store, folder, MANIFEST_TASKS_MAX, err);
+    else
+        rc = cut_to_note(text.len ? buf_str(&text) : "", folder, err);
     buf_fini(&text);
     return rc;
 }

@@ -11,4 +11,9 @@
 int dead_letters_begin(const struct store *store, const char *folder, int task_count,
                        struct err *err);
 
+// A run goes on from a savepoint, which knows the files of its own tasks only: note how long all
+// are, and when it is killed before its first checkpoint (`again`) cut them to that.
+int dead_letters_begin_from(const struct store *store, const char *folder, bool again,
+                            struct err *err);
+
 #endif

@@ -114,7 +114,10 @@ int remains_look(const struct remains_context *c, bool *goes_on, struct err *err
         return COMMAND_OK;
     case -ENOENT:
         return clear(c, err);
-    case -ESTALE:
+    case -ESTALE: // what fits of it goes on from the newest checkpoint
+        if (c->arguments->allow_new_state && c->settings->interval_ms > 0)
+            return clear(c, err);
+        return COMMAND_CONFIG;
     case -EINVAL:
         return COMMAND_CONFIG;
     default:

@@ -11,6 +11,7 @@
 #include "stages/runtime/job_restore.h"
 #include "stages/runtime/savepoint.h"
 #include "tools/dead_letters.h"
+#include "tools/new_state.h"
 
 // The last run ended between "all input is handled" and the last rename.
 static int finish_last_run(struct resume *r, struct err *err)
@@ -81,6 +82,23 @@ static bool is_damage(int rc)
     return rc == -EBADMSG || rc == -ENOENT || rc == -EIO;
 }
 
+static int create_from_savepoint(struct resume *r, const struct resume_job *job, const char *dir,
+                                 bool allowed, struct err *err);
+
+// The plan is another one: on to its state in the logical form.
+static int create_from_changed(struct resume *r, const struct resume_job *job, struct err *err)
+{
+    char dir[STORE_PATH_BYTES];
+    int rc = new_state_make(&r->store, &r->manifest, dir, err);
+    if (rc == 0)
+        fprintf(stderr, "weir: the plan has changed since checkpoint %" PRIu64 "\n",
+                r->manifest.checkpoint);
+    if (rc < 0)
+        return rc;
+    rc = create_from_savepoint(r, job, dir, true, err);
+    return is_damage(rc) ? -EPROTO : rc; // no older one: the folders may have been led back to this
+}
+
 static int create_from(struct resume *r, const struct resume_job *job, uint64_t checkpoint,
                        struct err *err)
 {
@@ -88,6 +106,8 @@ static int create_from(struct resume *r, const struct resume_job *job, uint64_t 
     int rc = store_read(&r->store, checkpoint, &r->pool, &r->manifest, err);
     if (rc == 0)
         rc = job_restore_check(plan, &job->memory->options, &r->manifest, err);
+    if (rc == -ESTALE && job->allow_new_state)
+        return create_from_changed(r, job, err);
     if (rc < 0)
         return rc;
     size_as(job->memory, plan, &r->manifest);
@@ -127,7 +147,7 @@ static int try_all(struct resume *r, const struct resume_job *job, bool *tried, 
     *tried = false;
     if (rc < 0)
         return rc;
-    for (int i = count - 1; i >= 0 && !r->is_restored; i--) {
+    for (int i = count - 1; i >= 0 && !r->has_state; i--) {
         struct err ignored;
         if (!entries[i].is_complete || (job->from && entries[i].checkpoint != job->from))
             continue;
@@ -149,8 +169,34 @@ static int try_all(struct resume *r, const struct resume_job *job, bool *tried, 
 
 struct beginning {
     const struct resume *resume;
+    const struct resume_job *job;
     const char *savepoint;
+    uint64_t allowed; // the changed script that may go on from it; 0: it has not changed
 };
+
+// FROM: the folder, and in a second line the script that --allow-new-state has let go on from it.
+static int write_from(const struct beginning *b, struct err *err)
+{
+    struct buf text = {0};
+    buf_printf(&text, "%s\n%016" PRIx64, b->savepoint, b->allowed);
+    int rc = store_write_from(&b->resume->store, buf_str(&text), err);
+    buf_fini(&text);
+    return rc;
+}
+
+// Has an earlier run begun from there?
+static bool has_begun_from(const struct beginning *b)
+{
+    struct buf text = {0};
+    bool has = false;
+    if (store_read_from(&b->resume->store, &text) == 0) {
+        size_t len = strlen(b->savepoint);
+        has = text.len >= len && memcmp(text.data, b->savepoint, len) == 0 &&
+              (text.len == len || text.data[len] == '\n');
+    }
+    buf_fini(&text);
+    return has;
+}
 
 // Files are about to change: from now on the job goes on from the savepoint, also when it is killed
 // before its first checkpoint. Its old ones belong to a past that will not have been.
@@ -159,7 +205,11 @@ static int settle_on_savepoint(void *context, struct err *err)
     const struct beginning *b = context;
     const struct store *store = &b->resume->store;
     struct store_entry *entries;
-    int count, rc = store_write_from(store, b->savepoint, err);
+    int count;
+    int rc = dead_letters_begin_from(store, b->job->memory->options.dead_letter_dir,
+                                     has_begun_from(b), err);
+    if (rc == 0)
+        rc = write_from(b, err);
     if (rc == 0)
         rc = store_list(store, &entries, &count, err);
     if (rc < 0)
@@ -171,34 +221,76 @@ static int settle_on_savepoint(void *context, struct err *err)
     return rc;
 }
 
-static int create_from_savepoint(struct resume *r, const struct resume_job *job, const char *dir,
-                                 struct err *err)
+// Said even when asked to be quiet: results will not be what they would have been.
+static void say_new_state(const struct new_state *state)
+{
+    fprintf(stderr, "weir: THE SCRIPT HAS CHANGED, and with --allow-new-state:\n%.*s",
+            (int)state->text.len, state->text.len ? state->text.data : "");
+}
+
+// *state says what fits whom when the script is another one and that is allowed.
+static int check_savepoint(const struct resume_job *job, const char *dir, bool allowed,
+                           struct new_state *state, struct err *err)
 {
     const struct plan *plan = job->load->plan;
-    struct beginning beginning = {r, dir};
-    const struct savepoint_from from = {dir, settle_on_savepoint, &beginning};
     struct pool pool = {0};
     struct manifest manifest;
-    if (!r->is_on)
-        return err_set(err, -EINVAL,
-                       "a job that goes on from a savepoint must make checkpoints: set "
-                       "checkpoint.interval");
     int rc = savepoint_read(env_system(), dir, &pool, &manifest, err);
     if (rc == 0)
         rc = savepoint_check(plan, &job->memory->options, &manifest, err);
+    if (rc == -ESTALE && allowed)
+        rc = new_state_match(&manifest, plan, state, err);
     pool_fini(&pool);
-    if (rc == 0)
-        rc = job_memory_check(job->memory, err);
+    return rc;
+}
+
+static int restore_savepoint(struct resume *r, const struct resume_job *job, const char *dir,
+                             const struct new_state *state, struct err *err)
+{
+    const struct plan *plan = job->load->plan;
+    struct beginning beginning = {r, job, dir, state->old ? plan_logical_fingerprint(plan) : 0};
+    const struct savepoint_from from = {dir, state->old ? &state->match : NULL, settle_on_savepoint,
+                                        &beginning};
+    int rc = job_memory_check(job->memory, err);
     if (rc == 0)
         rc = job_create(job->dir, plan, &job->memory->options, err);
     if (rc == 0)
         rc = savepoint_restore(job->dir, plan, &job->memory->options, &from, err);
+    if (rc == 0 && state->old)
+        say_new_state(state);
+    return rc;
+}
+
+static int create_from_savepoint(struct resume *r, const struct resume_job *job, const char *dir,
+                                 bool allowed, struct err *err)
+{
+    struct new_state state = {.old = NULL};
+    if (!r->is_on)
+        return err_set(err, -EINVAL,
+                       "a job that goes on from a savepoint must make checkpoints: set "
+                       "checkpoint.interval");
+    int rc = check_savepoint(job, dir, allowed, &state, err);
+    if (rc == 0)
+        rc = restore_savepoint(r, job, dir, &state, err);
+    new_state_free(&state);
     if (rc < 0)
         return err_prefix(err, rc, "savepoint %s", dir);
     r->has_state = true;
     if (!r->is_quiet)
         fprintf(stderr, "weir: going on from the savepoint in %s\n", dir);
     return 0;
+}
+
+// The one that a killed run had begun from, as its note says.
+static int go_on_as_noted(struct resume *r, const struct resume_job *job, char *note,
+                          struct err *err)
+{
+    char *second = strrchr(note, '\n');
+    uint64_t allowed = second ? strtoull(second + 1, NULL, 16) : 0;
+    if (second)
+        *second = '\0';
+    bool is_same = allowed && allowed == plan_logical_fingerprint(job->load->plan);
+    return create_from_savepoint(r, job, note, job->allow_new_state || is_same, err);
 }
 
 // The one that was asked for, or that a killed run had begun from. *tried: there is one.
@@ -212,9 +304,11 @@ static int try_savepoint(struct resume *r, const struct resume_job *job, bool *t
         rc = err_set(err, -errno, "cannot open the savepoint %s: %s", job->savepoint,
                      strerror(errno));
     else if (path)
-        rc = create_from_savepoint(r, job, path, err);
-    else if (r->is_on && store_read_from(&r->store, &text) == 0)
-        rc = create_from_savepoint(r, job, buf_str(&text), err);
+        rc = create_from_savepoint(r, job, path, job->allow_new_state, err);
+    if (!job->savepoint && r->is_on && store_read_from(&r->store, &text) == 0) {
+        buf_append_char(&text, '\0');
+        rc = go_on_as_noted(r, job, text.data, err);
+    }
     *tried = job->savepoint || text.len;
     free(path);
     buf_fini(&text);
@@ -240,7 +334,8 @@ int resume_create_job(struct resume *r, const struct resume_job *job, struct err
     if (rc < 0)
         return rc;
     if (tried) {
-        say_restored(r);
+        if (r->is_restored)
+            say_restored(r);
         return 0;
     }
     if (job->from)

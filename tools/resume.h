@@ -14,6 +14,7 @@ struct resume_job {
     struct job_memory *memory; // sized; sized anew as the checkpoint was
     uint64_t from;             // this checkpoint; 0: the newest that is whole
     const char *savepoint;     // or from this savepoint; NULL: from a checkpoint
+    bool allow_new_state;      // the script may have changed: what fits goes on
 };
 
 struct resume {

@@ -238,8 +238,12 @@ static int run_from_disk(struct run *run, bool was_killed, bool *again, struct e
     if (job_memory_plan(run->load, &run->memory, err))
         return COMMAND_UNAVAILABLE;
     set_checkpoints(run);
-    const struct resume_job job = {&run->dir, run->load, &run->memory, run->arguments->from,
-                                   run->arguments->savepoint};
+    const struct resume_job job = {&run->dir,
+                                   run->load,
+                                   &run->memory,
+                                   run->arguments->from,
+                                   run->arguments->savepoint,
+                                   run->arguments->allow_new_state};
     int code = resume_create_job(&run->resume, &job, err);
     if (code)
         return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
@@ -389,7 +393,8 @@ const struct command command_run = {
     .summary = "run a job to its end, or until Ctrl-C",
     .restores = true,
     .usage =
-        "usage: weir run [--json] [--quiet] [--verbose] [--fresh | --from N|DIR] JOB.yaml\n\n"
+        "usage: weir run [--json] [--quiet] [--verbose] [--fresh | --from N|DIR]\n"
+        "                [--allow-new-state] JOB.yaml\n\n"
         "Run the job. Results go to stdout or where the SQL says; what happens on the way and the\n"
         "summary go to stderr. SIGINT and SIGTERM end the job between two batches.\n\n"
         "  --json   progress, events and summary as JSON lines on stderr\n"
@@ -397,7 +402,9 @@ const struct command command_run = {
         "  --verbose  a line for each checkpoint\n"
         "  --fresh  forget the checkpoints of earlier runs, begin anew\n"
         "  --from N go on from checkpoint N instead of the newest\n"
-        "  --from DIR  go on from the savepoint in DIR (weir savepoint), at any parallelism\n\n"
+        "  --from DIR  go on from the savepoint in DIR (weir savepoint), at any parallelism\n"
+        "  --allow-new-state  of a script that has changed: keep the state that still fits, begin\n"
+        "           the rest empty, and say which is which\n\n"
         "The live line: rows read and rows/s, the watermark, how far it is behind the newest row\n"
         "(lag), tasks that still run.\n\n"
         "example:\n\n"

@@ -1,5 +1,7 @@
 // fingerprint.c: a hash of everything that decides the layout of state and channels. Two plans with
 // the same fingerprint may share segments; a different one is refused at attach.
+#include <stdlib.h>
+
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/plan/logical.h"
@@ -141,4 +143,108 @@ uint64_t plan_logical_fingerprint(const struct plan *plan)
     uint64_t hash = hash_bytes(text.data, text.len);
     buf_fini(&text);
     return hash;
+}
+
+int plan_logical_count(const struct plan *plan)
+{
+    int count = 0;
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].op_count; i++)
+            count += is_counted(plan->stages[s].ops[i]);
+    return count;
+}
+
+const struct op *plan_logical_at(const struct plan *plan, int number)
+{
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].op_count; i++)
+            if (is_counted(plan->stages[s].ops[i]) && number-- == 0)
+                return plan->stages[s].ops[i];
+    return NULL;
+}
+
+// --- whose state fits whom ---
+
+// Options that say where rows lie, not what is made of them.
+static bool is_of_place(const char *key, bool is_sink)
+{
+    if (is_sink)
+        return strcmp(key, "path") == 0;
+    bool is_format = strncmp(key, "csv.", 4) == 0 || strncmp(key, "json.", 5) == 0;
+    return !is_format || strstr(key, "quote") != NULL;
+}
+
+static uint64_t place_hash(const struct op *op)
+{
+    struct buf text = {0};
+    const bool is_sink = op->kind == OP_SINK;
+    put(&text, op->kind);
+    put_text(&text, op->table->connector);
+    for (int i = 0; i < op->table->option_count; i++) {
+        const struct plan_option *option = &op->table->options[i];
+        if (!is_of_place(option->key, is_sink))
+            continue;
+        put_text(&text, option->key);
+        if (strcmp(option->key, "source.monitor-interval") != 0) // followed or not, however often
+            put_text(&text, option->value);
+    }
+    uint64_t hash = hash_bytes(text.data, text.len);
+    buf_fini(&text);
+    return hash;
+}
+
+// What the rows behind the operator are: all that was made of them since their source.
+static uint64_t rows_hash(const struct op *op, uint64_t before)
+{
+    struct buf text = {0};
+    put(&text, (int64_t)before);
+    put_op(&text, op);
+    uint64_t hash = hash_bytes(text.data, text.len);
+    buf_fini(&text);
+    return hash;
+}
+
+// One an operator of the script, plan_logical_count of them.
+static uint64_t *match_hashes(const struct plan *plan)
+{
+    uint64_t *ends = calloc((size_t)plan->stage_count + 1, sizeof *ends);
+    uint64_t *out = calloc((size_t)plan_logical_count(plan) + 1, sizeof *out);
+    int number = 0;
+    CHECK(ends && out);
+    for (int s = 0; s < plan->stage_count; s++) {
+        const struct stage *stage = &plan->stages[s];
+        uint64_t rows = 0;
+        if (stage->input_exchange >= 0)
+            rows = ends[plan->exchanges[stage->input_exchange].from_stage];
+        for (int i = 0; i < stage->op_count; i++) {
+            const struct op *op = stage->ops[i];
+            if (!is_counted(op))
+                continue;
+            rows = rows_hash(op, rows);
+            bool is_edge = op->kind == OP_SOURCE || op->kind == OP_SINK;
+            out[number++] = is_edge ? place_hash(op) : rows;
+        }
+        ends[s] = rows;
+    }
+    free(ends);
+    return out;
+}
+
+void plan_logical_match(const struct plan *from, const struct plan *to, int *out)
+{
+    uint64_t *old = match_hashes(from), *new = match_hashes(to);
+    const int old_count = plan_logical_count(from), new_count = plan_logical_count(to);
+    bool *taken = calloc((size_t)new_count + 1, sizeof *taken);
+    CHECK(taken);
+    for (int i = 0; i < old_count; i++) {
+        out[i] = -1;
+        for (int n = 0; n < new_count && out[i] < 0; n++)
+            if (!taken[n] && old[i] == new[n]) {
+                out[i] = n;
+                taken[n] = true;
+            }
+    }
+    free(taken);
+    free(old);
+    free(new);
 }

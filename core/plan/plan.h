@@ -163,6 +163,15 @@ bool plan_calc_reads_watermark(const struct op *op);
 int plan_logical_op(const struct plan *plan, const struct op *op);
 uint64_t plan_logical_fingerprint(const struct plan *plan);
 
+// How many there are, and the operator with a number.
+int plan_logical_count(const struct plan *plan);
+const struct op *plan_logical_at(const struct plan *plan, int number);
+
+// For each operator of `from` the number of the one in `to` that its state fits, or -1: a source
+// over the same place, a sink into the same place, and of the others those that are given the same
+// rows and make the same of them. out has plan_logical_count(from) places.
+void plan_logical_match(const struct plan *from, const struct plan *to, int *out);
+
 // Value of a setting (exact key), or `fallback`.
 const char *plan_setting(const struct plan *plan, const char *key, const char *fallback);
 

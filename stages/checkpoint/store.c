@@ -513,6 +513,23 @@ int store_remove(const struct store *store, uint64_t checkpoint, struct err *err
                                    : 0;
 }
 
+void store_new_state_path(const struct store *store, char *out)
+{
+    store_path(store, "new-state", out);
+}
+
+int store_remove_new_state(const struct store *store, struct err *err)
+{
+    char folder[STORE_PATH_BYTES];
+    store_new_state_path(store, folder);
+    int rc = remove_files(store, folder, err);
+    if (rc < 0)
+        return rc;
+    rc = store->env->rmdir(store->env, folder);
+    return rc < 0 && rc != -ENOENT ? err_set(err, rc, "cannot remove %s: %s", folder, strerror(-rc))
+                                   : 0;
+}
+
 int store_give_up(const struct store *store, uint64_t checkpoint, struct err *err)
 {
     char folder[STORE_PATH_BYTES];
@@ -605,6 +622,8 @@ int store_retain(const struct store *store, int retain, struct err *err)
     for (int i = 0; rc == 0 && i < end; i++)
         if (!needed[i])
             rc = store_remove(store, entries[i].checkpoint, err);
+    if (rc == 0 && first < count)
+        rc = store_remove_new_state(store, err);
     free(needed);
     free(entries);
     return rc;
@@ -637,6 +656,7 @@ int store_remove_all(const struct store *store, struct err *err)
     }
     if (dir)
         closedir(dir);
+    rc = rc == 0 ? store_remove_new_state(store, err) : rc;
     if (rc == 0)
         store->env->rmdir(store->env, store->dir); // stays if something else is in it
     return rc;

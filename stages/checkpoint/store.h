@@ -2,6 +2,7 @@
 //
 //   DIR/JOB              one line: the name of the job that the folder belongs to
 //   DIR/FROM             the savepoint that the job began from, as long as it has no checkpoint
+//   DIR/new-state/       a savepoint of a checkpoint, for a changed script to go on from; as FROM
 //   DIR/DEAD             how long dead-letter files were before the job's first run
 //   DIR/chk-N/           checkpoint N
 //     task-T-A.snap      snapshot of task T, written by its attempt A
@@ -102,6 +103,11 @@ int store_read_dead(const struct store *store, struct buf *out);
 // -ENOENT: none.
 int store_write_from(const struct store *store, const char *savepoint, struct err *err);
 int store_read_from(const struct store *store, struct buf *out);
+
+// Where the savepoint of a checkpoint lies that a changed script goes on from. `out` has
+// STORE_PATH_BYTES. It goes with the first complete checkpoint of the changed job.
+void store_new_state_path(const struct store *store, char *out);
+int store_remove_new_state(const struct store *store, struct err *err);
 
 // What makes the output of an ended task final, durably: lines "from<TAB>to".
 int store_write_finish(const struct store *store, int task, struct slice renames, struct err *err);

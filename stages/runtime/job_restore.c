@@ -60,7 +60,8 @@ int job_restore_check(const struct plan *plan, const struct job_options *options
         return 0;
     err_set(err, -ESTALE,
             "checkpoint %" PRIu64 " was made by another plan, its state does not fit this one; run "
-            "with --fresh to begin anew (the checkpoints are removed then), or undo the change:",
+            "with --fresh to begin anew (the checkpoints are removed then), or with "
+            "--allow-new-state to keep what fits, or undo the change:",
             manifest->checkpoint);
     if (manifest->cores != options->cores)
         return err_append(err, -ESTALE,

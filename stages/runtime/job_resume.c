@@ -112,9 +112,11 @@ static int check_segments(const struct jobdir *dir, const struct plan *plan,
 
 static int other_plan(const struct job *left, const struct job_options *options, struct err *err)
 {
-    err_set(err, -ESTALE,
-            "the memory that an earlier run has left is of another plan; run with --fresh to begin "
-            "anew, or undo the change:");
+    err_set(
+        err, -ESTALE,
+        "the memory that an earlier run has left is of another plan; run with --fresh to begin "
+        "anew, or with --allow-new-state to keep what of the newest checkpoint fits, or undo the "
+        "change:");
     if (left->options.cores != options->cores)
         return err_append(err, -ESTALE,
                           "it was made for %d cores, this run has %d: set placement.cores to %d",

@@ -33,8 +33,21 @@ int savepoint_read(struct env *env, const char *dir, struct pool *pool, struct m
 int savepoint_check(const struct plan *plan, const struct job_options *options,
                     const struct manifest *manifest, struct err *err);
 
+// Whose state goes on where, when the script has changed.
+struct savepoint_match {
+    const struct plan *from; // of the savepoint's script
+    int *to; // owned: the operator of the new plan, one an operator of `from`; -1: none
+    int count;
+};
+
+// Match two plans; `text` gets a line for each state that goes on, is dropped or begins empty.
+void savepoint_match_make(const struct plan *from, const struct plan *to,
+                          struct savepoint_match *out, struct buf *text);
+void savepoint_match_free(struct savepoint_match *match);
+
 struct savepoint_from {
     const char *dir;
+    const struct savepoint_match *match; // NULL: the script must be the same
     // All of it was read, and fits; now files will change. Non-zero ends it. May be NULL.
     int (*before_files)(void *context, struct err *err);
     void *context;

@@ -20,4 +20,13 @@ void savepoint_path(const char *dir, const char *name, char *out);
 // What its frames are bound to.
 uint64_t savepoint_id(const struct manifest *manifest);
 
+struct savepoint_match; // savepoint.h; NULL in what follows: the script is the same
+
+// The operator that goes on with the state of operator `op` of the savepoint; -1: none.
+int savepoint_match_op(const struct savepoint_match *match, int op);
+// May the clock of source `op` go on?
+bool savepoint_match_clock(const struct savepoint_match *match, int op);
+// Is operator `number` of the new plan given state?
+bool savepoint_match_feeds(const struct savepoint_match *match, int number);
+
 #endif

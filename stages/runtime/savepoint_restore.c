@@ -3,6 +3,9 @@
 // Runs in the supervisor's process before any task, which owns every arena then. Each record goes
 // to the operator of the script that it names, in every stage that has it; the operator deals it
 // out. Sinks come last, for they change files.
+//
+// After a change of the script an operator without a match begins empty: it is no target. State
+// that nobody goes on with is passed over, but what a sink had written is finished all the same.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,7 +27,8 @@
 struct target { // an operator in one stage
     const struct savepoint_class *class;
     const struct op *op;
-    int id;
+    int id;          // in the new plan; of a sink that is dropped, in the savepoint
+    bool is_dropped; // the sink
     void *restoring;
     struct op_context *contexts; // one a subtask
 };
@@ -96,7 +100,8 @@ int savepoint_check(const struct plan *plan, const struct job_options *options,
         return savepoint_can_carry(plan, err);
     err_set(err, -ESTALE,
             "the savepoint was made of another script, its state does not fit this one (another "
-            "parallelism would do); undo the change:");
+            "parallelism would do); undo the change, or go on with --allow-new-state, which keeps "
+            "what fits and says what begins empty:");
     char *sql = strndup(options->sql.ptr, options->sql.len);
     CHECK(sql);
     int rc = job_restore_difference(manifest->sql, sql, err);
@@ -121,10 +126,10 @@ static int open_arenas(struct restoring *r, const struct jobdir *dir)
 static int add_target(struct restoring *r, const struct stage *stage, const struct op *op)
 {
     const struct savepoint_class *class = savepoint_class_of(op);
-    if (!class)
+    if (!class || !savepoint_match_feeds(r->from->match, plan_logical_op(r->plan, op)))
         return 0;
     struct target *target = &r->targets[r->target_count++];
-    *target = (struct target){class, op, plan_logical_op(r->plan, op), NULL, NULL};
+    *target = (struct target){.class = class, .op = op, .id = plan_logical_op(r->plan, op)};
     target->contexts = calloc((size_t)stage->parallelism, sizeof *target->contexts);
     CHECK(target->contexts);
     for (int s = 0; s < stage->parallelism; s++)
@@ -140,9 +145,27 @@ static int add_target(struct restoring *r, const struct stage *stage, const stru
     return class->begin(target->contexts, stage->parallelism, &target->restoring, r->err);
 }
 
+// What it had written stays, cut to the savepoint. Without an arena: nobody goes on behind it.
+static int add_dropped_sink(struct restoring *r, int number)
+{
+    const struct plan *plan = r->from->match->from;
+    const struct op *op = plan_logical_at(plan, number);
+    const struct savepoint_class *class = op->kind == OP_SINK ? savepoint_class_of(op) : NULL;
+    if (!class || r->from->match->to[number] >= 0)
+        return 0;
+    struct target *target = &r->targets[r->target_count++];
+    *target = (struct target){.class = class, .op = op, .id = number, .is_dropped = true};
+    target->contexts = calloc(1, sizeof *target->contexts);
+    CHECK(target->contexts);
+    target->contexts[0] = (struct op_context){
+        .env = env_system(), .plan = plan, .op = op, .job_name = r->options->job_name};
+    return class->begin(target->contexts, 1, &target->restoring, r->err);
+}
+
 static int add_targets(struct restoring *r)
 {
-    int ops = 0, rc = 0;
+    const struct savepoint_match *match = r->from->match;
+    int ops = match ? match->count : 0, rc = 0;
     for (int s = 0; s < r->plan->stage_count; s++)
         ops += r->plan->stages[s].op_count;
     r->op_count = ops;
@@ -153,6 +176,8 @@ static int add_targets(struct restoring *r)
     for (int s = 0; s < r->plan->stage_count; s++)
         for (int i = 0; i < r->plan->stages[s].op_count && rc == 0; i++)
             rc = add_target(r, &r->plan->stages[s], r->plan->stages[s].ops[i]);
+    for (int i = 0; match && i < match->count && rc == 0; i++)
+        rc = add_dropped_sink(r, i);
     return rc;
 }
 
@@ -166,7 +191,10 @@ static int64_t lesser(bool is_first, int64_t a, int64_t b)
 // The least of the tasks that go on: no row that is still to come is later for it.
 static void take_clock(struct restoring *r, struct savepoint_record *record)
 {
-    struct clock *clock = &r->clocks[record->op];
+    const int op = savepoint_match_op(r->from->match, record->op);
+    if (op < 0 || !savepoint_match_clock(r->from->match, record->op))
+        return;
+    struct clock *clock = &r->clocks[op];
     const bool is_first = !clock->is_known;
     int64_t current = savepoint_take_int(record), flink = savepoint_take_int(record);
     int64_t emitted = savepoint_take_int(record), newest = savepoint_take_int(record);
@@ -183,8 +211,9 @@ static void take_clock(struct restoring *r, struct savepoint_record *record)
 
 static void take_counts(struct restoring *r, struct savepoint_record *record)
 {
-    for (int i = 0; i < 6; i++)
-        r->counts[record->op].value[i] += savepoint_take_count(record);
+    const int op = savepoint_match_op(r->from->match, record->op);
+    for (int i = 0; i < 6 && op >= 0; i++)
+        r->counts[op].value[i] += savepoint_take_count(record);
 }
 
 static void take_dead(struct restoring *r, struct savepoint_record *record)
@@ -199,14 +228,16 @@ static void take_dead(struct restoring *r, struct savepoint_record *record)
 
 static int give(struct restoring *r, const struct savepoint_record *record)
 {
-    bool is_given = false;
+    const int op = savepoint_match_op(r->from->match, record->op);
+    bool is_given = op < 0 && record->op < r->from->match->count;
     int rc = 0;
     for (int i = 0; i < r->target_count && rc == 0; i++) {
         struct savepoint_record copy = *record;
-        if (r->targets[i].id != record->op)
+        const struct target *target = &r->targets[i];
+        if (target->is_dropped ? op >= 0 || target->id != record->op : target->id != op)
             continue;
         is_given = true;
-        rc = r->targets[i].class->take(r->targets[i].restoring, &copy, r->err);
+        rc = target->class->take(target->restoring, &copy, r->err);
     }
     if (is_given)
         return rc;
@@ -364,12 +395,12 @@ static int end_targets(struct restoring *r, bool sinks)
 static int finish(struct restoring *r)
 {
     int rc = end_targets(r, false);
-    for (int task = 0; task < r->plan->task_count && rc == 0; task++)
-        rc = set_task_state(r, task);
     if (rc == 0 && r->from->before_files)
         rc = r->from->before_files(r->from->context, r->err);
     if (rc == 0)
         rc = cut_dead_letters(r);
+    for (int task = 0; task < r->plan->task_count && rc == 0; task++)
+        rc = set_task_state(r, task); // behind the dead letters that are left
     return rc == 0 ? end_targets(r, true) : rc;
 }
 
@@ -407,7 +438,8 @@ int savepoint_restore(const struct jobdir *dir, const struct plan *plan,
         r.maps[i].segment.fd = -1;
     int rc = savepoint_read(env_system(), from->dir, &pool, &manifest, err);
     if (rc == 0)
-        rc = savepoint_check(plan, options, &manifest, err);
+        rc = from->match ? savepoint_can_carry(plan, err)
+                         : savepoint_check(plan, options, &manifest, err);
     if (rc == 0)
         rc = open_arenas(&r, dir);
     if (rc == 0)

@@ -744,7 +744,7 @@ static int number_parts(const struct leading *l, struct err *err)
     }
     if (dir)
         closedir(dir);
-    for (int i = 0; i < l->context_count; i++) {
+    for (int i = 0; i < l->context_count && l->contexts[i].arena; i++) { // none: nobody goes on
         struct arena *arena = l->contexts[i].arena;
         int rc = arena_root(arena, (uint32_t)l->contexts[i].op->id, sizeof(struct sink_state), &at);
         if (rc < 0)
