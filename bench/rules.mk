@@ -4,3 +4,11 @@
 UV_STEPS_WRAPS := expr_eval window_encode_keys table_upsert_batch dict_ids bitmap_add_batch \
                   window_accumulate window_wait task_commit chain_source_class chain_open
 $(B)/bench/uv_steps: LDFLAGS += $(UV_STEPS_WRAPS:%=-Wl,--wrap=%)
+
+# The gap that a killed task leaves, with a spare and without, by size of its state; throughput under kills.
+.PHONY: bench-recovery run-bench-recovery
+bench-recovery:
+	$(Q)sh scripts/setup.sh build
+	$(Q)$(MAKE) run-bench-recovery
+run-bench-recovery: $(B)/bench/recovery all
+	$(Q)WEIR=$(CURDIR)/$(B)/weir sh bench/recovery.sh $(B)/bench/recovery

@@ -112,6 +112,7 @@ static int write_dead_letters(struct task *task)
 
 int task_commit(struct task *task)
 {
+    enum { SETTLED_COMMITS = 8 };
     if (task->must_fail)
         return -ECANCELED;
     int rc = chain_before_commit(&task->chain);
@@ -127,7 +128,8 @@ int task_commit(struct task *task)
     chain_after_commit(&task->chain);
     if (arena_log_used(task->arena))
         arena_commit(task->arena);
-    task->commits++;
+    if (++task->commits == SETTLED_COMMITS)
+        task_settle(task);
     publish_counters(task);
     return 0;
 }

@@ -105,6 +105,8 @@ void task_close(struct task *task);
 
 // task_wait.c: own the arena. -ECANCELED: a spare is not needed any more, its task has ended.
 int task_wait_turn(struct task *task);
+// The first batches are done: no more hurry than others have.
+void task_settle(const struct task *task);
 
 // task_channels.c: the ends of rings. Mapping changes nothing; beginning is for who owns the arena.
 int task_channels_map(struct task *task);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/state/arena.h"
@@ -28,9 +29,10 @@
 enum {
     PIECE_BYTES = 1 << 20, // faulted in at once: some ten microseconds
     PIECE_PAGES = PIECE_BYTES / SEGMENT_PAGE_BYTES,
-    GENTLE = 9,               // pauses are so many times as long as the work between
-    PAUSE_MIN_NS = 50 * 1000, // the kernel rounds to that anyway
-    HEAP_BYTES = 4 << 20,     // of private memory that a task will want
+    TURN_SHORT_NS = 100 * 1000, // the kernel's least
+    GENTLE = 9,                 // pauses are so many times as long as the work between
+    PAUSE_MIN_NS = 50 * 1000,   // the kernel rounds to that anyway
+    HEAP_BYTES = 4 << 20,       // of private memory that a task will want
     STACK_BYTES = 256 << 10,
 };
 
@@ -146,11 +148,33 @@ static void take_name(void)
     memset(words + sizeof task + rest, 0, cut);
 }
 
+// An ordinary process, whose turns on a core are so long; 0: as everybody's. Who asks for short
+// turns gets them soon: without that a woken process waits until the turn of who runs is over, some
+// milliseconds. Kernels before 6.12 ignore it.
+static void take_turns_of(uint64_t ns)
+{
+    const struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline_ns, period_ns;
+    } attributes = {.size = 48, .policy = SCHED_OTHER, .runtime_ns = ns};
+    _Static_assert(sizeof attributes == 48, "what the kernel calls SCHED_ATTR_SIZE_VER0");
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void task_settle(const struct task *task)
+{
+    if (task->spare >= 0)
+        take_turns_of(0);
+}
+
 static void step_forward(struct wait *wait)
 {
-    const struct sched_param none = {0};
     struct control_view view;
-    sched_setscheduler(0, SCHED_OTHER, &none);
+    if (!wait->is_ready)
+        take_turns_of(TURN_SHORT_NS);
     control_view(wait->task->control, wait->task->index, &view);
     if (view.cpu >= 0 && view.cpu < CPU_SETSIZE) {
         CPU_ZERO(&wait->cpus);
@@ -160,16 +184,26 @@ static void step_forward(struct wait *wait)
         sched_setaffinity(0, sizeof wait->cpus, &wait->cpus); // a core that is gone: anywhere
 }
 
+// Code and constants are read; what is written is had for itself, behind the part that the linker
+// has made read-only since.
 static int warm_program(struct dl_phdr_info *info, size_t size, void *unused)
 {
+    const uintptr_t mask = ~(uintptr_t)(SEGMENT_PAGE_BYTES - 1);
+    uintptr_t sealed = 0;
     (void)size;
     (void)unused;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO)
+            sealed =
+                (info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz) & mask;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        uintptr_t begin = (info->dlpi_addr + part->p_vaddr) & ~(uintptr_t)(SEGMENT_PAGE_BYTES - 1);
+        uintptr_t begin = (info->dlpi_addr + part->p_vaddr) & mask;
         uintptr_t end = info->dlpi_addr + part->p_vaddr + part->p_memsz;
         bool is_written = (part->p_flags & PF_W) != 0;
-        if (part->p_type == PT_LOAD) // where it does not work the first use faults it in
+        if (is_written && begin < sealed)
+            begin = sealed;
+        if (part->p_type == PT_LOAD && begin < end) // what fails here, the first use faults in
             madvise((void *)begin, end - begin,
                     is_written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
     }
@@ -257,6 +291,9 @@ static int64_t warm_step(struct wait *wait)
         int64_t pause_ns = GENTLE * (now_ns(wait->task) - began_ns);
         return pause_ns > PAUSE_MIN_NS ? pause_ns : PAUSE_MIN_NS;
     }
+    // A batch process waits for its turn when it is woken; one that sleeps takes nobody's time.
+    if (!wait->is_ready)
+        take_turns_of(TURN_SHORT_NS);
     wait->next_piece = 0;
     wait->is_ready = true;
     note(wait);
