@@ -36,6 +36,7 @@ while [ "$(left)" -gt 0 ]; do
         try "WEIR_SEED=$seed" "$build/tests/$program"
     done
     try "SEED=$seed ROUNDS=24" tests/process/checkpoint_kills.sh
+    try "SEED=$seed ROUNDS=60" tests/process/adopt.sh
     try "SEED=$seed" tests/process/checkpoint.sh
     try "SEED=$seed ROUNDS=100" tests/process/checkpoint_calls.sh
     try "SEED=$seed" tests/process/checkpoint_stop.sh

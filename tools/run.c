@@ -1,8 +1,8 @@
 // run.c: `weir run`: compile, promise memory, make segments, supervise to the end, clean up.
 //
 // Nothing is started before everything that can be refused has been refused. The job's folder is
-// removed at the end, however the job ended; only a SIGKILL of this very process leaves it, and
-// the next run of the job ends what still lives of it and starts over.
+// removed at the end, however the job ended; only a SIGKILL of this very process leaves it, with
+// tasks that run on, and the next run of the job takes them over (remains.c).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -226,6 +226,7 @@ static int exit_status_of(const struct run *run, int code)
 // The job anew, or from a checkpoint. The folder is empty. *again: its memory was lost.
 static int run_from_disk(struct run *run, bool was_killed, bool *again, struct err *err)
 {
+    *again = false;
     if (resume_open(run->load, &run->resume.settings, run->arguments->fresh, &run->resume, err))
         return COMMAND_UNAVAILABLE;
     if (run->resume.is_finished) {
@@ -318,7 +319,6 @@ static int run_locked(struct run *run, struct err *err)
             return status;
         if (begin_over(run, status, err))
             return COMMAND_UNAVAILABLE;
-        again = false;
         was_killed = true;
     }
     return status;

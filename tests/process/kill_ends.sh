@@ -242,7 +242,7 @@ restarts() {
         windows=$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | wc -l)
         distinct=$(find "$dir/out" -name 'part-*' -exec cat {} + 2>/dev/null | sort -u | wc -l)
         [ "$distinct" = 31 ] || wrong="$distinct windows"
-        [ "$windows" = 31 ] || ! grep -q 'an earlier run of.*memory\|run on' "$dir/err" || wrong="$windows rows"
+        [ "$windows" = 31 ] || ! grep -q 'going on from memory\|run on under this' "$dir/err" || wrong="$windows rows"
         [ -z "$wrong" ] || break
         round=$((round + 1))
     done
