@@ -149,7 +149,7 @@ impatience() {
     # shellcheck disable=SC2086
     kill -STOP $victims
     kill -TERM "$weir_pid"
-    sleep 0.3
+    while kill -0 "$weir_pid" 2>/dev/null && ! grep -q 'stopping on signal' "$dir/err"; do sleep 0.02; done
     kill -TERM "$weir_pid"
     finish
     if [ "$status" = 0 ] && ! alive "$victims" && [ ! -e "$memory/$name" ]; then
@@ -267,9 +267,11 @@ strategies() {
     fi
     job fixed 1 'recovery: {restart: fixed-delay}'
     start
-    kill -KILL "$(tasks | tr -d ' ')"
-    sleep 1.5
-    kill -KILL "$(tasks | tr -d ' ')"
+    first=$(tasks | tr -d ' ')
+    kill -KILL "$first"
+    while second=$(tasks | tr -d ' ') && { [ -z "$second" ] || [ "$second" = "$first" ]; } &&
+        kill -0 "$weir_pid" 2>/dev/null; do sleep 0.02; done
+    kill -KILL "$second"
     finish
     if [ "$status" = 1 ] && grep -q 'signal 9 .*fixed-delay allows 1 restart' "$dir/err" &&
         [ ! -e "$memory/$name" ]; then
@@ -286,11 +288,11 @@ hangs() {
     victims=$(tasks)
     kill -STOP "${victims%% *}"
     tries=0
-    while ! grep -q 'goes on after' "$dir/err" && [ $tries -lt 100 ]; do
+    while ! grep -q 'goes on after' "$dir/err" && [ $tries -lt 600 ]; do
         sleep 0.05
         tries=$((tries + 1))
     done
-    if grep -q 'hangs: it is stopped; it is replaced' "$dir/err" && [ $tries -lt 100 ]; then
+    if grep -q 'hangs: it is stopped; it is replaced' "$dir/err" && [ $tries -lt 600 ]; then
         good
     else
         bad "a stopped task was not replaced"
