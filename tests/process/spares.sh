@@ -22,7 +22,7 @@ judge() {
     fi
 }
 
-# job ROWS: counts in windows of a second, over three tasks where there are two cores.
+# job ROWS [SPARES [STATE]]: counts in windows of a second, over three tasks where there are two cores.
 job() {
     cat >"$dir/spares-$$.sql" <<SQL
 CREATE TABLE src (k BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '1' SECOND) WITH (
@@ -33,8 +33,8 @@ CREATE TABLE result (k BIGINT, w TIMESTAMP(3), c BIGINT) WITH ('connector' = 'fi
 INSERT INTO result SELECT k, window_start, COUNT(*)
 FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(at), INTERVAL '1' SECOND)) GROUP BY k, window_start, window_end;
 SQL
-    printf 'job: spares-%s\nsql: spares-%s.sql\nmemory: {state: 16MiB, reserve: 0%%}\nrecovery: {spares: %s}\n%s\n' \
-        "$$" "$$" "${2:-1}" 'placement: {cores: 2}' >"$dir/spares-$$.yaml"
+    printf 'job: spares-%s\nsql: spares-%s.sql\nmemory: {state: %s, reserve: 0%%}\nrecovery: {spares: %s}\n%s\n' \
+        "$$" "$$" "${3:-16MiB}" "${2:-1}" 'placement: {cores: 2}' >"$dir/spares-$$.yaml"
 }
 
 # run SEED ARGUMENTS...: its output's sum in $sum
@@ -64,6 +64,16 @@ for spares in 1 2; do
     judge "with $spares spares"
     [ "$(count promoted)" -gt 0 ] || { echo "FAIL no spare took over"; failed=$((failed + 1)); }
 done
+
+# Faulting in asks for no memory that the task has not used.
+job 60000 1 512MiB
+wanted=
+run "$seed"
+judge "a large, empty memory"
+if [ "$(count ready)" = 0 ] || [ "$(count arena_mib)" -gt 128 ]; then
+    echo "FAIL an arena of 512 MiB has $(count arena_mib) MiB of memory, with $(count ready) spares"
+    failed=$((failed + 1))
+fi
 
 # The end of a job, where the last kill falls on what ends anyway.
 job 60000

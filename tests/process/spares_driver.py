@@ -29,7 +29,9 @@ class Job:
         self.a, self.random = a, random.Random(a.seed)
         self.tasks, self.spares, self.ready = {}, {}, set()
         self.acts, self.promoted, self.cold, self.gaps = collections.Counter(), 0, 0, []
-        self.done = 0
+        self.done, self.arena_mib = 0, 0
+        name = os.path.basename(a.yaml).split(".")[0]
+        self.folder = f"/dev/shm/weir-{os.getuid()}/{name}"
         self.process = subprocess.Popen([a.weir, "run", "--json", a.yaml], stderr=subprocess.PIPE, text=True)
         self.timer = threading.Timer(PATIENCE, self.hangs)
         self.timer.start()
@@ -92,6 +94,11 @@ class Job:
             for t in self.tasks:
                 self.act(t)
         if kind == "spare-ready":
+            try:  # memory that the arena has
+                blocks = os.stat(f"{self.folder}/arena-{task}").st_blocks
+                self.arena_mib = max(self.arena_mib, blocks * 512 >> 20)
+            except OSError:
+                pass  # the job has ended
             self.spares[task] = event["pid"]
             self.ready.add(event["pid"])
             if self.done < self.a.acts:
@@ -128,7 +135,7 @@ class Job:
         self.timer.cancel()
         gaps = sorted(self.gaps)
         print(json.dumps({"seed": self.a.seed, "status": status, "acts": self.acts, "promoted": self.promoted,
-                          "cold": self.cold, "left": self.left(),
+                          "cold": self.cold, "left": self.left(), "ready": len(self.ready), "arena_mib": self.arena_mib,
                           "gap_ms": {"p50": gaps[len(gaps) // 2] if gaps else None,
                                      "max": gaps[-1] if gaps else None}}))
         return status

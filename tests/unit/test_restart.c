@@ -33,6 +33,23 @@ static void test_restart_replaces_the_killed_at_once(void **state)
     assert_int_equal(policy.failures, 0);
 }
 
+// Where every kill is answered at once, a spare need not ask; elsewhere it must.
+static void test_restart_says_where_a_spare_must_ask(void **state)
+{
+    (void)state;
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    assert_true(restart_is_at_once(&policy, 0));
+    assert_true(restart_is_at_once(&policy, RESTART_QUICK_FREE - 1));
+    assert_false(restart_is_at_once(&policy, RESTART_QUICK_FREE));
+    static const enum supervisor_restart others[] = {
+        SUPERVISOR_RESTART_FIXED_DELAY, SUPERVISOR_RESTART_FAILURE_RATE, SUPERVISOR_RESTART_NONE};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        policy = policy_of(others[i]);
+        assert_false(restart_is_at_once(&policy, 0));
+        restart_fini(&policy);
+    }
+}
+
 static void test_restart_backs_off_from_crashes_and_forgives(void **state)
 {
     (void)state;
@@ -198,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart_replaces_the_killed_at_once),
+        cmocka_unit_test(test_restart_says_where_a_spare_must_ask),
         cmocka_unit_test(test_restart_backs_off_from_crashes_and_forgives),
         cmocka_unit_test(test_restart_ends_a_job_that_gets_nowhere),
         cmocka_unit_test(test_restart_backoff_grows_by_half_to_a_minute),
