@@ -35,6 +35,7 @@ struct run {
     struct progress progress;
     struct supervisor_result result;
     struct progress_totals totals;
+    const struct job_folders *folders;
     bool from_memory;  // of an earlier run
     bool keeps_memory; // refused: what an earlier run has left stays
 };
@@ -161,6 +162,8 @@ static int supervise(struct run *run, struct err *err)
         .restart = run->restart,
         .regions = regions,
         .adopts = run->from_memory,
+        .kept_fds = run->folders->fds,
+        .kept_count = run->folders->count,
         .spares = job_memory_spares(&run->memory, run->load->config),
         .spares_after_ms = run->load->config->recovery.spares == CONFIG_AUTO ? SPARES_AFTER_MS : 0,
         .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
@@ -343,7 +346,8 @@ static int run_prepared(struct run *run, struct err *err)
     run->keeps_memory = run->dir.stale; // until it is known what becomes of it
     struct job_folders folders;
     int status = COMMAND_UNAVAILABLE;
-    if (!job_folders_claim(run->load->plan, &options, &folders, err)) {
+    if (!job_folders_claim(run->load->plan, &options, run->dir.path, &folders, err)) {
+        run->folders = &folders;
         status = run_locked(run, err);
         job_folders_release(&folders);
     }

@@ -1,16 +1,17 @@
-// job_folders.c: see job_folders.h. The supervisor holds the locks, not the tasks: a killed task's
-// lock would go only when the kernel has taken all of its memory down, and hold its successor up.
+// job_folders.c: see job_folders.h. A lock is a shared one on a byte of the folder that is the
+// job's own, and nobody may hold another byte. So a job never waits for the locks of its own dead,
+// and two jobs that claim at the same instant are both refused, never both let in.
 #include "stages/runtime/job_folders.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/base/hash.h"
 #include "stages/runtime/folder.h"
 #include "stages/runtime/schema.h"
 
@@ -24,6 +25,21 @@ static bool is_claimed(const struct job_folders *folders, int fd)
     return false;
 }
 
+static bool is_locked(int fd, int64_t from, int64_t bytes)
+{
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = bytes};
+    return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
+
+// false: another job's lock is there. A file system without locks is taken as it is.
+static bool lock(int fd, int64_t place)
+{
+    struct flock own = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+    if (fcntl(fd, F_OFD_SETLK, &own) < 0)
+        return true;
+    return !is_locked(fd, 0, place) && !is_locked(fd, place + 1, 0); // 0: to the end
+}
+
 static int claim(struct job_folders *folders, const char *path, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -33,8 +49,7 @@ static int claim(struct job_folders *folders, const char *path, struct err *err)
         close(fd);
         return 0;
     }
-    // A file system without locks is taken as it is.
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    if (!lock(fd, folders->place)) {
         close(fd);
         return err_set(err, -EBUSY,
                        "another running job writes to %s; give each job folders of its own", path);
@@ -59,10 +74,11 @@ static int claim_sink(struct job_folders *folders, const struct plan_table *tabl
 }
 
 int job_folders_claim(const struct plan *plan, const struct job_options *options,
-                      struct job_folders *out, struct err *err)
+                      const char *job_path, struct job_folders *out, struct err *err)
 {
     int rc = 0;
-    *out = (struct job_folders){.fds = NULL};
+    *out =
+        (struct job_folders){.place = (int64_t)(hash_bytes(job_path, strlen(job_path)) >> 2) + 1};
     for (int s = 0; s < plan->stage_count && rc == 0; s++) {
         const struct op *last = plan->stages[s].ops[plan->stages[s].op_count - 1];
         if (last->kind == OP_SINK && strcmp(last->table->connector, "filesystem") == 0)

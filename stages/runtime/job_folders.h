@@ -7,12 +7,15 @@
 struct job_folders {
     int *fds; // each holds a lock, until it is closed
     int count;
+    int64_t place; // of this job's locks
 };
 
-// Make the folders of file sinks and lock them for as long as this process lives or until they are
-// released; the dead-letter folder too, when it is there. -EBUSY: another job writes there.
+// Make the folders of file sinks and lock them; the dead-letter folder too, when it is there. A
+// lock is held until every process has closed its descriptor: this one and the tasks that inherit
+// it, for they may outlive their supervisor. `job_path` (the job's folder) says which job it is:
+// processes of the same job are not in each other's way. -EBUSY: another job writes there.
 int job_folders_claim(const struct plan *plan, const struct job_options *options,
-                      struct job_folders *out, struct err *err);
+                      const char *job_path, struct job_folders *out, struct err *err);
 void job_folders_release(struct job_folders *folders);
 
 #endif

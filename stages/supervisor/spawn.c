@@ -38,6 +38,8 @@ _Noreturn static void child_exec(const struct spawn_request *request, pid_t pare
         CPU_SET((unsigned)request->cpu, &set);
         sched_setaffinity(0, sizeof(set), &set); // a core that is gone: run anywhere
     }
+    for (int i = 0; i < request->kept_count; i++)
+        fcntl(request->kept_fds[i], F_SETFD, 0);
     sigprocmask(SIG_SETMASK, request->mask, NULL);
     execv(request->program, argv);
     int code = errno;

@@ -12,6 +12,8 @@ struct spawn_request {
     int spare;            // >= 0: as this spare of the task
     int cpu;              // pinned to it; -1: anywhere
     const sigset_t *mask; // signals blocked in the task
+    const int *kept_fds;  // inherited
+    int kept_count;
 };
 
 // Start it; the process dies with its supervisor. *pidfd is the caller's to close. 0 or -errno,

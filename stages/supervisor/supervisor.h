@@ -95,6 +95,8 @@ struct supervisor_options {
     // adopted, the others go on from their last batch, and an end that it had begun is brought to
     // its end.
     bool adopts;
+    const int *kept_fds; // descriptors that tasks inherit: their locks must outlive this process
+    int kept_count;
     int tick_ms;         // how often on_tick is called; 0: never
     int hang_after_ms;   // SIGKILL for a task that gives no sign of life for so long and hangs; 0:
                          // never

@@ -40,6 +40,8 @@ struct spawn_request tasks_spawn_request(const struct supervisor *s, const struc
         .spare = -1,
         .cpu = options->cpus ? options->cpus[slot->index] : -1,
         .mask = &s->task_mask,
+        .kept_fds = options->kept_fds,
+        .kept_count = options->kept_count,
     };
 }
 

@@ -93,6 +93,18 @@ wait $pid
 status=$?
 [ $status = 0 ] && [ "$(cat shared/part-* | wc -l)" = 1000 ]
 verdict 'the first job is not disturbed' $?
+# Also while its supervisor is gone: the tasks run on.
+rm -rf shared
+timeout 60 "$weir" run one.yaml >one.out 2>one.err </dev/null &
+pid=$!
+until_true [ -e shared/.part-0-0.inprogress ]
+kill -KILL "$(cat "/dev/shm/weir-$(id -u)/bad-one-$$/lock")"
+wait $pid
+expect 69 'another running job writes to shared; give each job folders of its own' run two.yaml
+expect 0 '1,000 rows' run one.yaml
+also 'runs on under this one'
+[ "$(cat shared/part-* | sort -u | wc -l)" = 1000 ] && [ "$(cat shared/part-* | wc -l)" = 1000 ]
+verdict 'the job is taken over' $?
 expect 0 '1,000 rows out' run two.yaml
 
 # A changelog: what takes it, what refuses it, naming the column and the way out.
