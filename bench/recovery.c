@@ -320,7 +320,7 @@ static void size_job(struct bench *b)
     double per_kill = b->every_ms ? (double)b->every_ms / 1e3
                                   : 0.06 + (double)b->state_mib / 1024 * (b->spares ? 1.2 : 0.4);
     b->keys = (uint64_t)b->state_mib * (1 << 20) / KEY_BYTES;
-    double fill = 5.0 * (double)b->keys;
+    double fill = 3.0 * (double)b->keys;
     b->rows = (uint64_t)(fill + (double)rate * (3 + per_kill * (double)b->kills));
 }
 
@@ -331,6 +331,7 @@ int main(int argc, char **argv)
     parse(&b, argc, argv);
     size_job(&b);
     prctl(PR_SET_TIMERSLACK, 1);
+    setvbuf(stdout, NULL, _IOLBF, 0);
     b.gaps_ms = calloc((size_t)b.kills + 1, sizeof *b.gaps_ms);
     snprintf(b.folder, sizeof b.folder, "/tmp/weir-recovery-XXXXXX");
     if (!b.gaps_ms || !mkdtemp(b.folder))
@@ -338,7 +339,7 @@ int main(int argc, char **argv)
     snprintf(b.job, sizeof b.job, "recovery-%d", (int)getpid());
     write_job(&b);
     start_job(&b);
-    while (rows_in(&b) < 4 * b.keys) // most keys have been seen by both
+    while (rows_in(&b) < 3 * b.keys) // most keys have been seen by both
         nap(20 * MS_NS);
     uint64_t before = rows_in(&b);
     nap(1000 * MS_NS);

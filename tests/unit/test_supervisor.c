@@ -418,11 +418,11 @@ static int fake_task(const char *path, int index)
 }
 
 struct events {
-    int count[SUPERVISOR_ADOPTED + 1];
+    int count[SUPERVISOR_SPARE_READY + 1];
     int ticks;
     int raise_at_tick; // SIGTERM to ourselves then; 0: never
     char text[512];
-    int died_signal, finished[TASKS], finished_count;
+    int died_signal, finished[16], finished_count;
     double gap_ms;
 };
 
