@@ -52,6 +52,7 @@ struct slot {
     uint64_t restarts;          // starts after the first
     int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
     enum hang_kind hang;        // its process is being ended for this
+    bool was_spare;             // its process had waited for the death of the one before
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
 };
 

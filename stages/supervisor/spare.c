@@ -123,6 +123,8 @@ static void hand_over(struct supervisor *s, struct crew *crew, struct spare *spa
     slot->is_adopted = spare->is_adopted;
     slot->is_cause_unknown = spare->is_adopted;
     slot->started_ns = (int64_t)view->taken_ns;
+    slot->hang = HANG_NONE; // that was the one before
+    slot->was_spare = true;
     if ((int64_t)view->taken_ns < slot->died_ns) // it knew before us
         slot->died_ns = (int64_t)view->taken_ns;
     if (slot->pidfd >= 0)

@@ -72,6 +72,7 @@ static int op_start(struct slot *slot, void *context)
     slot->started_ns = supervisor_now_ns();
     slot->silent_at_ns = 0;
     slot->hang = HANG_NONE;
+    slot->was_spare = false;
     // Who was killed from outside wrote nothing astray; of any other death that is not known.
     bool is_trusted = slot->signal == SIGKILL && !slot->is_cause_unknown;
     control_ask_check(s->control, slot->index, !is_trusted && slot->died_ns);
@@ -180,7 +181,8 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
-        postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms, "task");
+        postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms,
+                          slot->was_spare ? "spare" : "task");
         if (event.gap_ms > s->result->worst_gap_ms)
             s->result->worst_gap_ms = event.gap_ms;
     } else if (kind == SUPERVISOR_FAILED) {
