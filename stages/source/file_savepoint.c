@@ -208,6 +208,20 @@ static int by_place(const void *a, const void *b)
     return p->from < q->from ? -1 : p->from > q->from;
 }
 
+// Single chunks below that of the subtask that was ahead: no sound file has so many of them.
+static bool is_bounded(const struct left *file)
+{
+    const uint64_t chunks_max = 1 << 20;
+    uint64_t behind = 0, chunks = 0;
+    for (int i = 0; i < file->piece_count; i++)
+        if (file->pieces[i].stride && file->pieces[i].from > behind)
+            behind = file->pieces[i].from;
+    for (int i = 0; i < file->piece_count && chunks <= chunks_max; i++)
+        if (file->pieces[i].stride)
+            chunks += (behind - file->pieces[i].from) / file->pieces[i].stride;
+    return chunks <= chunks_max;
+}
+
 // Behind the chunk of the subtask that was ahead everything is left; below it, single chunks.
 static void cut_strides(struct left *file)
 {
@@ -312,6 +326,9 @@ static int restoring_end(void *restoring, struct err *err)
         return file_followed_end(r->followed, r->shape.path, err);
     bool shared = r->count > 1 && r->file_count == 1 && r->shape.line_is_row;
     for (int i = 0; i < r->file_count; i++) {
+        if (!is_bounded(&r->files[i]))
+            return err_set(err, -EBADMSG, "the savepoint's positions in %s are none of a file",
+                           r->files[i].path);
         cut_strides(&r->files[i]);
         if (shared)
             cut_rest(&r->files[i]);
