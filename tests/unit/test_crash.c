@@ -50,7 +50,8 @@ __attribute__((noinline)) static size_t test_crash_deep(int depth)
 
 static void die(char how)
 {
-    static int *nowhere;
+    // No NULL: a sanitizer would see that before the processor does.
+    int *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     crash_prepare();
     crash_install(record);
     switch (how) {
@@ -109,7 +110,7 @@ static void test_crash_leaves_where_it_was(void **state)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSEGV); // as it would have ended without us
     assert_int_equal(record->signal, SIGSEGV);
-    assert_int_equal(record->address, 0);
+    assert_int_not_equal(record->address, 0);
     assert_int_equal(record->sender, 0);
     assert_true(record->frame_count >= 2);
     assert_true(has_frame("test_crash_fault_here+"));
