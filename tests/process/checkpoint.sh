@@ -138,20 +138,27 @@ PY
 # One source of three stands still most of the time, so its channels hold the others' barriers up, and
 # rings are small: checkpoints become complete all the same, and the cut is consistent.
 skew() {
-    job 3 auto
-    sed -i 's/^memory: .*/memory: {state: 64MiB, reserve: 0%, ring: 64KiB}/' "$dir/job.yaml"
-    "$WEIR" run --json "$dir/job.yaml" 2>"$dir/err" &
-    runner=$!
-    while ! grep -q '"event":"started","task":0' "$dir/err"; do sleep 0.01; done
-    slow=$(sed -n 's/.*"event":"started","task":0,"pid":\([0-9]*\).*/\1/p' "$dir/err")
-    while kill -0 $runner 2>/dev/null && [ "$(grep -c '"event":"checkpoint"' "$dir/err")" -lt 3 ]; do
-        kill -STOP "$slow" 2>/dev/null || break
-        sleep 0.05
-        kill -CONT "$slow" 2>/dev/null || break
-        sleep 0.002
+    made=0 tries=0
+    # On a fast machine the job may have come to its end before: then it is no scene.
+    while [ $tries -lt 10 ]; do
+        tries=$((tries + 1))
+        job 3 auto
+        sed -i "1i SET 'execution.checkpointing.interval' = '20 ms';" "$dir/job.sql"
+        sed -i 's/^memory: .*/memory: {state: 64MiB, reserve: 0%, ring: 64KiB}/' "$dir/job.yaml"
+        "$WEIR" run --json "$dir/job.yaml" 2>"$dir/err" &
+        runner=$!
+        while ! grep -q '"event":"started","task":0' "$dir/err"; do sleep 0.01; done
+        slow=$(sed -n 's/.*"event":"started","task":0,"pid":\([0-9]*\).*/\1/p' "$dir/err")
+        while kill -0 $runner 2>/dev/null && [ "$(grep -c '"event":"checkpoint"' "$dir/err")" -lt 3 ]; do
+            kill -STOP "$slow" 2>/dev/null || break
+            sleep 0.05
+            kill -CONT "$slow" 2>/dev/null || break
+            sleep 0.002
+        done
+        reboot checkpoint-test-$$ $runner
+        made=$(grep -c '"event":"checkpoint"' "$dir/err" || :)
+        if [ "$made" -ge 2 ] && ! grep -q '"event":"finished"' "$dir/err"; then break; fi
     done
-    made=$(grep -c '"event":"checkpoint"' "$dir/err" || :)
-    reboot checkpoint-test-$$ $runner
     if cut_of_every_checkpoint; then good; else bad 'skew: the cut is not one'; fi
     "$WEIR" run "$dir/job.yaml" 2>"$dir/err" || bad "skew: status $?"
     if [ "$made" -ge 2 ] && is_right 3; then good; else bad "skew: $made checkpoints"; fi
