@@ -36,6 +36,7 @@ struct run {
     struct supervisor_result result;
     struct progress_totals totals;
     const struct job_folders *folders;
+    bool has_begun;    // --fresh and --from are done: what is lost now goes back to the newest
     bool from_memory;  // of an earlier run
     bool keeps_memory; // refused: what an earlier run has left stays
 };
@@ -230,7 +231,9 @@ static int exit_status_of(const struct run *run, int code)
 static int run_from_disk(struct run *run, bool was_killed, bool *again, struct err *err)
 {
     *again = false;
-    if (resume_open(run->load, &run->resume.settings, run->arguments->fresh, &run->resume, err))
+    const struct arguments *a = run->arguments;
+    const bool fresh = a->fresh && !run->has_begun;
+    if (resume_open(run->load, &run->resume.settings, fresh, &run->resume, err))
         return COMMAND_UNAVAILABLE;
     if (run->resume.is_finished) {
         fprintf(stderr,
@@ -245,12 +248,13 @@ static int run_from_disk(struct run *run, bool was_killed, bool *again, struct e
     const struct resume_job job = {&run->dir,
                                    run->load,
                                    &run->memory,
-                                   run->arguments->from,
-                                   run->arguments->savepoint,
-                                   run->arguments->allow_new_state};
+                                   run->has_begun ? 0 : a->from,
+                                   run->has_begun ? NULL : a->savepoint,
+                                   a->allow_new_state};
     int code = resume_create_job(&run->resume, &job, err);
     if (code)
         return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
+    run->has_begun = true;
     if (was_killed && !run->resume.has_state && is_talkative(run))
         fputs("weir: this run reads its input from the begin; what the earlier one wrote stays, so "
               "rows may come twice\n",

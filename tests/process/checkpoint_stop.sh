@@ -156,6 +156,27 @@ older() {
     to_the_end
 }
 
+# A run with --fresh whose memory is lost on the way goes on from its own newest checkpoint: it is not
+# fresh a second time.
+lost() {
+    what="memory that is lost on the way"
+    job "$generated" 100ms
+    sed -i '$s/}/, spares: 0}/' "$dir/job.yaml"
+    start 2
+    reboot checkpoint-stop-$$ $runner
+    rm -rf "$dir/out" # with --fresh it would stay
+    "$WEIR" run --fresh --verbose "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    while kill -0 $runner 2>/dev/null && [ "$(grep -c '^weir: checkpoint [0-9]*: ' "$dir/err")" -lt 2 ]; do
+        sleep 0.02
+    done
+    rm -f "${memory:?}/checkpoint-stop-$$"/arena-3*
+    kill -KILL "$(pgrep -f "^[^ ]* task $memory/checkpoint-stop-$$ 3\$")" || bad "$what: no task 3"
+    wait $runner || bad "$what: status $?"
+    if is_right; then good; else bad "$what: $(result | wc -l) rows of $(wc -l <"$dir/want")"; fi
+    grep -q 'going on from checkpoint' "$dir/err" || bad "$what: it began anew"
+}
+
 anew() {
     what="dead letters of a run that begins anew"
     awk 'BEGIN { for (i = 0; i < 300000; i++) print i % 1000 ? "{\"id\":1,\"dimension\":\"a\",\"eventTime\":\"2024-01-01 00:00:00\"}" : "bad" i }' >"$dir/rows.json"
@@ -185,6 +206,7 @@ frozen 0
 frozen 3
 impatient
 older
+lost
 anew
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -35,7 +35,7 @@ judge 'ring.c as it is' 0 $?
 mutant 'label removed' 's/R1: pairs with A1/R1 goes with A1/'
 mutant 'partner in no such function' 's/pairs with R2 in ring_release/pairs with R2 in ring_free/'
 mutant 'partner with another label' 's/A1: pairs with R1/A1: pairs with R2/'
-mutant 'not named back' 's/pairs with A1 in ring_peek, ring_attach_consumer/pairs with A1 in ring_peek/'
+mutant 'not named back' 's/pairs with A1 in ring_peek, ring_begin_consumer/pairs with A1 in ring_peek/'
 mutant 'relaxed without a reason' 's/relaxed/quiet/; s/Relaxed/Quiet/'
 mutant 'builtin used directly' 's/atomic_release_u64(&ring->own->tail,/__atomic_store_n(\&ring->own->tail,/'
 mutant 'volatile' 's/^static bool/static volatile bool/'
