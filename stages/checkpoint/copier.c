@@ -50,7 +50,8 @@ struct copier {
     // Under the mutex:
     struct flight *next;  // for the thread to take
     struct flight *spare; // its memory is used again
-    bool stops;
+    bool stops, has_lost_output;
+    struct err lost; // why
 };
 
 static void lock(struct copier *c)
@@ -90,6 +91,26 @@ static void put_aside(struct copier *c, struct flight *f)
 
 // --- the thread ---
 
+// Before anything else is written, so that an error is known to be of these files.
+static int sync_outputs(struct copier *c, const struct flight *f, struct err *err)
+{
+    bool idle = false;
+    int rc = 0;
+    for (int i = 0; i < f->sync_count && rc == 0; i++)
+        rc = c->engine->class->sync_file(c->engine, f->sync_fds[i]);
+    while (rc == 0 && !idle && f->sync_count)
+        rc = c->engine->class->poll(c->engine, true, &idle);
+    if (rc == 0)
+        return 0;
+    err_set(err, rc, "cannot make the output durable: %s", strerror(-rc));
+    lock(c);
+    if (!c->has_lost_output)
+        c->lost = *err;
+    c->has_lost_output = true;
+    unlock(c);
+    return rc;
+}
+
 static int begin_file(struct copier *c, struct flight *f, struct err *err)
 {
     int rc = c->engine ? 0 : engine_create(c->kind, c->env, &c->engine, err);
@@ -98,9 +119,7 @@ static int begin_file(struct copier *c, struct flight *f, struct err *err)
     if (rc < 0)
         return rc;
     snapshot_use(f->snapshot, c->engine);
-    for (int i = 0; i < f->sync_count && rc == 0; i++)
-        rc = c->engine->class->sync_file(c->engine, f->sync_fds[i]);
-    return rc < 0 ? err_set(err, rc, "cannot make the output durable: %s", strerror(-rc)) : 0;
+    return sync_outputs(c, f, err);
 }
 
 static void wait_for(struct copier *c, struct flight *f)
@@ -301,6 +320,17 @@ enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, s
     }
     unlock(c);
     return status;
+}
+
+bool copier_has_lost_output(struct copier *c, struct err *err)
+{
+    if (pthread_mutex_trylock(&c->mutex))
+        return false; // the next time
+    bool lost = c->has_lost_output;
+    if (lost)
+        *err = c->lost;
+    unlock(c);
+    return lost;
 }
 
 void copier_abandon(struct copier *c)

@@ -41,6 +41,11 @@ int copier_begin(struct copier *c, struct arena *arena, const struct copier_job 
 // once, with what was written, and why.
 enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, struct err *err);
 
+// Could another file (sync_fds) not be made durable, ever? The kernel tells that once and may have
+// dropped what it held, so no later checkpoint can count on it: this stays true, and *err says
+// which error it was.
+bool copier_has_lost_output(struct copier *c, struct err *err);
+
 // The snapshot is not wanted any more. Does not wait.
 void copier_abandon(struct copier *c);
 

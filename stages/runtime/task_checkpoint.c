@@ -175,6 +175,19 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
     return 0;
 }
 
+// Bytes of the output may be gone from under us, and the kernel tells it once: no later checkpoint
+// may count on them. The job ends; the next run goes back to the last one that could.
+static int look_at_output(struct task *task)
+{
+    struct err why;
+    if (!copier_has_lost_output(task->checkpoint.copier, &why))
+        return 0;
+    return err_set(&task->err, -EIO,
+                   "%s; what was written since the last complete checkpoint may be lost: mend the "
+                   "disk and run again, the job goes on from there",
+                   why.text);
+}
+
 static void look_at_copier(struct task *task)
 {
     struct task_checkpoint *c = &task->checkpoint;
@@ -202,7 +215,7 @@ int checkpoint_poll(struct task *task)
     int rc = note_complete(task);
     if (c->is_copying)
         look_at_copier(task);
-    return rc;
+    return rc == 0 && c->copier ? look_at_output(task) : rc;
 }
 
 bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns)

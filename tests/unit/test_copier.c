@@ -215,6 +215,35 @@ static void test_copier_of_a_slow_disk_keeps_nobody(void **state)
     bench_free(&b);
 }
 
+// An output that could not be synced is lost for good, also when the snapshot was abandoned by
+// then.
+static void test_copier_never_forgets_a_lost_output(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err why = {.text = ""};
+    const struct snapshot_spec spec = {.id = {7, 1, 3, 1}};
+    for (int abandon = 0; abandon < 2; abandon++) {
+        bench_make(&b, env_odd(1, 0), ENGINE_PWRITE, 3);
+        int fd = open(b.folder, O_RDONLY);
+        assert_true(fd >= 0);
+        snprintf(b.path, sizeof b.path, "%.60s/1", b.folder);
+        const struct copier_job job = {b.path, &spec, &fd, 1};
+        assert_int_equal(copier_begin(b.copier, b.a, &job, &b.err), 0);
+        if (!abandon)
+            assert_int_equal(to_its_end(&b), COPIER_FAILED);
+        while (!copier_has_lost_output(b.copier, &why))
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        copier_abandon(b.copier);
+        b.checkpoint++;
+        take_and_check(&b); // a later sync succeeds, as the kernel's does
+        assert_true(copier_has_lost_output(b.copier, &why));
+        assert_non_null(strstr(why.text, "cannot make the output durable: Input/output error"));
+        close(fd);
+        bench_free(&b);
+    }
+}
+
 static void test_copier_syncs_other_files_too(void **state)
 {
     (void)state;
@@ -242,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_copier_tells_of_a_failing_disk),
         cmocka_unit_test(test_copier_of_a_slow_disk_keeps_nobody),
         cmocka_unit_test(test_copier_syncs_other_files_too),
+        cmocka_unit_test(test_copier_never_forgets_a_lost_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
