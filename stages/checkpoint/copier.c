@@ -20,8 +20,8 @@
 enum {
     STACK_BYTES = 256 << 10,
     PATH_BYTES = 4096,
-    NICE = 10,
-    BLOCKS_A_STEP = 32, // between two looks at the undo entries, and two chances for others to run
+    NICE = 5,
+    BLOCKS_A_STEP = 32, // between two looks at the undo entries
 };
 
 #define OWNER_NS (INT64_C(100) * 1000 * 1000)
@@ -127,7 +127,6 @@ static void wait_for(struct copier *c, struct flight *f)
     bool idle;
     switch (snapshot_waits(f->snapshot)) {
     case SNAPSHOT_WAITS_NOT:
-        sched_yield(); // a task on this core goes first
         break;
     case SNAPSHOT_WAITS_DISK:
         c->engine->class->poll(c->engine, true, &idle);

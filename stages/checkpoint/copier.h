@@ -5,7 +5,7 @@
 // disk. It never writes to the arena, and its files carry the attempt in their names: when the task
 // dies, whatever the copier still does for a moment harms no successor.
 //
-// It runs on another core than the task where there is one, gives way to tasks (nice 10), and is
+// It runs on another core than the task where there is one, gives way to tasks (nice 5), and is
 // asleep while there is no snapshot.
 #ifndef WEIR_STAGES_CHECKPOINT_COPIER_H
 #define WEIR_STAGES_CHECKPOINT_COPIER_H

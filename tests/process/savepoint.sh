@@ -6,7 +6,7 @@
 set -eu
 # shellcheck source=/dev/null
 . "$(dirname "$0")/savepoint_support.inc"
-rows=${ROWS:-1500000}
+rows=${ROWS:-5000000}
 "${BUILD:?}/bench/uv_data" csv "$rows" 20000 20 3900 3 >"$dir/rows.csv"
 
 files="CREATE TABLE person (id STRING, dimension STRING, eventTime TIMESTAMP(3),
