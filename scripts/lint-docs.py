@@ -110,8 +110,8 @@ def main():
     # build/ and shared folders are not the tree's.
     folders = sorted({path.split("/")[0] for path in tracked() if "/" in path})
     targets = set()
-    if os.path.exists("Makefile"):
-        for line in re.findall(r"^\.PHONY: (.*)$", read("Makefile"), re.M):
+    for name in tracked("Makefile", "*.mk"):  # the Makefile includes the others
+        for line in re.findall(r"^\.PHONY: (.*)$", read(name), re.M):
             targets.update(line.split())
     complaints = [f"{page}:{line}: {what}" for page in pages
                   for line, what in check_page(page, map(re.escape, folders), targets)]
