@@ -10,8 +10,9 @@ def memory(job):
     return f"/dev/shm/weir-{os.getuid()}/{job}"
 
 
-def tasks(job):
-    """{pid: index} of the tasks that live: `weir task FOLDER INDEX`."""
+def processes(job):
+    """{pid: words} of the tasks that live, `weir task FOLDER INDEX`, and of the spares, which would go on
+    in the place of a task that is killed: `weir spare task FOLDER INDEX --spare NUMBER`."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -21,9 +22,14 @@ def tasks(job):
                 words = f.read().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if len(words) == 5 and words[1:3] == ["task", memory(job)]:
-            found[int(name)] = int(words[3])
+        if words[1:3] == ["task", memory(job)]:
+            found[int(name)] = words
     return found
+
+
+def tasks(job):
+    """{pid: index} of the tasks that live."""
+    return {pid: int(words[3]) for pid, words in processes(job).items() if len(words) == 5}
 
 
 def kill(pid):
@@ -39,7 +45,7 @@ def everything_dies(job, supervisor=None):
         supervisor.kill()
     if supervisor:
         supervisor.wait()
-    while left := tasks(job):
+    while left := processes(job):
         for pid in left:
             kill(pid)
         time.sleep(0.001)
