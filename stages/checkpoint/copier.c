@@ -45,6 +45,7 @@ struct copier {
     cpu_set_t cpus;
     pthread_t thread;
     struct flight *wanted; // of the task: what it has begun and not seen to its end
+    bool knows_lost;       // of the task: it has seen has_lost_output
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
     // Under the mutex:
@@ -312,6 +313,7 @@ enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, s
         return COPIER_RUNNING;
     enum copier_status status = f->status;
     if (status != COPIER_RUNNING) {
+        c->knows_lost = c->has_lost_output; // also by one that was abandoned before this
         *stats = f->stats;
         *err = f->err;
         snapshot_stop(f->snapshot); // an error of the disk has left it watching
@@ -323,13 +325,13 @@ enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, s
 
 bool copier_has_lost_output(struct copier *c, struct err *err)
 {
-    if (pthread_mutex_trylock(&c->mutex))
-        return false; // the next time
-    bool lost = c->has_lost_output;
-    if (lost)
-        *err = c->lost;
-    unlock(c);
-    return lost;
+    if (!c->knows_lost && pthread_mutex_trylock(&c->mutex) == 0) { // else the next time
+        c->knows_lost = c->has_lost_output;
+        unlock(c);
+    }
+    if (c->knows_lost)
+        *err = c->lost; // never written again
+    return c->knows_lost;
 }
 
 void copier_abandon(struct copier *c)

@@ -44,6 +44,7 @@ enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, s
 // Could another file (sync_fds) not be made durable, ever? The kernel tells that once and may have
 // dropped what it held, so no later checkpoint can count on it: this stays true, and *err says
 // which error it was.
+// Whatever was lost before a snapshot is told here once copier_poll has told its end.
 bool copier_has_lost_output(struct copier *c, struct err *err);
 
 // The snapshot is not wanted any more. Does not wait.

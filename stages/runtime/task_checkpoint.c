@@ -201,6 +201,8 @@ static void look_at_copier(struct task *task)
     c->report.file_bytes = stats.file_bytes;
     c->report.blocks = stats.blocks;
     c->report.undo_bytes = stats.undo_bytes;
+    if (copier_has_lost_output(c->copier, &err)) // perhaps by one before it: this counts on it too
+        status = COPIER_FAILED;
     if (status == COPIER_DONE)
         report(task, CONTROL_SNAPSHOT_DONE, NULL);
     else
