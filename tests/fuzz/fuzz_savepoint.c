@@ -16,6 +16,7 @@
 #include "core/snapshot/savepoint.h"
 #include "stages/runtime/operator.h"
 #include "stages/runtime/savepoint_internal.h"
+#include "tests/fuzz/memory_env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,63 +56,33 @@ static const char *const scripts[] = {
 };
 
 static const struct arena_options options = {.fingerprint = 7, .log_bytes = LOG_BYTES};
-static struct buf file;
+static struct buf *const file = memory_files; // the first
 static struct plan *plans[2], *plan;
 static void *memory[TASKS];
 static struct arena *arenas[TASKS];
 
 // --- the file, in memory ---
 
-static int memory_open(struct env *env, const char *path, int flags, mode_t mode)
-{
-    (void)env;
-    (void)path;
-    (void)flags;
-    (void)mode;
-    return 0;
-}
-
-static int memory_close(struct env *env, int fd)
-{
-    (void)env;
-    (void)fd;
-    return 0;
-}
-
-static ssize_t memory_pread(struct env *env, int fd, void *bytes, size_t len, off_t offset)
-{
-    (void)env;
-    (void)fd;
-    if ((uint64_t)offset >= file.len)
-        return 0;
-    size_t left = file.len - (size_t)offset;
-    len = len < left ? len : left;
-    memcpy(bytes, file.data + offset, len);
-    return (ssize_t)len;
-}
-
-static struct env env = {.open = memory_open, .close = memory_close, .pread = memory_pread};
-
 static void put_word(uint32_t word)
 {
-    buf_append(&file, &word, sizeof word);
+    buf_append(file, &word, sizeof word);
 }
 
 static void put_frame(uint64_t index, uint32_t records, struct slice payload)
 {
     const uint64_t magic = UINT64_C(0x3176617372696577), id = ID;
-    size_t at = file.len;
-    buf_append(&file, &magic, sizeof magic);
+    size_t at = file->len;
+    buf_append(file, &magic, sizeof magic);
     put_word(SAVEPOINT_VERSION);
     put_word((uint32_t)payload.len);
-    buf_append(&file, &index, sizeof index);
-    buf_append(&file, &id, sizeof id);
+    buf_append(file, &index, sizeof index);
+    buf_append(file, &id, sizeof id);
     put_word(records);
     put_word(0);
-    uint32_t crc = snapshot_crc(0, file.data + at, HEAD);
+    uint32_t crc = snapshot_crc(0, file->data + at, HEAD);
     crc = snapshot_crc(crc, payload.ptr, payload.len);
-    memcpy(file.data + at + HEAD - 4, &crc, sizeof crc);
-    buf_append(&file, payload.ptr, payload.len);
+    memcpy(file->data + at + HEAD - 4, &crc, sizeof crc);
+    buf_append(file, payload.ptr, payload.len);
 }
 
 static uint32_t count_records(struct slice payload)
@@ -125,9 +96,9 @@ static uint32_t count_records(struct slice payload)
 static void lay_file(const uint8_t *data, size_t size)
 {
     const struct slice rest = slice_make((const char *)data + 1, size - 1);
-    buf_clear(&file);
+    buf_clear(file);
     if (data[0] % 2 == 0) {
-        buf_append(&file, rest.ptr, rest.len);
+        buf_append(file, rest.ptr, rest.len);
         return;
     }
     const uint64_t records = count_records(rest);
@@ -242,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     plan = plans[data[0] >> 1 & 1];
     lay_file(data, size);
     begin();
-    CHECK(savepoint_open(&env, "STATE", ID, &reader, &err) == 0);
+    CHECK(savepoint_open(&memory_env, "0", ID, &reader, &err) == 0);
     int rc;
     while ((rc = savepoint_next(&reader, &record, &err)) == 1)
         if (give(&record) < 0)

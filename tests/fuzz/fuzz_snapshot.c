@@ -11,19 +11,20 @@
 #include "core/base/check.h"
 #include "core/snapshot/restore.h"
 #include "core/snapshot/writer.h"
+#include "tests/fuzz/memory_env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ARENA_BYTES = 384 << 10, LOG_BYTES = 16 << 10, FILES = 2, BLOCKS = 16 };
+enum { ARENA_BYTES = 384 << 10, LOG_BYTES = 16 << 10, FILES = MEMORY_FILES, BLOCKS = 16 };
 
 static const struct snapshot_id ids[FILES] = {{7, 1, 3, 1}, {7, 2, 3, 1}};
 static const struct arena_options options = {.fingerprint = 7, .log_bytes = LOG_BYTES};
 
-static struct buf sound[FILES]; // the files as they were written
-static struct buf files[FILES]; // as they are now
+static struct buf sound[FILES];                // the files as they were written
+static struct buf *const files = memory_files; // as they are now
 static void *memory;
 
-// --- an engine and an env in memory ---
+// --- an engine in memory ---
 
 struct memory_engine {
     struct snapshot_engine base;
@@ -70,35 +71,6 @@ static const struct snapshot_engine_class engine_class = {.name = "memory",
                                                           .submit = engine_submit,
                                                           .sync = engine_sync,
                                                           .poll = engine_poll};
-
-static int memory_open(struct env *env, const char *path, int flags, mode_t mode)
-{
-    (void)env;
-    (void)flags;
-    (void)mode;
-    return path[0] - '0';
-}
-
-static int memory_close(struct env *env, int fd)
-{
-    (void)env;
-    (void)fd;
-    return 0;
-}
-
-static ssize_t memory_pread(struct env *env, int fd, void *bytes, size_t len, off_t offset)
-{
-    (void)env;
-    const struct buf *file = &files[fd];
-    if ((uint64_t)offset >= file->len)
-        return 0;
-    size_t left = file->len - (size_t)offset;
-    len = len < left ? len : left;
-    memcpy(bytes, file->data + offset, len);
-    return (ssize_t)len;
-}
-
-static struct env env = {.open = memory_open, .close = memory_close, .pread = memory_pread};
 
 // --- the sound files ---
 
@@ -250,15 +222,15 @@ static int restore(struct err *err)
     struct snapshot_visit visit = {note_block, &sum};
     struct snapshot_info info;
     for (int n = 0; n < FILES; n++) {
-        if (snapshot_verify(&env, &chain_files[n], &info, err) < 0)
+        if (snapshot_verify(&memory_env, &chain_files[n], &info, err) < 0)
             CHECK(err->text[0]);
-        if (snapshot_blocks(&env, &chain_files[n], &visit, err) < 0)
+        if (snapshot_blocks(&memory_env, &chain_files[n], &visit, err) < 0)
             CHECK(err->text[0]);
     }
     err->text[0] = '\0';
     memset(memory, 0, ARENA_BYTES);
     CHECK(arena_format(memory, ARENA_BYTES, &options, err) == 0);
-    return snapshot_restore(&env, &chain, memory, &options, err);
+    return snapshot_restore(&memory_env, &chain, memory, &options, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -13,12 +13,7 @@ files="CREATE TABLE person (id STRING, dimension STRING, eventTime TIMESTAMP(3),
   WATERMARK FOR eventTime AS eventTime - INTERVAL '4' SECOND
 ) WITH ('connector' = 'filesystem', 'path' = '$dir/rows.csv', 'format' = 'csv',
   'csv.disable-quote-character' = 'true');"
-numbers="CREATE TABLE person (n BIGINT, dimension INT, t TIMESTAMP(3), WATERMARK FOR t AS t
-) WITH ('connector' = 'datagen', 'number-of-rows' = '120000', 'rows-per-second' = '60000',
-  'seed' = '5', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '120000',
-  'fields.dimension.min' = '0', 'fields.dimension.max' = '7',
-  'fields.t.kind' = 'sequence', 'fields.t.start' = '1704067200000',
-  'fields.t.end' = '1704067319999');"
+numbers=$(numbers_table 120000 60000)
 cumulate="TABLE(CUMULATE(TABLE person, DESCRIPTOR(eventTime), INTERVAL '1' MINUTE, INTERVAL '1' DAY))"
 hop="TABLE(HOP(TABLE person, DESCRIPTOR(eventTime), INTERVAL '5' MINUTE, INTERVAL '20' MINUTE))"
 

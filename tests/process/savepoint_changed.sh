@@ -7,12 +7,7 @@ set -eu
 # shellcheck source=/dev/null
 . "$(dirname "$0")/savepoint_support.inc"
 rows=60000
-numbers="CREATE TABLE person (n BIGINT, dimension INT, t TIMESTAMP(3), WATERMARK FOR t AS t
-) WITH ('connector' = 'datagen', 'number-of-rows' = '$rows', 'rows-per-second' = '30000',
-  'seed' = '5', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '$rows',
-  'fields.dimension.min' = '0', 'fields.dimension.max' = '7',
-  'fields.t.kind' = 'sequence', 'fields.t.start' = '1704067200000',
-  'fields.t.end' = '1704067259999');"
+numbers=$(numbers_table $rows 30000)
 columns='at STRING, dimension INT, n STRING'
 query() { # AGGREGATE FILTER
     echo "SELECT $(text window_end), dimension, CAST($1 AS STRING)
