@@ -57,6 +57,12 @@ static int system_ftruncate(struct env *env, int fd, off_t len)
     return ftruncate(fd, len) < 0 ? -errno : 0;
 }
 
+static int system_fallocate(struct env *env, int fd, off_t offset, off_t len)
+{
+    (void)env;
+    return fallocate(fd, 0, offset, len) < 0 ? -errno : 0;
+}
+
 static int system_fdatasync(struct env *env, int fd)
 {
     (void)env;
@@ -115,6 +121,7 @@ struct env *env_system(void)
         .pread = system_pread,
         .pwrite = system_pwrite,
         .ftruncate = system_ftruncate,
+        .fallocate = system_fallocate,
         .fdatasync = system_fdatasync,
         .rename = system_rename,
         .unlink = system_unlink,

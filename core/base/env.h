@@ -19,6 +19,7 @@ struct env {
     ssize_t (*pread)(struct env *env, int fd, void *bytes, size_t len, off_t offset);
     ssize_t (*pwrite)(struct env *env, int fd, const void *bytes, size_t len, off_t offset);
     int (*ftruncate)(struct env *env, int fd, off_t len);
+    int (*fallocate)(struct env *env, int fd, off_t offset, off_t len); // of mode 0
     int (*fdatasync)(struct env *env, int fd);
     int (*rename)(struct env *env, const char *from, const char *to);
     int (*unlink)(struct env *env, const char *path);

@@ -298,21 +298,17 @@ static int submit_blocks(struct snapshot *s)
 }
 
 // Of memory that its owner may be changing: what has changed does not matter (see the head), so
-// what the race reads does not either.
-#ifdef __SANITIZE_THREAD__
-__attribute__((no_sanitize("thread"))) static void copy_page(void *to, const void *from)
+// what the race reads does not either. A processor fetches ahead inside a page, but not across its
+// end, so `next` is asked for; and not to stay, for the task needs its caches.
+__attribute__((no_sanitize("thread"))) static void copy_page(uint8_t *to, const uint8_t *from,
+                                                             const uint8_t *next)
 {
-    const uint64_t *words = from;
-    uint64_t *copy = to;
-    for (size_t i = 0; i < SNAPSHOT_PAGE_BYTES / sizeof *words; i++)
-        copy[i] = words[i];
+    enum { LINE_BYTES = 64 }; // inline, where TSan does not see it
+    for (size_t at = 0; at < SNAPSHOT_PAGE_BYTES; at += LINE_BYTES) {
+        __builtin_prefetch(next + at, 0, 0);
+        memcpy(to + at, from + at, LINE_BYTES);
+    }
 }
-#else
-static void copy_page(void *to, const void *from)
-{
-    memcpy(to, from, SNAPSHOT_PAGE_BYTES);
-}
-#endif
 
 static int copy_block(struct snapshot *s, uint64_t number)
 {
@@ -320,7 +316,9 @@ static int copy_block(struct snapshot *s, uint64_t number)
         return -EAGAIN;
     struct snapshot_frame *frame = s->frame;
     uint8_t *page = (uint8_t *)(frame + 1) + (size_t)frame->blocks * SNAPSHOT_PAGE_BYTES;
-    copy_page(page, arena_at(s->arena, number << ARENA_PAGE_SHIFT));
+    uint64_t next = next_block(s, number) < s->end ? next_block(s, number) : number;
+    copy_page(page, arena_at(s->arena, number << ARENA_PAGE_SHIFT),
+              arena_at(s->arena, next << ARENA_PAGE_SHIFT));
     frame->block[frame->blocks++] =
         (struct snapshot_block){number, snapshot_block_crc(&s->spec.id, number, page), 0};
     return frame->blocks == SNAPSHOT_BLOCKS_MAX ? submit_blocks(s) : 0;
