@@ -8,11 +8,18 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/check.h"
 #include "stages/checkpoint/engine.h"
 
-enum { BUFFER_COUNT = 8, RING_ENTRIES = 16 };
+enum {
+    BUFFER_COUNT = 8,
+    RING_ENTRIES = 16,
+    ROOM_MIN_BYTES = 1 << 20,
+    ROOM_MAX_BYTES = 64 << 20,
+    HUGE_BYTES = 2 << 20,
+};
 
 enum buffer_state { BUFFER_FREE, BUFFER_TAKEN, BUFFER_UNDER_WAY };
 
@@ -37,6 +44,8 @@ struct uring_engine {
     int under_way; // submissions without a completion yet
     bool wants_sync;
     uint64_t offset;
+    uint64_t room;  // the file has blocks for so many bytes, and is so long
+    bool asks_room; // until it is refused
 };
 
 // user_data of the fsync; a write has the index of its buffer.
@@ -226,6 +235,8 @@ static int uring_begin(struct snapshot_engine *base, const char *path, struct er
     e->failed = 0;
     e->offset = 0;
     e->wants_sync = false;
+    e->room = 0;
+    e->asks_room = true;
     return 0;
 }
 
@@ -241,6 +252,27 @@ static void *uring_take(struct snapshot_engine *base)
     return NULL;
 }
 
+// Have room before the writes come: one that makes a file longer is none that a file system does
+// beside others (ext4 waits for it with the inode locked, so the writes would go one by one). Never
+// more than as much again as there is: what a small file does not need, others may. Where the disk
+// is full or knows no such call, the writes tell.
+static void make_room(struct uring_engine *e)
+{
+    uint64_t more = e->offset < ROOM_MAX_BYTES ? e->offset : ROOM_MAX_BYTES;
+    uint64_t room = e->offset + more;
+    if (!e->asks_room || e->offset <= e->room || e->offset < ROOM_MIN_BYTES)
+        return;
+    e->asks_room = e->env->fallocate(e->env, e->fd, (off_t)e->room, (off_t)(room - e->room)) == 0;
+    if (e->asks_room)
+        e->room = room;
+}
+
+// What is left of the room; nothing is under way.
+static int give_room_back(struct uring_engine *e)
+{
+    return e->room > e->offset ? e->env->ftruncate(e->env, e->fd, (off_t)e->offset) : 0;
+}
+
 static int uring_submit(struct snapshot_engine *base, void *buffer, uint32_t bytes)
 {
     struct uring_engine *e = engine_of(base);
@@ -251,6 +283,7 @@ static int uring_submit(struct snapshot_engine *base, void *buffer, uint32_t byt
     b->done = 0;
     b->offset = e->offset;
     e->offset += bytes;
+    make_room(e);
     int rc = e->failed ? e->failed : submit_write(e, index);
     b->state = rc < 0 ? BUFFER_FREE : BUFFER_UNDER_WAY;
     if (rc < 0 && !e->failed)
@@ -277,7 +310,9 @@ static int uring_poll(struct snapshot_engine *base, bool wait, bool *idle)
     reap(e, wait);
     if (e->wants_sync && e->under_way == 0 && !e->failed) {
         e->wants_sync = false;
-        submit_sync(e, e->fd);
+        e->failed = give_room_back(e);
+        if (!e->failed)
+            submit_sync(e, e->fd);
     }
     *idle = e->under_way == 0;
     return e->failed;
@@ -339,7 +374,10 @@ int engine_create_io_uring(struct env *env, struct snapshot_engine **out, struct
     e->env = env;
     e->fd = -1;
     size_t bytes = (size_t)BUFFER_COUNT * SNAPSHOT_FRAME_MAX;
-    e->memory = aligned_alloc(SNAPSHOT_PAGE_BYTES, bytes);
+    // One piece for the device, not one a page.
+    e->memory = aligned_alloc(HUGE_BYTES, bytes);
+    if (e->memory)
+        madvise(e->memory, bytes, MADV_HUGEPAGE);
     if (!e->memory) {
         uring_destroy(&e->base);
         return err_set(err, -ENOMEM, "no memory for the buffers of a snapshot engine");

@@ -39,10 +39,11 @@ int io_uring_submit(struct io_uring *ring)
     return ++submits == fail_submit ? EIO_SUBMIT : real(ring);
 }
 
-// --- an env whose pwrite is short, or fails ---
+// --- an env whose pwrite is short, or fails, and which has no room ---
 
 static struct env odd;
 static int pwrites, pwrite_most, pwrite_fails_at, sync_fails;
+static int rooms, room_error, cut_error;
 
 static ssize_t odd_pwrite(struct env *env, int fd, const void *bytes, size_t len, off_t at)
 {
@@ -61,11 +62,27 @@ static int odd_fdatasync(struct env *env, int fd)
     return sync_fails ? -EIO : env_system()->fdatasync(env_system(), fd);
 }
 
+static int odd_fallocate(struct env *env, int fd, off_t offset, off_t len)
+{
+    (void)env;
+    rooms++;
+    return room_error ? room_error : env_system()->fallocate(env_system(), fd, offset, len);
+}
+
+static int odd_ftruncate(struct env *env, int fd, off_t len)
+{
+    (void)env;
+    return cut_error ? cut_error : env_system()->ftruncate(env_system(), fd, len);
+}
+
 static struct env *env_odd(int most, int fails_at)
 {
     odd = *env_system();
     odd.pwrite = odd_pwrite;
     odd.fdatasync = odd_fdatasync;
+    odd.fallocate = odd_fallocate;
+    odd.ftruncate = odd_ftruncate;
+    rooms = room_error = cut_error = 0;
     pwrites = 0;
     pwrite_most = most;
     pwrite_fails_at = fails_at;
@@ -257,6 +274,34 @@ static void test_engine_pwrite_errors_are_of_one_file(void **state)
     bench_free(&b);
 }
 
+// Room that is made before the writes come is given back; where there is none, writes do without.
+static void test_engine_uring_room(void **state)
+{
+    (void)state;
+    struct bench b;
+    if (!has_uring())
+        skip();
+    bench_make(&b, ENGINE_IO_URING, env_odd(1 << 20, 0));
+    check_works(&b, "roomy");
+    assert_int_equal(rooms, 3); // 1, 2 and 4 of some 5 MiB
+    for (int i = 0; i < 2; i++) {
+        char name[16];
+        rooms = 0;
+        room_error = i ? -EOPNOTSUPP : -ENOSPC;
+        snprintf(name, sizeof name, "without-%d", i);
+        check_works(&b, name);
+        assert_int_equal(rooms, 1); // not asked again
+    }
+    room_error = 0;
+    cut_error = -EIO;
+    assert_int_equal(b.engine->class->begin(b.engine, b.path, &b.err), 0);
+    assert_int_equal(write_frames(b.engine, 40), -EIO);
+    b.engine->class->end(b.engine);
+    cut_error = 0;
+    check_works(&b, "last");
+    bench_free(&b);
+}
+
 // The kernel takes a submission not: the file is lost, and nothing of it is ever written later,
 // when its descriptor may be another file's.
 static void test_engine_uring_refused_submission(void **state)
@@ -383,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_engine_takes_every_buffer_back),
         cmocka_unit_test(test_engine_pwrite_goes_on_after_short_writes),
         cmocka_unit_test(test_engine_pwrite_errors_are_of_one_file),
+        cmocka_unit_test(test_engine_uring_room),
         cmocka_unit_test(test_engine_uring_refused_submission),
         cmocka_unit_test(test_engine_on_a_full_disk),
         cmocka_unit_test(test_engine_under_a_limit_of_file_sizes),
