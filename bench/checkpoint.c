@@ -24,6 +24,7 @@
 #include "core/base/check.h"
 #include "core/snapshot/restore.h"
 #include "core/state/table.h"
+#include "bench/plain_writer.h"
 #include "stages/checkpoint/copier.h"
 
 enum {
@@ -33,7 +34,11 @@ enum {
     TOUCH_BYTES = 16,  // changed by a row
     FILES_MAX = 256,
     RAW_BYTES = 1 << 20, // of one plain write or read
-    SIDE_COUNT = 3,
+    SIDE_COUNT = 4,
+    NONE = 0,
+    PLAIN = 1,
+    FIRST_ENGINE = 2,
+    ROUNDS_MAX = 64,
 };
 
 #define SECOND_NS INT64_C(1000000000)
@@ -62,17 +67,22 @@ struct worst {
 
 struct side {
     const char *name;
-    struct copier *copier; // NULL: no checkpoints
-    int64_t *delays;       // of the batches of all turns
+    struct copier *copier;      // NULL: no checkpoints
+    struct plain_writer *plain; // NULL but of PLAIN: as many bytes are written, by nobody of weir
+    int64_t *delays;            // of the batches of all turns
     uint64_t batches, room, checkpoints, given_up, undo_bytes, file_bytes;
-    double best_rate; // batches a second
+    double best_rate;                 // batches a second
+    double rates[ROUNDS_MAX];         // of each turn
+    int64_t worst_delays[ROUNDS_MAX]; // likewise
+    int turns;
     struct worst worst;
 };
 
 struct bench {
     struct settings settings;
     struct world world;
-    struct side sides[SIDE_COUNT]; // without, io_uring, pwrite
+    struct side sides[SIDE_COUNT]; // none, plain, io_uring, pwrite
+    struct plain_writer plain;
     int side_count;
     uint64_t checkpoint; // last number used
     char files[FILES_MAX][512];
@@ -267,13 +277,41 @@ static void poll(struct side *side, struct flight *f)
     f->is_up = false;
 }
 
+static bool writes(const struct side *side)
+{
+    return side->copier || side->plain;
+}
+
+static void begin_plain(struct bench *b, struct side *side, struct flight *f)
+{
+    uint64_t bytes = arena_used_bytes(b->world.arena);
+    bytes += PLAIN_BYTES - bytes % PLAIN_BYTES;
+    plain_writer_begin(side->plain, next_file(b), bytes);
+    side->file_bytes += bytes;
+    f->is_up = true;
+}
+
+static void poll_plain(struct side *side, struct flight *f)
+{
+    if (!plain_writer_is_idle(side->plain))
+        return;
+    side->checkpoints++;
+    f->ended++;
+    f->is_up = false;
+}
+
 // Behind a batch.
 static void work(struct bench *b, struct side *side, const struct turn *turn, struct flight *f)
 {
-    if (f->is_up) {
+    if (f->is_up && side->plain) {
+        poll_plain(side, f);
+    } else if (f->is_up) {
         poll(side, f);
-    } else if (side->copier && now_ns() >= f->due_ns) {
-        begin(b, side, true, f);
+    } else if (writes(side) && now_ns() >= f->due_ns) {
+        if (side->plain)
+            begin_plain(b, side, f);
+        else
+            begin(b, side, true, f);
         f->due_ns = now_ns() + turn->pause_ns;
     }
 }
@@ -286,7 +324,9 @@ static void be_idle(struct side *side, struct flight *f, int64_t due)
     ns = ns < LOOK_NS ? ns : LOOK_NS;
     if (ns > 0)
         nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-    if (f->is_up)
+    if (f->is_up && side->plain)
+        poll_plain(side, f);
+    else if (f->is_up)
         poll(side, f);
 }
 
@@ -298,6 +338,8 @@ static void note_delay(struct side *side, int64_t ns)
         CHECK(side->delays);
     }
     side->delays[side->batches++] = ns;
+    int64_t *worst = &side->worst_delays[side->turns];
+    *worst = ns > *worst ? ns : *worst;
 }
 
 // Batch after batch. What waited for the end of the turn is finished behind it.
@@ -309,7 +351,7 @@ static void run(struct bench *b, struct side *side, const struct turn *turn)
     uint64_t batches = 0;
     int64_t now = start;
     while (now - start < length ||
-           (side->copier && f.ended < turn->checkpoints && now - start < length * 10)) {
+           (writes(side) && f.ended < turn->checkpoints && now - start < length * 10)) {
         int64_t due = turn->period_ns ? start + (int64_t)batches * turn->period_ns : now;
         while (now_ns() < due)
             be_idle(side, &f, due);
@@ -322,6 +364,7 @@ static void run(struct bench *b, struct side *side, const struct turn *turn)
     }
     double rate = (double)batches * 1e9 / (double)(now_ns() - start);
     side->best_rate = rate > side->best_rate ? rate : side->best_rate;
+    side->rates[side->turns++] = rate;
     while (f.is_up)
         be_idle(side, &f, INT64_MAX);
     remove_files(b);
@@ -334,6 +377,8 @@ static void take_turns(struct bench *b, const struct turn *turn)
         side->batches = side->checkpoints = side->given_up = side->undo_bytes = side->file_bytes =
             0;
         side->best_rate = 0;
+        side->turns = 0;
+        memset(side->worst_delays, 0, sizeof side->worst_delays);
     }
     for (int round = 0; round < b->settings.rounds; round++)
         for (int s = 0; s < b->side_count; s++)
@@ -348,6 +393,36 @@ static int compare_delays(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+// The middle one of all rounds; the values are sorted.
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+// How fast the side was beside another one of the same round.
+static double ratio_to(const struct side *side, const struct side *other)
+{
+    double ratios[ROUNDS_MAX];
+    for (int i = 0; i < side->turns; i++)
+        ratios[i] = side->rates[i] / other->rates[i];
+    return median(ratios, side->turns);
+}
+
+static double usual_worst(const struct side *side)
+{
+    double worst[ROUNDS_MAX];
+    for (int i = 0; i < side->turns; i++)
+        worst[i] = (double)side->worst_delays[i] / 1e3;
+    return median(worst, side->turns);
+}
+
 static double delay_at(const struct side *side, double part)
 {
     uint64_t at = (uint64_t)(part * (double)side->batches);
@@ -360,9 +435,11 @@ static void print_delays(struct side *side)
     qsort(side->delays, side->batches, sizeof *side->delays, compare_delays);
     for (uint64_t i = 0; i < side->batches; i++)
         late += side->delays[i] > 1000000;
-    printf("%-16s %8" PRIu64 " %8.0f %8.0f %8.0f %8.0f %9" PRIu64 " %12" PRIu64 " %8" PRIu64 "\n",
+    printf("%-12s %8" PRIu64 " %8.0f %8.0f %8.0f %8.0f %10.0f %9" PRIu64 " %9" PRIu64 " %8" PRIu64
+           "\n",
            side->name, side->batches, delay_at(side, 0.5), delay_at(side, 0.99),
-           delay_at(side, 0.9999), delay_at(side, 1), late, side->checkpoints, side->given_up);
+           delay_at(side, 0.9999), delay_at(side, 1), usual_worst(side), late, side->checkpoints,
+           side->given_up);
 }
 
 static void print_worst(const struct side *side)
@@ -376,33 +453,38 @@ static void print_worst(const struct side *side)
 static void measure_delay(struct bench *b)
 {
     const struct turn free_run = {.period_ns = 0};
-    run(b, &b->sides[0], &free_run);
-    int64_t period = (int64_t)(2e9 / b->sides[0].best_rate);
+    b->sides[NONE].turns = 0;
+    run(b, &b->sides[NONE], &free_run);
+    int64_t period = (int64_t)(2e9 / b->sides[NONE].rates[0]);
     const struct turn turn = {.period_ns = period, .pause_ns = SECOND_NS / 2, .checkpoints = 1};
     printf("\ndelay of a batch of %d rows, one each %.0f us (half of the rate measured), us\n",
            BATCH_ROWS_HERE, (double)period / 1e3);
     take_turns(b, &turn);
-    printf("%-16s %8s %8s %8s %8s %8s %9s %12s %8s\n", "checkpoints", "batches", "p50", "p99",
-           "p99.99", "max", "over 1ms", "complete", "given up");
+    printf("%-12s %8s %8s %8s %8s %8s %10s %9s %9s %8s\n", "checkpoints", "batches", "p50", "p99",
+           "p99.99", "max", "usual max", "over 1ms", "complete", "given up");
     for (int s = 0; s < b->side_count; s++)
         print_delays(&b->sides[s]);
-    for (int s = 1; s < b->side_count; s++)
+    for (int s = FIRST_ENGINE; s < b->side_count; s++)
         print_worst(&b->sides[s]);
 }
 
 static void measure_throughput(struct bench *b)
 {
     const struct turn turn = {.pause_ns = SECOND_NS, .checkpoints = 1};
+    const struct side *none = &b->sides[NONE], *plain = &b->sides[PLAIN];
     take_turns(b, &turn);
-    printf("\nthroughput with a full checkpoint each second, or one after the other, to none\n");
-    for (int s = 1; s < b->side_count; s++)
-        printf("%-16s %.2f M rows/s, %.2f without: %.2f (%" PRIu64 " checkpoints, %.0f MiB of "
-               "entries each)\n",
-               b->sides[s].name, b->sides[s].best_rate * BATCH_ROWS_HERE / 1e6,
-               b->sides[0].best_rate * BATCH_ROWS_HERE / 1e6,
-               b->sides[s].best_rate / b->sides[0].best_rate, b->sides[s].checkpoints,
-               (double)b->sides[s].undo_bytes /
-                   (double)(b->sides[s].checkpoints + b->sides[s].given_up) / 1048576);
+    printf("\nthroughput with a full checkpoint each second, or one after the other; ratios: the "
+           "middle of %d rounds\n",
+           b->settings.rounds);
+    printf("%-12s %8.2f M rows/s\n", none->name, none->best_rate * BATCH_ROWS_HERE / 1e6);
+    for (int s = PLAIN; s < b->side_count; s++) {
+        const struct side *side = &b->sides[s];
+        printf("%-12s %8.2f M rows/s, to none %.2f, to plain %.2f (%" PRIu64
+               " checkpoints, %.0f MiB of entries each)\n",
+               side->name, side->best_rate * BATCH_ROWS_HERE / 1e6, ratio_to(side, none),
+               ratio_to(side, plain), side->checkpoints,
+               (double)side->undo_bytes / (double)(side->checkpoints + side->given_up) / 1048576);
+    }
 }
 
 // --- rates of the disk ---
@@ -453,13 +535,13 @@ static void measure_write(struct bench *b)
     double plain = 0, mine[SIDE_COUNT] = {0};
     for (int round = 0; round < b->settings.rounds; round++) {
         uint64_t bytes = 0;
-        for (int s = 1; s < b->side_count; s++)
+        for (int s = FIRST_ENGINE; s < b->side_count; s++)
             bytes = write_snapshot(b, &b->sides[s], true, &mine[s]);
         write_plain(b, bytes, &plain);
         remove_files(b);
     }
     printf("\nwriting a full snapshot, nothing beside it, to plain O_DIRECT writes of its bytes\n");
-    for (int s = 1; s < b->side_count && plain > 0; s++)
+    for (int s = FIRST_ENGINE; s < b->side_count && plain > 0; s++)
         printf("%-16s %.0f MB/s, plain %.0f: %.2f\n", b->sides[s].name, mine[s], plain,
                mine[s] / plain);
     if (plain <= 0)
@@ -497,9 +579,9 @@ static void measure_increments(struct bench *b)
     double rate = 0;
     uint64_t count = b->world.count;
     printf("\nincrements\n");
-    write_snapshot(b, &b->sides[1], true, &rate);
-    measure_increment(b, &b->sides[1], "any record", count, count / 64);
-    measure_increment(b, &b->sides[1], "one record in 100", count / 100, count / 64);
+    write_snapshot(b, &b->sides[FIRST_ENGINE], true, &rate);
+    measure_increment(b, &b->sides[FIRST_ENGINE], "any record", count, count / 64);
+    measure_increment(b, &b->sides[FIRST_ENGINE], "one record in 100", count / 100, count / 64);
     remove_files(b);
 }
 
@@ -545,7 +627,7 @@ static void restore(const struct bench *b, const struct snapshot_file *file, uin
 static void measure_restore(struct bench *b)
 {
     double written = 0, plain = 0, mine = 0;
-    uint64_t bytes = write_snapshot(b, &b->sides[1], true, &written);
+    uint64_t bytes = write_snapshot(b, &b->sides[FIRST_ENGINE], true, &written);
     const struct snapshot_file file = {b->files[b->file_count - 1], {7, b->checkpoint, 0, 1}};
     for (int round = 0; round < b->settings.rounds; round++) {
         restore(b, &file, bytes, &mine);
@@ -623,7 +705,8 @@ int main(int argc, char **argv)
                                    .state_bytes = (uint64_t)number_of("CKPT_STATE_MIB", 256) << 20,
                                    .seconds = number_of("CKPT_SECONDS", 2),
                                    .rounds = (int)number_of("CKPT_ROUNDS", 2)};
-    if (b.settings.seconds <= 0 || b.settings.rounds < 1 || !b.settings.state_bytes)
+    if (b.settings.seconds <= 0 || b.settings.rounds < 1 || b.settings.rounds > ROUNDS_MAX ||
+        !b.settings.state_bytes)
         return 64;
     if (!has_room(&b.settings))
         return 0;
@@ -634,13 +717,16 @@ int main(int argc, char **argv)
     printf("%" PRIu64 " records, %.0f MiB of state, all of it updated at random\n", b.world.count,
            (double)arena_used_bytes(b.world.arena) / 1048576);
     b.sides[b.side_count++].name = "none";
+    b.sides[b.side_count++] = (struct side){.name = "plain", .plain = &b.plain};
+    plain_writer_start(&b.plain);
     add_side(&b, "io_uring", ENGINE_IO_URING);
     add_side(&b, "pwrite", ENGINE_PWRITE);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         if (is_wanted(parts[i].name, argc, argv))
             parts[i].measure(&b);
-    for (int s = 1; s < b.side_count; s++)
+    for (int s = FIRST_ENGINE; s < b.side_count; s++)
         copier_destroy(b.sides[s].copier);
+    plain_writer_stop(&b.plain);
     for (int s = 0; s < b.side_count; s++)
         free(b.sides[s].delays);
     arena_close(b.world.arena);
