@@ -10,7 +10,9 @@
 #include "core/base/check.h"
 #include "core/snapshot/format.h"
 
-// Memory that is kept for the next snapshot: what an even disk lets wait. More was a hard time.
+// Memory that is kept for the next snapshot: as much as waited at once in this one or the one
+// before, and at least so many pieces. To give a piece back and to fault the next one in costs the
+// task more than to fill it.
 enum { SPARES_KEPT = 64 };
 
 // Mapped by itself, so that giving it back costs what it is, and never what a heap has collected.
@@ -106,13 +108,21 @@ static struct stream_piece *new_piece(struct stream *s)
     return piece;
 }
 
+// With the mutex.
+static uint32_t spares_kept(const struct stream *s)
+{
+    uint64_t peak = s->peak_bytes > s->last_peak_bytes ? s->peak_bytes : s->last_peak_bytes;
+    uint64_t pieces = peak / SNAPSHOT_PAYLOAD_MAX + 1; // and the one that is open
+    return pieces > SPARES_KEPT ? (uint32_t)pieces : SPARES_KEPT;
+}
+
 // Two for each that is put, so that many become few in time, and only the taker ever pays for it.
 static void put_and_trim(struct stream *s, struct stream_piece *piece)
 {
     struct stream_piece *extra[2] = {NULL, NULL};
     lock(s);
     put_spare(s, piece);
-    for (int i = 0; i < 2 && s->spare_count > SPARES_KEPT; i++)
+    for (int i = 0; i < 2 && s->spare_count > spares_kept(s); i++)
         extra[i] = take_spare(s);
     unlock(s);
     for (int i = 0; i < 2 && extra[i]; i++)
@@ -130,6 +140,8 @@ void stream_reset(struct stream *s)
         put_spare(s, piece);
     s->open = NULL;
     s->bytes = 0;
+    s->last_peak_bytes = s->peak_bytes;
+    s->peak_bytes = 0;
     s->is_end_wanted = s->is_ended = s->is_stopped = s->is_short = false;
 }
 
@@ -153,6 +165,7 @@ static void give(struct stream *s)
         s->bytes += piece->len;
         push(&s->given, piece);
     }
+    s->peak_bytes = s->bytes > s->peak_bytes ? s->bytes : s->peak_bytes;
 }
 
 static void close_piece(struct stream *s)

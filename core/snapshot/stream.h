@@ -33,7 +33,8 @@ struct stream {
     struct stream_list given;   // handed over
     struct stream_piece *spare; // not in use
     uint32_t spare_count;
-    uint64_t bytes; // handed over and not taken
+    uint64_t bytes;                       // handed over and not taken
+    uint64_t peak_bytes, last_peak_bytes; // the most of them, since the reset and before it
     bool is_end_wanted, is_ended;
     bool is_stopped; // the appender wants to hear no more of it
 };
