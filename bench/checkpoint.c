@@ -7,7 +7,7 @@
 // checkpoints will be on. What is compared takes turns (A B A B). The environment:
 //   CKPT_STATE_MIB   state in memory (256)
 //   CKPT_SECONDS     of one turn (2)
-//   CKPT_ROUNDS      turns of each side (2)
+//   CKPT_ROUNDS      turns of each side (5)
 // It never fails on a time; it is skipped where memory or disk would not do.
 #include <errno.h>
 #include <fcntl.h>
@@ -704,7 +704,7 @@ int main(int argc, char **argv)
     b.settings = (struct settings){.folder = argv[1],
                                    .state_bytes = (uint64_t)number_of("CKPT_STATE_MIB", 256) << 20,
                                    .seconds = number_of("CKPT_SECONDS", 2),
-                                   .rounds = (int)number_of("CKPT_ROUNDS", 2)};
+                                   .rounds = (int)number_of("CKPT_ROUNDS", 5)};
     if (b.settings.seconds <= 0 || b.settings.rounds < 1 || b.settings.rounds > ROUNDS_MAX ||
         !b.settings.state_bytes)
         return 64;

@@ -5,7 +5,7 @@
 #   BENCH_ROWS      rows of the UV job (10000000)
 #   BENCH_ROUNDS    interleaved rounds of both programs (3)
 #   CKPT_STATE_MIB  sizes of state to checkpoint, in MiB ("100 256"; "1024" takes some minutes)
-#   CKPT_SECONDS, CKPT_ROUNDS   of each turn (2), turns of each side (2)
+#   CKPT_SECONDS, CKPT_ROUNDS   of each turn (2), turns of each side (5)
 set -eu
 weir=${WEIR:?} build=${BUILD:?}
 rows=${BENCH_ROWS:-10000000} rounds=${BENCH_ROUNDS:-3}
