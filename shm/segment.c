@@ -19,8 +19,6 @@
 #include "shm/atomic.h"
 #include "shm/segment_layout.h"
 
-#define REMEDY "; remove the job's folder with `weir clean` and start it anew"
-
 // fallocate on tmpfs undoes its work when a signal comes: small steps always get on.
 static const uint64_t claim_step_bytes = UINT64_C(64) << 20;
 
@@ -113,35 +111,83 @@ static int header_check(const struct segment_header *header, const struct segmen
     char boot_id[40], kind[16] = {0};
     memcpy(kind, spec->kind, strlen(spec->kind));
     if (header->magic != SEGMENT_MAGIC)
-        return err_set(err, -EILSEQ, "segment %s is not a segment of weir: wrong magic" REMEDY,
-                       name);
+        return err_set(err, -EILSEQ, "segment %s is not a segment of weir: wrong magic", name);
     if (header->version != SEGMENT_VERSION)
-        return err_set(err, -EILSEQ, "segment %s has format version %u, this weir reads %d" REMEDY,
-                       name, header->version, SEGMENT_VERSION);
+        return err_set(err, -EILSEQ, "segment %s has format version %u, this weir reads %d", name,
+                       header->version, SEGMENT_VERSION);
     if (header->checksum != header_checksum(header) || header->header_bytes != SEGMENT_HEADER_BYTES)
-        return err_set(err, -EILSEQ, "segment %s is damaged: header checksum is wrong" REMEDY,
-                       name);
+        return err_set(err, -EILSEQ, "segment %s is damaged: header checksum is wrong", name);
     if (memcmp(header->kind, kind, sizeof(kind)) != 0)
-        return err_set(err, -EILSEQ, "segment %s is of kind %.15s, not %s" REMEDY, name,
-                       header->kind, kind);
+        return err_set(err, -EILSEQ, "segment %s is of kind %.15s, not %s", name, header->kind,
+                       kind);
     if (header->layout_hash != spec->layout_hash)
         return err_set(err, -EILSEQ,
                        "segment %s was made by another version of weir: layout "
-                       "%016llx, this one uses %016llx" REMEDY,
+                       "%016llx, this one uses %016llx",
                        name, (unsigned long long)header->layout_hash,
                        (unsigned long long)spec->layout_hash);
     if (header->segment_bytes != segment->bytes)
-        return err_set(
-            err, -EILSEQ, "segment %s is damaged: %llu bytes long, its header says %llu" REMEDY,
-            name, (unsigned long long)segment->bytes, (unsigned long long)header->segment_bytes);
+        return err_set(err, -EILSEQ, "segment %s is damaged: %llu bytes long, its header says %llu",
+                       name, (unsigned long long)segment->bytes,
+                       (unsigned long long)header->segment_bytes);
     int status = boot_id_read(boot_id);
     if (status || memcmp(header->boot_id, boot_id, sizeof(boot_id)) != 0)
-        return err_set(err, -EILSEQ, "segment %s is from before the last boot" REMEDY, name);
+        return err_set(err, -EILSEQ, "segment %s is from before the last boot", name);
     if (spec->job_fingerprint && header->job_fingerprint != spec->job_fingerprint)
         return err_set(err, -EILSEQ,
                        "segment %s belongs to another version of the job: its SQL or "
-                       "options have changed" REMEDY,
+                       "options have changed",
                        name);
+    return 0;
+}
+
+int segment_file_check(int fd, const char *what, struct err *err)
+{
+    enum { OTHERS_MAY_WRITE = 022, PERMISSIONS = 07777 };
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(err, -EILSEQ, "cannot look at %s: %s", what, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, -EILSEQ, "%s is %s, not a file", what,
+                       S_ISDIR(st.st_mode) ? "a folder" : "something else");
+    if (st.st_uid != geteuid())
+        return err_set(err, -EILSEQ, "%s belongs to user %u, and the job is run by user %u", what,
+                       (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & OTHERS_MAY_WRITE)
+        return err_set(err, -EILSEQ,
+                       "%s has permissions %04o: others may have written to it, it was made with "
+                       "0600",
+                       what, (unsigned)st.st_mode & PERMISSIONS);
+    return 0;
+}
+
+// Why a file that is there cannot be opened; -ENOENT when it is not.
+static int cannot_open(const struct segment_spec *spec, int code, struct err *err)
+{
+    bool is_no_segment = code == EISDIR || code == ELOOP || code == EACCES || code == EPERM;
+    return err_set(err, is_no_segment ? -EILSEQ : -code, "cannot open segment %s: %s", spec->name,
+                   code == EISDIR   ? "it is a folder, not a file"
+                   : code == ELOOP  ? "it is a symbolic link, not a file"
+                   : code == EACCES ? "its permissions forbid it, it was made with 0600"
+                                    : strerror(code));
+}
+
+// Is the file one of ours, and long enough for a header? Sets out->bytes.
+static int file_measure(struct segment *out, struct err *err)
+{
+    char what[sizeof(out->name) + sizeof("segment ")];
+    struct stat st;
+    snprintf(what, sizeof(what), "segment %s", out->name);
+    int status = segment_file_check(out->fd, what, err);
+    if (status)
+        return status;
+    if (fstat(out->fd, &st) < 0 || st.st_size == 0)
+        return err_set(err, -ENODATA, "%s is empty: it was cut, or never finished", what);
+    if (st.st_size < SEGMENT_HEADER_BYTES)
+        return err_set(err, -ENODATA,
+                       "%s is %lld bytes long, less than its header: it was cut, or never finished",
+                       what, (long long)st.st_size);
+    out->bytes = (uint64_t)st.st_size;
     return 0;
 }
 
@@ -149,26 +195,21 @@ int segment_open(const struct segment_spec *spec, bool writable, struct segment 
                  struct err *err)
 {
     const char *name = spec->name;
-    int fd = openat(spec->dir_fd, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK; // a pipe in its place must not hold us up
+    int fd = openat(spec->dir_fd, name, (writable ? O_RDWR : O_RDONLY) | flags);
     if (fd < 0)
-        return err_set(err, -errno, "cannot open segment %s: %s", name, strerror(errno));
+        return cannot_open(spec, errno, err);
     segment_init(out, fd, name, writable);
-    struct stat st;
     struct segment_range range = {.bytes = SEGMENT_HEADER_BYTES};
     void *page = NULL;
-    int status = 0;
-    if (fstat(fd, &st) < 0)
-        status = err_set(err, -errno, "cannot look at segment %s: %s", name, strerror(errno));
-    else if (!S_ISREG(st.st_mode) || st.st_size < SEGMENT_HEADER_BYTES)
-        status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
-    out->bytes = status ? 0 : (uint64_t)st.st_size;
+    int status = file_measure(out, err);
     if (!status)
         status = segment_map(out, &range, &page, err);
     if (!status) {
         const struct segment_header *header = page;
         // A10: pairs with R10 in header_write; the rest of the header
         if (!atomic_acquire_u32(&header->version))
-            status = err_set(err, -ENODATA, "segment %s was never finished" REMEDY, name);
+            status = err_set(err, -ENODATA, "segment %s was never finished", name);
         else
             status = header_check(header, out, spec, err);
         segment_unmap(page, SEGMENT_HEADER_BYTES);

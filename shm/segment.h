@@ -45,9 +45,13 @@ int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segme
                    struct err *err);
 
 // Open and validate. -ENOENT: no such file; -ENODATA: its creation never finished; -EILSEQ:
-// damaged, or of another layout, job or boot (the text says which, and what to do).
+// damaged, or of another layout, job, boot or user (the text says which).
 int segment_open(const struct segment_spec *spec, bool writable, struct segment *out,
                  struct err *err);
+
+// Is the open file one that only this user may have written to: a plain file, its own, without
+// write permission for others? -EILSEQ; `what` names it in the text.
+int segment_file_check(int fd, const char *what, struct err *err);
 
 // Close the file; mappings stay. Safe on a closed one.
 void segment_close(struct segment *segment);

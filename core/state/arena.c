@@ -164,7 +164,7 @@ static int header_check(const struct arena_header *h, const struct arena_options
     if (h->fingerprint != options->fingerprint)
         return err_set(err, -ESTALE,
                        "the arena belongs to another job (%016" PRIx64 ", not %016" PRIx64
-                       "): remove it with `weir clean`, or use another job name",
+                       "): give each job a name of its own",
                        h->fingerprint, options->fingerprint);
     if (options->boot_id && strcmp(h->boot_id, options->boot_id) != 0)
         return err_set(err, -ESTALE,

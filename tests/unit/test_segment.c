@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,7 +94,6 @@ static void test_segment_refuses_each_damaged_header_byte(void **state)
         err.text[0] = 0;
         assert_int_equal(segment_open(&spec, false, &segment, &err), -EILSEQ);
         assert_true(strstr(err.text, "segment a") != NULL);
-        assert_true(strstr(err.text, "weir clean") != NULL);
         assert_int_equal(pwrite(fd, &good, 1, i), 1);
     }
     close(fd);
@@ -136,11 +136,52 @@ static void test_segment_sees_unfinished_creation(void **state)
     struct segment segment;
     int fd = openat(dir_fd, "a", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     static const off_t lengths[] = {0, 100, 8192};
+    static const char *const words[] = {"is empty: it was cut", "is 100 bytes long, less than its",
+                                        "was never finished"};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(ftruncate(fd, lengths[i]), 0);
         assert_int_equal(segment_open(&spec, false, &segment, &err), -ENODATA);
+        assert_non_null(strstr(err.text, words[i]));
     }
     close(fd);
+}
+
+// What lies in the place of a segment is told apart, and none of it is used.
+static void test_segment_refuses_what_is_no_file_of_ours(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        const char *word;
+    } open_to_others[] = {{0620, "0620"}, {0602, "0602"}, {0666, "0666"}};
+    struct segment segment;
+    create_and_close(8192);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(fchmodat(dir_fd, "a", open_to_others[i].mode, 0), 0);
+        expect_refused(spec, open_to_others[i].word);
+        expect_refused(spec, "others may have written to it");
+    }
+    assert_int_equal(fchmodat(dir_fd, "a", 0644, 0), 0); // to be read by others harms nothing
+    assert_int_equal(segment_open(&spec, true, &segment, &err), 0);
+    segment_close(&segment);
+    if (geteuid() == 0) {
+        assert_int_equal(fchownat(dir_fd, "a", 65534, 65534, 0), 0);
+        expect_refused(spec, "belongs to user 65534, and the job is run by user 0");
+    } else {
+        assert_int_equal(fchmodat(dir_fd, "a", 0, 0), 0);
+        expect_refused(spec, "its permissions forbid it");
+    }
+    assert_int_equal(unlinkat(dir_fd, "a", 0), 0);
+    assert_int_equal(mkdirat(dir_fd, "a", 0700), 0);
+    expect_refused(spec, "is a folder, not a file");
+    assert_int_equal(segment_open(&spec, true, &segment, &err), -EILSEQ);
+    assert_non_null(strstr(err.text, "it is a folder, not a file"));
+    assert_int_equal(unlinkat(dir_fd, "a", AT_REMOVEDIR), 0);
+    assert_int_equal(symlinkat("b", dir_fd, "a"), 0);
+    expect_refused(spec, "it is a symbolic link");
+    assert_int_equal(unlinkat(dir_fd, "a", 0), 0);
+    assert_int_equal(mkfifoat(dir_fd, "a", 0600), 0);
+    expect_refused(spec, "is something else, not a file");
 }
 
 // A file size limit stands in for a full tmpfs: filling a real one would starve the host.
@@ -229,6 +270,7 @@ int main(void)
         TEST(test_segment_refuses_each_damaged_header_byte),
         TEST(test_segment_says_what_does_not_match),
         TEST(test_segment_sees_unfinished_creation),
+        TEST(test_segment_refuses_what_is_no_file_of_ours),
         TEST(test_segment_claim_says_when_memory_is_short),
         TEST(test_blob_keeps_bytes_and_sees_damage),
         TEST(test_process_is_not_mistaken_for_another),
