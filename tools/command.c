@@ -9,8 +9,9 @@
 #include "core/base/check.h"
 #include "stages/runtime/savepoint.h"
 
-static const char *const known_options[] = {"--json", "--quiet",   "--help",           "--fresh",
-                                            "--from", "--verbose", "--allow-new-state"};
+static const char *const known_options[] = {
+    "--json",    "--quiet",           "--help", "--fresh", "--from",
+    "--verbose", "--allow-new-state", "--arena"};
 
 void command_complain(const struct err *err)
 {
@@ -76,6 +77,8 @@ static const char *parse_option(const struct command *command, int argc, char **
         out->json = true;
     else if (is_one_of(argv[*at], "--quiet", "-q"))
         out->quiet = true;
+    else if (command->looks_at_memory && strcmp(argv[*at], "--arena") == 0)
+        out->arena = true;
     else if (!command->restores || !parse_restoring(argc, argv, at, out, &problem))
         return "unknown option";
     return problem;

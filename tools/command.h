@@ -20,9 +20,10 @@ enum {
 
 struct command {
     const char *name;
-    const char *summary; // one line; NULL hides the command from the list
-    const char *usage;   // whole text of --help, with an example
-    bool restores;       // takes --fresh, --from and --verbose
+    const char *summary;  // one line; NULL hides the command from the list
+    const char *usage;    // whole text of --help, with an example
+    bool restores;        // takes --fresh, --from and --verbose
+    bool looks_at_memory; // takes --arena
     // argv[0] is the name of the subcommand. Returns an exit status.
     int (*run)(const struct command *command, int argc, char **argv);
 };
@@ -36,6 +37,7 @@ bool checkpoint_number(const char *word, uint64_t *out);
 // What the subcommands that take a job's config share.
 struct arguments {
     bool json, quiet, verbose;
+    bool arena;            // look at the memory of the job
     bool fresh;            // forget the checkpoints
     bool allow_new_state;  // of a changed script: go on with what fits
     uint64_t from;         // go on from this checkpoint; 0: the newest

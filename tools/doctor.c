@@ -1,6 +1,7 @@
 // doctor.c: `weir doctor`: what of this host weir can use, and what to do about the rest.
 #include "tools/doctor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,20 @@ static void examine(struct doctor *doctor, const char *memory_dir, const char *d
         doctor_disk(doctor, disk_dir);
 }
 
+// `weir doctor --arena`
+static int examine_memory(const struct job_load *load, struct doctor *doctor, bool has_checkpoints,
+                          struct err *err)
+{
+    const struct config *config = load->config;
+    int rc = doctor_arena(doctor, config->memory.dir, config->job, has_checkpoints, err);
+    int status = finish(doctor);
+    if (rc < 0)
+        return COMMAND_UNAVAILABLE;
+    if (status)
+        err_set(err, -EILSEQ, "the memory of %s is damaged", config->job);
+    return status;
+}
+
 static int examine_job(const struct job_load *load, const struct arguments *arguments,
                        struct err *err)
 {
@@ -118,6 +133,8 @@ static int examine_job(const struct job_load *load, const struct arguments *argu
     struct checkpoint_settings settings;
     if (checkpoint_settings_read(load, &settings, err))
         return COMMAND_CONFIG;
+    if (arguments->arena)
+        return examine_memory(load, &doctor, settings.interval_ms > 0, err);
     examine(&doctor, load->config->memory.dir, settings.interval_ms ? settings.dir : NULL,
             (enum engine_kind)settings.engine);
     return finish(&doctor);
@@ -147,15 +164,23 @@ const struct command command_doctor = {
     .name = "doctor",
     .summary = "say what of this host weir can use, and what to do about the rest",
     .usage =
-        "usage: weir doctor [--json] [JOB.yaml]\n\n"
+        "usage: weir doctor [--json] [JOB.yaml]\n"
+        "       weir doctor --arena [--json] JOB.yaml\n\n"
         "Look at the host: kernel, the engine that writes snapshots, limits, the folders of "
         "memory\n"
         "and checkpoints (of the job; without one: /dev/shm and the current folder). A line each,\n"
         "ok or warn, and what to do. A few files of some KiB are written to the folder of the\n"
         "checkpoints and removed. Exit status 0 unless something makes weir unusable.\n\n"
-        "  --json  one JSON object\n\n"
+        "  --json   one JSON object\n"
+        "  --arena  look at the job's memory instead: the check that a task makes after a crash "
+        "by\n"
+        "           signal, a line a task. It takes no lock and changes nothing. Of a task that "
+        "runs\n"
+        "           only the header can be judged, unless it is stopped (kill -STOP)\n\n"
         "example:\n\n"
         "  weir doctor\n"
-        "  weir doctor uv.yaml && weir run uv.yaml\n",
+        "  weir doctor uv.yaml && weir run uv.yaml\n"
+        "  weir doctor --arena uv.yaml\n",
+    .looks_at_memory = true,
     .run = doctor_command,
 };

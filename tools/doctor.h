@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/base/buf.h"
+#include "core/base/err.h"
 
 enum doctor_grade { DOCTOR_OK, DOCTOR_WARN, DOCTOR_BROKEN };
 
@@ -24,5 +25,10 @@ void doctor_memory(struct doctor *doctor, const char *dir);
 
 // doctor_disk.c: the folder of the checkpoints, or the nearest one above it that is there.
 void doctor_disk(struct doctor *doctor, const char *dir);
+
+// doctor_arena.c: what a job holds in memory, a line a task; the folder of the jobs' memory and the
+// job's name. -errno with a text: it could not be looked at.
+int doctor_arena(struct doctor *doctor, const char *memory_dir, const char *job,
+                 bool makes_checkpoints, struct err *err);
 
 #endif

@@ -76,7 +76,7 @@ int job_command(const struct command *command, int argc, char **argv,
         status = COMMAND_CONFIG;
     else
         status = body(&load, &arguments, &err);
-    if (status)
+    if (status && err.text[0])
         command_complain(&err);
     job_load_fini(&load);
     return status;
