@@ -5,6 +5,7 @@
 //   R22, R23 control_report_snapshot -> A22, A23 control_read_snapshot   the report between them
 //   R24 control_set_ended -> A24 control_has_ended   that the output's bytes are on disk
 //   R25 control_spare_begin -> A25 control_view_spare   start time that goes with the pid
+//   R26 control_begin -> A26 control_has_ended   that this attempt has not ended
 //
 // What a crash leaves: every word as it was last stored; a pid whose process is gone. Readers judge
 // a process by pid and start time, never by the state word alone.
@@ -173,7 +174,7 @@ static int attach(int dir_fd, uint64_t job_fingerprint, int role, struct control
         (role >= 0 && (uint32_t)role >= task_count)) {
         status = err_set(err, -EILSEQ,
                          "the control block is damaged, or has no task %d: %u tasks "
-                         "in %llu bytes; remove the job's folder with `weir clean`",
+                         "in %llu bytes",
                          role, task_count, (unsigned long long)segment.bytes);
         goto err_after_map;
     }
@@ -248,7 +249,9 @@ void control_begin(struct control *control, int64_t taken_ns)
     // Relaxed stores: the release of the pid below publishes them together.
     atomic_write_u32(&own->state, CONTROL_STARTING);
     atomic_write_u64(&own->start_time, self.start_time);
-    atomic_write_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
+    atomic_write_u32(&own->has_ended, 0);
+    // R26: pairs with A26 in control_has_ended; publishes that this attempt has not ended
+    atomic_release_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
     atomic_write_u64(&own->ready_ns, 0);
     atomic_write_u64(&own->taken_ns, (uint64_t)taken_ns);
     atomic_write_u32(&own->trial.site, CONTROL_SITE_NONE);
@@ -323,6 +326,13 @@ bool control_must_check(const struct control *control)
     CHECK(control->role >= 0);
     // Relaxed: written before this process was started.
     return atomic_read_u32(&box_page(control, control->role)->must_check) != 0;
+}
+
+bool control_is_restored(const struct control *control)
+{
+    CHECK(control->role >= 0);
+    // Relaxed: written before this process was started.
+    return atomic_read_u64(&box_page(control, control->role)->restored_attempt) != 0;
 }
 
 uint64_t control_attempt(const struct control *control)
@@ -482,6 +492,14 @@ void control_ask_check(struct control *control, int task_index, bool check)
     atomic_write_u32(&box_page(control, task_index)->must_check, check); // relaxed: see the layout
 }
 
+void control_set_restored(struct control *control, int task_index)
+{
+    CHECK(control->role == SUPERVISOR);
+    uint64_t attempt = atomic_read_u64(&task_page(control, task_index)->attempt);
+    // Relaxed, both: no process of the task lives.
+    atomic_write_u64(&box_page(control, task_index)->restored_attempt, attempt + 1);
+}
+
 static void wake_all(struct control *control)
 {
     for (int i = 0; i < control->task_count; i++)
@@ -510,8 +528,14 @@ void control_announce_checkpoint(struct control *control, uint64_t checkpoint)
 
 bool control_has_ended(const struct control *control, int task_index)
 {
+    const struct control_task_page *task = task_page(control, task_index);
+    // A26: pairs with R26 in control_begin; that this attempt has not ended
+    uint64_t attempt = atomic_acquire_u64(&task->attempt);
+    // Relaxed: who asks is who wrote it.
+    if (attempt < atomic_read_u64(&box_page(control, task_index)->restored_attempt))
+        return false;
     // A24: pairs with R24 in control_set_ended; what the task has put on disk before
-    return atomic_acquire_u32(&task_page(control, task_index)->has_ended) != 0;
+    return atomic_acquire_u32(&task->has_ended) != 0;
 }
 
 bool control_was_asked(const struct control *control, int task_index, enum control_request request)

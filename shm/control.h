@@ -223,6 +223,8 @@ void control_read_verdict(const struct control *control, int task_index,
 void control_set_ended(struct control *control, bool ended);
 // Is the arena to be checked before it is trusted? (control_ask_check)
 bool control_must_check(const struct control *control);
+// Was the task's memory made anew from a checkpoint while the job ran? (control_set_restored)
+bool control_is_restored(const struct control *control);
 // The attempt that this process is.
 uint64_t control_attempt(const struct control *control);
 // Number of restarts of any task so far; grows when a neighbour was replaced.
@@ -257,6 +259,9 @@ void control_read_trial(const struct control *control, int task_index, struct co
 void control_set_pass(struct control *control, int task_index, uint32_t pass);
 // Before a task is started: its predecessor may have written where it should not have.
 void control_ask_check(struct control *control, int task_index, bool check);
+// Of a task that has no process: its memory is made anew as a checkpoint has it. What it has put
+// out may go beyond that, and it has not ended.
+void control_set_restored(struct control *control, int task_index);
 // Ask every task for checkpoint n, greater than all before; say that n is complete. Both wake.
 void control_want_checkpoint(struct control *control, uint64_t checkpoint, bool full);
 void control_announce_checkpoint(struct control *control, uint64_t checkpoint);

@@ -19,9 +19,12 @@
 // job:  epoch           supervisor  tasks     relaxed: says only that somebody was replaced
 // job:  wanted, complete supervisor tasks     relaxed: numbers that only grow, nothing beside them
 // task: snapshot report task        anyone    its sequence word: odd while it is written
-// task: ended           task        supervisor  release: what the output needs is on disk
+// task: ended           task        supervisor  release: what the output needs is on disk. Attempts
+//                                               before restored_attempt have not ended: what they
+//                                               put out is taken back
 // task: trial           task        supervisor  none: read when the process that wrote it is gone
 // box:  verdict         supervisor  its task    none: before the process may begin
+// box:  restored_attempt supervisor its task    relaxed: written before the process is started
 // box:  losses          supervisor  anyone      relaxed: each word is true on its own
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
@@ -34,7 +37,7 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000007)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000008)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -83,7 +86,8 @@ struct control_box_page {
     uint64_t losses[CONTROL_LOSS_SLOTS];
     struct control_verdict verdict;
     uint32_t must_check;
-    uint32_t judged_pid; // the last death that the verdict knows of
+    uint32_t judged_pid;       // the last death that the verdict knows of
+    uint64_t restored_attempt; // the first with memory made anew from a checkpoint; 0: none
 };
 
 struct control_spare_line {

@@ -22,7 +22,7 @@
 
 enum { OPEN_ATTEMPTS = 16 };
 
-static const char lock_name[] = "lock";
+static const char lock_name[] = "lock", new_name[] = "new";
 
 bool jobdir_name_valid(const char *job)
 {
@@ -239,13 +239,71 @@ void jobdir_close(struct jobdir *dir)
     dir->fd = dir->lock_fd = -1;
 }
 
+// Somebody's folder in the place of a segment goes, too, when it is empty.
 static int name_remove(int dir_fd, const char *name, void *context)
 {
     (void)context;
     if (strcmp(name, lock_name) == 0 || unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
         return 0;
-    return -errno;
+    if (errno != EISDIR)
+        return -errno;
+    return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
+
+int jobdir_remove_name(const struct jobdir *dir, const char *name, struct err *err)
+{
+    int status = name_remove(dir->fd, name, NULL);
+    return status
+               ? err_set(err, status, "cannot remove %s/%s: %s", dir->path, name, strerror(-status))
+               : 0;
+}
+
+// --- segments that will take the place of others ---
+
+static int new_remove(const struct jobdir *dir)
+{
+    int fd = openat(dir->fd, new_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : name_remove(dir->fd, new_name, NULL);
+    int status = names_visit(fd, name_remove, NULL);
+    close(fd);
+    return status ? status : name_remove(dir->fd, new_name, NULL);
+}
+
+int jobdir_begin_new(const struct jobdir *dir, struct jobdir *out, struct err *err)
+{
+    *out = (struct jobdir){.fd = -1, .lock_fd = -1};
+    int status = new_remove(dir);
+    if (!status && mkdirat(dir->fd, new_name, 0700) < 0)
+        status = -errno;
+    if (!status)
+        out->fd = openat(dir->fd, new_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (!status && out->fd < 0)
+        status = -errno;
+    memcpy(out->job, dir->job, sizeof(out->job));
+    snprintf(out->path, sizeof(out->path), "%.*s/%s", JOBDIR_PATH_BYTES - 8, dir->path, new_name);
+    return status ? err_set(err, status, "cannot make folder %s/%s: %s", dir->path, new_name,
+                            strerror(-status))
+                  : 0;
+}
+
+static int name_put_in_place(int dir_fd, const char *name, void *context)
+{
+    const struct jobdir *dir = context;
+    return renameat(dir_fd, name, dir->fd, name) < 0 ? -errno : 0;
+}
+
+int jobdir_end_new(const struct jobdir *dir, const struct jobdir *made, struct err *err)
+{
+    int status = names_visit(made->fd, name_put_in_place, (void *)(uintptr_t)dir);
+    if (!status)
+        status = new_remove(dir);
+    return status ? err_set(err, status, "cannot put what is in %s in place: %s", made->path,
+                            strerror(-status))
+                  : 0;
+}
+
+// --- the end ---
 
 int jobdir_clear(struct jobdir *dir, struct err *err)
 {
@@ -253,7 +311,14 @@ int jobdir_clear(struct jobdir *dir, struct err *err)
     // Without its control block nobody takes what is left for a job that can go on.
     int status = name_remove(dir->fd, "control", NULL);
     if (!status)
+        status = new_remove(dir);
+    if (!status)
         status = names_visit(dir->fd, name_remove, NULL);
+    if (status == -ENOTEMPTY || status == -EEXIST)
+        return err_set(err, status,
+                       "cannot clear folder %s: there is a folder in it that is not empty; move it "
+                       "away",
+                       dir->path);
     if (status)
         return err_set(err, status, "cannot clear folder %s: %s", dir->path, strerror(-status));
     dir->stale = false;

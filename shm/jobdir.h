@@ -48,6 +48,16 @@ int jobdir_attach(const char *path, struct jobdir *out, struct err *err);
 // Let go of folder and lock; the segments stay. Safe on a closed one.
 void jobdir_close(struct jobdir *dir);
 
+// Remove one name of it, if it is there: a file, or somebody's empty folder.
+int jobdir_remove_name(const struct jobdir *dir, const char *name, struct err *err);
+
+// Segments that take the place of others when all of them are whole: make them in `out`, an empty
+// folder inside this one (path, job and fd are set; close it with jobdir_close), then put all in
+// place, under their names. What a crash leaves of it, in part or whole, the next begin removes;
+// so the others must have been removed before.
+int jobdir_begin_new(const struct jobdir *dir, struct jobdir *out, struct err *err);
+int jobdir_end_new(const struct jobdir *dir, const struct jobdir *made, struct err *err);
+
 // Remove every file but the lock. The caller holds the lock and knows that no task lives.
 int jobdir_clear(struct jobdir *dir, struct err *err);
 

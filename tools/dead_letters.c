@@ -46,15 +46,29 @@ static int cut(const char *folder, int task, uint64_t length, struct err *err)
                : 0;
 }
 
-static int cut_to_note(const char *at, const char *folder, struct err *err)
+// `tasks` NULL: of all that the note names.
+static int cut_to_note(const char *at, const char *folder, const bool *tasks, int task_count,
+                       struct err *err)
 {
     int task, used, rc = 0;
     uint64_t length;
     while (rc == 0 && sscanf(at, "%d %" SCNu64 "\n%n", &task, &length, &used) == 2) {
-        rc = cut(folder, task, length, err);
+        if (!tasks || (task >= 0 && task < task_count && tasks[task]))
+            rc = cut(folder, task, length, err);
         at += used;
     }
     return rc;
+}
+
+int dead_letters_cut(const struct store *store, const char *folder, const bool *tasks,
+                     int task_count, struct err *err)
+{
+    struct buf text = {0};
+    int rc = store_read_dead(store, &text);
+    if (rc == 0)
+        rc = cut_to_note(text.len ? buf_str(&text) : "", folder, tasks, task_count, err);
+    buf_fini(&text);
+    return rc == -ENOENT ? 0 : rc;
 }
 
 int dead_letters_begin(const struct store *store, const char *folder, int task_count,
@@ -66,7 +80,7 @@ int dead_letters_begin(const struct store *store, const char *folder, int task_c
         buf_fini(&text);
         return note_lengths(store, folder, task_count, err);
     }
-    rc = cut_to_note(text.len ? buf_str(&text) : "", folder, err);
+    rc = cut_to_note(text.len ? buf_str(&text) : "", folder, NULL, 0, err);
     buf_fini(&text);
     return rc;
 }
@@ -80,7 +94,7 @@ int dead_letters_begin_from(const struct store *store, const char *folder, bool 
     if (rc < 0)
         rc = again ? 0 : note_lengths(store, folder, MANIFEST_TASKS_MAX, err);
     else
-        rc = cut_to_note(text.len ? buf_str(&text) : "", folder, err);
+        rc = cut_to_note(text.len ? buf_str(&text) : "", folder, NULL, 0, err);
     buf_fini(&text);
     return rc;
 }

@@ -11,6 +11,11 @@
 int dead_letters_begin(const struct store *store, const char *folder, int task_count,
                        struct err *err);
 
+// Some tasks (one flag each) begin anew while the others run on: cut the files of those to what the
+// note says.
+int dead_letters_cut(const struct store *store, const char *folder, const bool *tasks,
+                     int task_count, struct err *err);
+
 // A run goes on from a savepoint, which knows the files of its own tasks only: note how long all
 // are, and when it is killed before its first checkpoint (`again`) cut them to that.
 int dead_letters_begin_from(const struct store *store, const char *folder, bool again,

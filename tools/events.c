@@ -78,6 +78,13 @@ static void print_death(const json_t *record)
     }
 }
 
+// Of a region; "tasks" of a start is their number.
+static void print_tasks(const json_t *tasks)
+{
+    for (size_t i = 0; i < json_array_size(tasks); i++)
+        printf("%s%lld", i ? ", " : ", tasks ", json_integer_value(json_array_get(tasks, i)));
+}
+
 static void print_other(const json_t *record, const char *name)
 {
     if (strcmp(name, "start") == 0)
@@ -89,6 +96,7 @@ static void print_other(const json_t *record, const char *name)
         printf("%s", name);
     if (json_object_get(record, "task"))
         printf(", task %lld", number_of(record, "task"));
+    print_tasks(json_object_get(record, "tasks"));
     if (json_object_get(record, "checkpoint"))
         printf(", checkpoint %lld", number_of(record, "checkpoint"));
     if (*text_of(record, "text"))

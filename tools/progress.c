@@ -3,6 +3,7 @@
 // The live line is rewritten in place and wiped before anything else is written, so that a log of
 // the terminal reads well. Rates are over the last second, in the summary over the whole run.
 #include "tools/progress.h"
+#include "tools/region.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -258,6 +259,8 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
         [SUPERVISOR_ADOPTED] = "adopted",
         [SUPERVISOR_SPARE_READY] = "spare-ready",
+        [SUPERVISOR_MEMORY_LOST] = "memory-lost",
+        [SUPERVISOR_REMADE] = "region-restored",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -316,6 +319,8 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
     if (event->spare)
         buf_printf(out, ",\"mapped_bytes\":%" PRIu64 ",\"page_table_bytes\":%" PRIu64,
                    event->spare->mapped_bytes, event->spare->page_table_bytes);
+    if (event->region)
+        region_append_json(event, out);
     if (event->text) {
         buf_append_str(out, ",\"text\":");
         buf_append_json_string(out, slice_of(event->text));
@@ -375,6 +380,9 @@ static bool format_event_text(const struct supervisor_event *event, const char *
         buf_printf(out, "weir: checkpoint %llu was given up: %s",
                    (unsigned long long)event->checkpoint->checkpoint, event->text);
         return true;
+    case SUPERVISOR_MEMORY_LOST: // told elsewhere
+    case SUPERVISOR_REMADE:
+    case SUPERVISOR_EVENT_COUNT:
     case SUPERVISOR_SPARE_READY: // with --verbose
     case SUPERVISOR_CHECKPOINT:
     case SUPERVISOR_STARTED:
@@ -397,6 +405,8 @@ void progress_event(const struct supervisor_event *event, void *context)
     bool news = true;
     if (progress->mode == PROGRESS_JSON)
         format_event_json(event, &line);
+    else if (event->region)
+        region_format_event(event, progress->job, &line);
     else if (event->kind == SUPERVISOR_CHECKPOINT && progress->verbose)
         format_checkpoint(event->checkpoint, &line);
     else if (event->kind == SUPERVISOR_SPARE_READY && progress->verbose)

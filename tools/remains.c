@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
 #include "shm/control.h"
 #include "shm/sweep.h"
 #include "stages/checkpoint/store.h"
@@ -101,14 +103,63 @@ static bool is_finished(const struct remains_context *c)
            store_is_finished(&store);
 }
 
-int remains_look(const struct remains_context *c, bool *goes_on, struct err *err)
+// A stop goes through the whole of a job, and what it leaves is on disk.
+static bool is_ending(const struct remains_context *c)
+{
+    struct control *control;
+    bool is = false;
+    if (control_attach_reader(c->dir->fd, c->load->plan->fingerprint, &control, NULL))
+        return true;
+    for (int task = 0; task < c->load->plan->task_count; task++)
+        for (int request = 0; request < CONTROL_REQUEST_COUNT; request++)
+            is |= control_was_asked(control, task, (enum control_request)request);
+    control_detach(control);
+    return is;
+}
+
+// Is there a region that has lost nothing, and a checkpoint for the others to go back to?
+static bool goes_on_in_part(const struct remains_context *c, const bool *lost)
+{
+    const struct plan *plan = c->load->plan;
+    int *regions = job_regions(plan);
+    bool *hurt = calloc((size_t)plan->task_count, sizeof *hurt); // a region's number is a task's
+    bool any = false, all = true;
+    CHECK(hurt);
+    for (int task = 0; task < plan->task_count; task++) {
+        hurt[regions[task]] |= lost[task];
+        any |= lost[task];
+    }
+    for (int task = 0; task < plan->task_count; task++)
+        all &= hurt[regions[task]];
+    free(hurt);
+    free(regions);
+    return any && !all && c->settings->interval_ms > 0 && !is_ending(c);
+}
+
+// COMMAND_OK, and whether it goes on; or it is cleared.
+static int look_at_losses(const struct remains_context *c, bool *goes_on,
+                          struct remains_losses *losses, struct err *err)
+{
+    *goes_on = goes_on_in_part(c, losses->tasks);
+    if (*goes_on) {
+        losses->why = *err;
+        return COMMAND_OK;
+    }
+    remains_complain(c, err->text);
+    return clear(c, err);
+}
+
+int remains_look(const struct remains_context *c, bool *goes_on, struct remains_losses *losses,
+                 struct err *err)
 {
     struct job_options options = job_memory_options(c->load);
     *goes_on = false;
+    losses->tasks = calloc((size_t)c->load->plan->task_count, sizeof *losses->tasks);
+    CHECK(losses->tasks);
     if (c->arguments->fresh || c->arguments->from || c->arguments->savepoint || is_finished(c))
         return clear(c, err);
     options.checkpoint_dir = c->settings->interval_ms > 0 ? c->settings->dir : "";
-    switch (job_resume_check(c->dir, c->load->plan, &options, err)) {
+    switch (job_resume_check(c->dir, c->load->plan, &options, losses->tasks, err)) {
     case 0:
         *goes_on = true;
         return COMMAND_OK;
@@ -121,8 +172,7 @@ int remains_look(const struct remains_context *c, bool *goes_on, struct err *err
     case -EINVAL:
         return COMMAND_CONFIG;
     default:
-        remains_complain(c, err->text);
-        return clear(c, err);
+        return look_at_losses(c, goes_on, losses, err);
     }
 }
 

@@ -15,10 +15,18 @@ struct remains_context {
     const struct checkpoint_settings *settings;
 };
 
+// What of it cannot be used.
+struct remains_losses {
+    bool *tasks;    // one flag a task: its region must go back to a checkpoint; NULL: none. free()
+    struct err why; // of the first of them
+};
+
 // Look at it. COMMAND_OK: *goes_on says whether the job can go on from it; when not it was cleared,
 // with the tasks that still ran, and a line on stderr says why. Another status: the run is refused,
-// memory and tasks stay as they are.
-int remains_look(const struct remains_context *context, bool *goes_on, struct err *err);
+// memory and tasks stay as they are. Where some regions are whole it goes on, and *losses says
+// what does not.
+int remains_look(const struct remains_context *context, bool *goes_on,
+                 struct remains_losses *losses, struct err *err);
 
 // Before the tasks are taken over: see that they do what this run's config says, and print to this
 // run's stdout; those that would not are ended, to go on at once as new processes. Says what

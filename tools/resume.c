@@ -62,8 +62,7 @@ void resume_find_newest(struct resume *r, const struct plan *plan)
     free(entries);
 }
 
-// Said even when asked to be quiet: data on disk is damaged.
-static void complain(uint64_t checkpoint, const struct err *err)
+void resume_complain(uint64_t checkpoint, const struct err *err)
 {
     fprintf(stderr, "weir: CHECKPOINT %" PRIu64 " CANNOT BE RESTORED: %s\n", checkpoint, err->text);
 }
@@ -76,8 +75,7 @@ static void size_as(struct job_memory *memory, const struct plan *plan,
     memory->request.wanted_bytes = job_memory_bytes(plan, &memory->options);
 }
 
-// Is the error the checkpoint's, so that an older one may do?
-static bool is_damage(int rc)
+bool resume_is_damage(int rc)
 {
     return rc == -EBADMSG || rc == -ENOENT || rc == -EIO;
 }
@@ -96,7 +94,8 @@ static int create_from_changed(struct resume *r, const struct resume_job *job, s
     if (rc < 0)
         return rc;
     rc = create_from_savepoint(r, job, dir, true, err);
-    return is_damage(rc) ? -EPROTO : rc; // no older one: the folders may have been led back to this
+    return resume_is_damage(rc) ? -EPROTO
+                                : rc; // no older one: the folders may have been led back to this
 }
 
 static int create_from(struct resume *r, const struct resume_job *job, uint64_t checkpoint,
@@ -153,9 +152,9 @@ static int try_all(struct resume *r, const struct resume_job *job, bool *tried, 
             continue;
         *tried = true;
         rc = create_from(r, job, entries[i].checkpoint, err);
-        if (!is_damage(rc))
+        if (!resume_is_damage(rc))
             break;
-        complain(entries[i].checkpoint, err);
+        resume_complain(entries[i].checkpoint, err);
         if (jobdir_clear(job->dir, &ignored) < 0)
             break;
     }
@@ -327,7 +326,7 @@ int resume_create_job(struct resume *r, const struct resume_job *job, struct err
 {
     bool tried = false;
     int rc = r->is_on && !job->savepoint ? try_all(r, job, &tried, err) : 0;
-    if (tried && is_damage(rc))
+    if (tried && resume_is_damage(rc))
         return err_append(err, rc,
                           "no checkpoint is left to go on from; run with --fresh to begin anew "
                           "(they are removed then)");

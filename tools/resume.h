@@ -39,6 +39,11 @@ void resume_fini(struct resume *resume);
 // The job goes on from memory: read what later checkpoints build on. None is no error.
 void resume_find_newest(struct resume *resume, const struct plan *plan);
 
+// Is the error the checkpoint's, so that an older one may do? Then it is told on stderr, also when
+// asked to be quiet: data on disk is damaged.
+bool resume_is_damage(int rc);
+void resume_complain(uint64_t checkpoint, const struct err *err);
+
 // Make the job's segments: from a checkpoint, or empty when there is none. A damaged checkpoint is
 // told on stderr and the one before it is taken. -ESTALE: the plan has changed; others as
 // job_create and job_restore.

@@ -15,6 +15,7 @@
 #include "tools/cores.h"
 #include "tools/job_memory.h"
 #include "tools/progress.h"
+#include "tools/region.h"
 #include "tools/remains.h"
 #include "tools/resume.h"
 #include "tools/settings.h"
@@ -39,6 +40,7 @@ struct run {
     bool has_begun;    // --fresh and --from are done: what is lost now goes back to the newest
     bool from_memory;  // of an earlier run
     bool keeps_memory; // refused: what an earlier run has left stays
+    struct remains_losses losses; // of what an earlier run has left
 };
 
 static int64_t now_ns(void)
@@ -152,6 +154,7 @@ static int supervise(struct run *run, struct err *err)
     buf_printf(&command, "weir run %s", run->arguments->path);
     const struct coordinator_options checkpoints =
         checkpoint_options(run, buf_str(&sql), buf_str(&command));
+    struct region_context region = {&run->dir, plan, &run->memory.options, &run->resume.store};
     struct supervisor_options options = {
         .dir = &run->dir,
         .job_fingerprint = plan->fingerprint,
@@ -163,6 +166,11 @@ static int supervise(struct run *run, struct err *err)
         .restart = run->restart,
         .regions = regions,
         .adopts = run->from_memory,
+        .lost = run->from_memory ? run->losses.tasks : NULL,
+        .lost_text = run->losses.why.text,
+        .remake = run->resume.is_on ? region_remake : NULL,
+        .examine = region_examine,
+        .remake_context = &region,
         .kept_fds = run->folders->fds,
         .kept_count = run->folders->count,
         .spares = job_memory_spares(&run->memory, run->load->config),
@@ -310,7 +318,7 @@ static int run_locked(struct run *run, struct err *err)
     enum { LOSSES_MAX = 3 };
     const struct remains_context remains = remains_of(run);
     bool was_killed = run->dir.stale, goes_on = false, again = false;
-    int status = was_killed ? remains_look(&remains, &goes_on, err) : COMMAND_OK;
+    int status = was_killed ? remains_look(&remains, &goes_on, &run->losses, err) : COMMAND_OK;
     if (status)
         return status;
     if (goes_on) {
@@ -384,6 +392,7 @@ static int run_loaded(const struct job_load *load, const struct arguments *argum
     };
     int status = run_prepared(&run, err);
     resume_fini(&run.resume);
+    free(run.losses.tasks);
     return status;
 }
 

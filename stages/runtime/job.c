@@ -123,24 +123,80 @@ static int create_ring(const struct jobdir *dir, const char *name, uint64_t fing
     return rc;
 }
 
-static int create_rings(const struct jobdir *dir, const struct plan *plan, uint64_t bytes,
-                        struct err *err)
+int job_ring_open(const struct jobdir *dir, const char *name, struct err *err)
+{
+    int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name, strerror(errno));
+    int rc = segment_file_check(fd, name, err);
+    if (rc < 0)
+        close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+// The rings of some tasks, one after the other.
+struct rings {
+    const struct jobdir *dir;
+    const struct plan *plan;
+    const bool *tasks; // that write to them; NULL: all
+    uint64_t bytes;
+    int (*visit)(const struct rings *rings, const char *name, struct err *err);
+};
+
+static int visit_rings(const struct rings *rings, struct err *err)
 {
     char name[64];
+    const struct plan *plan = rings->plan;
     for (int e = 0; e < plan->exchange_count; e++) {
-        const struct exchange *exchange = &plan->exchanges[e];
-        for (int from = 0; from < plan->stages[exchange->from_stage].parallelism; from++) {
-            for (int to = 0; to < plan->stages[exchange->to_stage].parallelism; to++) {
-                if (!job_has_channel(plan, e, from, to))
-                    continue;
-                job_ring_name(e, from, to, name);
-                int rc = create_ring(dir, name, plan->fingerprint, bytes, err);
-                if (rc < 0)
-                    return rc;
-            }
+        const struct stage *writers = &plan->stages[plan->exchanges[e].from_stage];
+        const int readers = plan->stages[plan->exchanges[e].to_stage].parallelism;
+        for (int i = 0; i < writers->parallelism * readers; i++) {
+            int from = i / readers, to = i % readers;
+            if (!job_has_channel(plan, e, from, to) ||
+                (rings->tasks && !rings->tasks[writers->first_task + from]))
+                continue;
+            job_ring_name(e, from, to, name);
+            int rc = rings->visit(rings, name, err);
+            if (rc < 0)
+                return rc;
         }
     }
     return 0;
+}
+
+static int make_ring(const struct rings *rings, const char *name, struct err *err)
+{
+    return create_ring(rings->dir, name, rings->plan->fingerprint, rings->bytes, err);
+}
+
+static int remove_ring(const struct rings *rings, const char *name, struct err *err)
+{
+    return jobdir_remove_name(rings->dir, name, err);
+}
+
+int job_create_tasks(const struct jobdir *dir, const struct plan *plan,
+                     const struct job_options *options, const bool *tasks, struct err *err)
+{
+    const struct rings rings = {dir, plan, tasks, ring_bytes(options), make_ring};
+    int rc = 0;
+    for (int task = 0; task < plan->task_count && rc == 0; task++)
+        if (!tasks || tasks[task])
+            rc = create_arena(dir, plan, task, job_state_bytes(options), err);
+    return rc < 0 ? rc : visit_rings(&rings, err);
+}
+
+int job_remove_tasks(const struct jobdir *dir, const struct plan *plan, const bool *tasks,
+                     struct err *err)
+{
+    const struct rings rings = {dir, plan, tasks, 0, remove_ring};
+    char name[64];
+    int rc = 0;
+    for (int task = 0; task < plan->task_count && rc == 0; task++) {
+        job_arena_name(task, name);
+        if (!tasks || tasks[task])
+            rc = jobdir_remove_name(dir, name, err);
+    }
+    return rc < 0 ? rc : visit_rings(&rings, err);
 }
 
 int job_create(const struct jobdir *dir, const struct plan *plan, const struct job_options *options,
@@ -148,10 +204,8 @@ int job_create(const struct jobdir *dir, const struct plan *plan, const struct j
 {
     CHECK(plan->task_count > 0 && plan->task_count <= CONTROL_TASKS_MAX);
     int rc = job_text_write(dir, plan->fingerprint, options, err);
-    for (int task = 0; task < plan->task_count && rc == 0; task++)
-        rc = create_arena(dir, plan, task, job_state_bytes(options), err);
     if (rc == 0)
-        rc = create_rings(dir, plan, ring_bytes(options), err);
+        rc = job_create_tasks(dir, plan, options, NULL, err);
     if (rc == 0)
         rc = errlog_create(dir->fd, plan->fingerprint, plan->task_count, err);
     if (rc < 0)

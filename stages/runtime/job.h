@@ -66,6 +66,17 @@ void job_task_name(const struct plan *plan, int task, char *out);
 void job_arena_name(int task, char out[64]);
 void job_ring_name(int exchange, int from, int to, char out[64]);
 
+// Open a ring's file of the job's folder; -errno with a text where it is none of this user's.
+int job_ring_open(const struct jobdir *dir, const char *name, struct err *err);
+
+// Make the arenas of some tasks and the rings that they write to (tasks NULL: of all), as
+// job_create does, in `dir`; remove them. No process of those tasks lives. With the tasks of whole
+// regions that is all of their memory but for their pages in the control block.
+int job_create_tasks(const struct jobdir *dir, const struct plan *plan,
+                     const struct job_options *options, const bool *tasks, struct err *err);
+int job_remove_tasks(const struct jobdir *dir, const struct plan *plan, const bool *tasks,
+                     struct err *err);
+
 // The region of each task, counted from 0: tasks are in one when channels connect them, however
 // many tasks lie between. The caller frees it with free().
 int *job_regions(const struct plan *plan);

@@ -83,12 +83,18 @@ struct ends {
 };
 
 struct restoring {
-    const struct jobdir *dir;
+    const struct job_restoring *what;
+    const struct jobdir *dir; // of `what`, as the next ones are
     const struct plan *plan;
     const struct store *store;
     const struct manifest *manifest;
     struct ends *ends; // of each task
 };
+
+static bool concerns(const struct restoring *r, int task)
+{
+    return !r->what->tasks || r->what->tasks[task];
+}
 
 static int read_files(const struct restoring *r, int task, struct job_arena *arena, struct err *err)
 {
@@ -122,9 +128,9 @@ static const struct task_state *task_root(const struct arena *arena, uint64_t ch
 static int start_ring(const struct jobdir *dir, const struct plan *plan, const char *name,
                       uint64_t position, struct err *err)
 {
-    int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC);
+    int fd = job_ring_open(dir, name, err);
     if (fd < 0)
-        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name, strerror(errno));
+        return fd;
     int rc = ring_start_at(fd, plan->fingerprint, position, err);
     close(fd);
     return rc;
@@ -254,7 +260,8 @@ static int start_exchange(const struct restoring *r, int exchange, struct err *e
         char name[64];
         uint64_t position;
         const struct channel channel = {exchange, i / tos, i % tos};
-        if (!job_has_channel(plan, exchange, channel.from, channel.to))
+        if (!job_has_channel(plan, exchange, channel.from, channel.to) ||
+            !concerns(r, plan->stages[e->from_stage].first_task + channel.from))
             continue;
         rc = check_channel(r, &channel, &position, err);
         job_ring_name(exchange, channel.from, channel.to, name);
@@ -264,19 +271,28 @@ static int start_exchange(const struct restoring *r, int exchange, struct err *e
     return rc;
 }
 
-int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
-                const struct manifest *manifest, struct err *err)
+int job_restore_tasks(const struct job_restoring *what, struct err *err)
 {
-    const struct restoring restoring = {dir, plan, store, manifest,
-                                        calloc((size_t)plan->task_count, sizeof(struct ends))};
+    const struct plan *plan = what->plan;
+    const struct restoring restoring = {
+        what,        what->dir,      plan,
+        what->store, what->manifest, calloc((size_t)plan->task_count, sizeof(struct ends))};
     int rc = 0;
-    CHECK(restoring.ends && manifest->task_count == plan->task_count);
+    CHECK(restoring.ends && what->manifest->task_count == plan->task_count);
     for (int task = 0; task < plan->task_count && rc == 0; task++)
-        rc = restore_task(&restoring, task, err);
+        if (concerns(&restoring, task))
+            rc = restore_task(&restoring, task, err);
     for (int i = 0; i < plan->exchange_count && rc == 0; i++)
         rc = start_exchange(&restoring, i, err);
     for (int task = 0; task < plan->task_count; task++)
         free(restoring.ends[task].states);
     free(restoring.ends);
     return rc;
+}
+
+int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
+                const struct manifest *manifest, struct err *err)
+{
+    const struct job_restoring all = {dir, plan, store, manifest, NULL};
+    return job_restore_tasks(&all, err);
 }

@@ -12,6 +12,16 @@
 int job_restore(const struct jobdir *dir, const struct plan *plan, const struct store *store,
                 const struct manifest *manifest, struct err *err);
 
+// The same of the tasks of whole regions: dir has their segments, made by job_create_tasks.
+struct job_restoring {
+    const struct jobdir *dir;
+    const struct plan *plan;
+    const struct store *store;
+    const struct manifest *manifest;
+    const bool *tasks; // NULL: all
+};
+int job_restore_tasks(const struct job_restoring *what, struct err *err);
+
 // Can this plan go on from the checkpoint? -ESTALE with a text that says what has changed.
 int job_restore_check(const struct plan *plan, const struct job_options *options,
                       const struct manifest *manifest, struct err *err);

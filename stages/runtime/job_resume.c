@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
 #include "shm/owner.h"
@@ -62,28 +63,12 @@ static int check_arena(const struct jobdir *dir, const struct plan *plan, int ta
 static int check_ring(const struct jobdir *dir, const struct plan *plan, const char *name,
                       struct err *err)
 {
-    int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int fd = job_ring_open(dir, name, err);
     if (fd < 0)
-        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name, strerror(errno));
+        return fd;
     int rc = ring_check(fd, plan->fingerprint, err);
     close(fd);
     return rc < 0 ? err_prefix(err, rc, "%s", name) : 0;
-}
-
-static int check_rings(const struct jobdir *dir, const struct plan *plan, int e, struct err *err)
-{
-    char name[64];
-    const struct exchange *exchange = &plan->exchanges[e];
-    for (int from = 0; from < plan->stages[exchange->from_stage].parallelism; from++)
-        for (int to = 0; to < plan->stages[exchange->to_stage].parallelism; to++) {
-            if (!job_has_channel(plan, e, from, to))
-                continue;
-            job_ring_name(e, from, to, name);
-            int rc = check_ring(dir, plan, name, err);
-            if (rc < 0)
-                return rc;
-        }
-    return 0;
 }
 
 static int check_errlog(const struct jobdir *dir, const struct plan *plan, struct err *err)
@@ -94,17 +79,71 @@ static int check_errlog(const struct jobdir *dir, const struct plan *plan, struc
     return rc;
 }
 
-static int check_segments(const struct jobdir *dir, const struct plan *plan,
-                          const struct control *control, struct err *err)
+// What was found; the text is of the first fault.
+struct losses {
+    bool *lost; // of each task: its memory cannot be used
+    bool any;
+    struct err *err;
+};
+
+static void note_loss(struct losses *losses, int task, const struct err *why)
 {
-    int rc = check_errlog(dir, plan, err);
+    losses->lost[task] = true;
+    if (!losses->any)
+        err_set(losses->err, -ENODATA, "%s", why->text);
+    losses->any = true;
+}
+
+// A ring that cannot be used is lost for both of its tasks.
+static void check_rings(const struct jobdir *dir, const struct plan *plan, int e,
+                        struct losses *losses)
+{
+    char name[64];
+    const struct exchange *exchange = &plan->exchanges[e];
+    const struct stage *writers = &plan->stages[exchange->from_stage];
+    const struct stage *readers = &plan->stages[exchange->to_stage];
+    for (int from = 0; from < writers->parallelism; from++)
+        for (int to = 0; to < readers->parallelism; to++) {
+            struct err why = {.text = ""};
+            if (!job_has_channel(plan, e, from, to))
+                continue;
+            job_ring_name(e, from, to, name);
+            if (check_ring(dir, plan, name, &why) == 0)
+                continue;
+            note_loss(losses, writers->first_task + from, &why);
+            note_loss(losses, readers->first_task + to, &why);
+        }
+}
+
+static int check_segments(const struct jobdir *dir, const struct plan *plan,
+                          const struct control *control, struct losses *losses)
+{
+    int rc = check_errlog(dir, plan, losses->err);
     for (int e = 0; e < plan->exchange_count && rc == 0; e++)
-        rc = check_rings(dir, plan, e, err);
+        check_rings(dir, plan, e, losses);
     for (int task = 0; task < plan->task_count && rc == 0; task++) {
         struct control_view view;
+        struct err why = {.text = ""};
         control_view(control, task, &view);
-        rc = check_arena(dir, plan, task, process_alive(view.process), err);
+        if (check_arena(dir, plan, task, process_alive(view.process), &why) < 0)
+            note_loss(losses, task, &why);
     }
+    return losses->any ? -ENODATA : rc;
+}
+
+int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task, struct err *err)
+{
+    bool *lost = calloc((size_t)plan->task_count, sizeof *lost);
+    struct err of_others;
+    struct losses losses = {.lost = lost, .err = &of_others};
+    int rc = check_arena(dir, plan, task, true, err);
+    CHECK(lost);
+    for (int e = 0; e < plan->exchange_count && rc == 0; e++) {
+        check_rings(dir, plan, e, &losses);
+        if (lost[task])
+            rc = err_set(err, -ENODATA, "%s", of_others.text);
+    }
+    free(lost);
     return rc;
 }
 
@@ -152,9 +191,11 @@ static int check_text(const struct jobdir *dir, const struct plan *plan,
 }
 
 int job_resume_check(const struct jobdir *dir, const struct plan *plan,
-                     const struct job_options *options, struct err *err)
+                     const struct job_options *options, bool *lost, struct err *err)
 {
     struct control *control;
+    struct losses losses = {.lost = lost, .err = err};
+    memset(lost, 0, (size_t)plan->task_count * sizeof *lost);
     err->text[0] = '\0';
     int rc = control_attach_reader(dir->fd, 0, &control, err);
     if (rc == -ENOENT || rc == -ENODATA)
@@ -170,7 +211,7 @@ int job_resume_check(const struct jobdir *dir, const struct plan *plan,
                      (int)predecessor.pid);
     if (rc == 0)
         rc = check_text(dir, plan, control, options, err);
-    if (rc == 0 && check_segments(dir, plan, control, err) < 0)
+    if (rc == 0 && check_segments(dir, plan, control, &losses) < 0)
         rc = unusable(err);
     control_detach(control);
     return rc;

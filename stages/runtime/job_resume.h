@@ -11,9 +11,15 @@
 // positions of the channels fit the arenas? (Whether an arena is sound inside its task looks when
 // it attaches.) 0; -ENOENT: no task had ever run; -ESTALE: another plan's, the text says what
 // differs; -EINVAL: it made checkpoints and this job does not, or the other way; -ENODATA: it
-// cannot be used, the text says why. Changes nothing but the mutex of a dead owner.
+// cannot be used, the text says why; where that is so only of what some tasks have, these are
+// marked in `lost` (one a task): their regions can go back to a checkpoint alone. Changes nothing
+// but the mutex of a dead owner.
 int job_resume_check(const struct jobdir *dir, const struct plan *plan,
-                     const struct job_options *options, struct err *err);
+                     const struct job_options *options, bool *lost, struct err *err);
+
+// What is wrong with the arena and the rings of one task, whose process may live? 0, or -errno with
+// a text.
+int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task, struct err *err);
 
 // The job's text as a run now would write it, as far as that can change while the arenas stay.
 // Tasks that are started from now on read it. *changed: tasks that live have read another one.

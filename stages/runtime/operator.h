@@ -73,7 +73,7 @@ struct op_context {
     int subtask;        // index in the stage, 0 ..
     bool ordered_input; // one input channel: rows come in a reproducible order
     bool checkpoints;   // the job makes checkpoints: output is final when one is complete
-    bool is_restored;   // the job was restored from a checkpoint: output may go beyond the state
+    bool is_restored;   // the task was restored from a checkpoint: output may go beyond the state
     const char *job_name;
     struct operator* next; // where output goes; NULL for a sink or the exchange writer
     void *bad_row_context;

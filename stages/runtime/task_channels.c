@@ -9,19 +9,15 @@
 #include "stages/runtime/schema.h"
 #include "stages/runtime/task_internal.h"
 
-static int open_ring_file(struct task *task, int exchange, int from, int to)
+// The text of a ring that cannot be mapped names it.
+static int ring_refused(struct task *task, const char *name, int rc)
 {
-    char name[64];
-    job_ring_name(exchange, from, to, name);
-    int fd = openat(task->job.dir.fd, name, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(&task->err, -errno, "cannot open %s/%s: %s", task->job.dir.path, name,
-                       strerror(errno));
-    return fd;
+    return rc < 0 ? err_prefix(&task->err, rc, "%s", name) : 0;
 }
 
 static int map_inputs(struct task *task)
 {
+    char name[64];
     const struct plan *plan = task->job.plan;
     const int exchange = task->stage->input_exchange;
     const struct stage *from = &plan->stages[plan->exchanges[exchange].from_stage];
@@ -30,10 +26,12 @@ static int map_inputs(struct task *task)
             continue;
         struct in_channel *channel = &task->reader.channels[task->reader.channel_count];
         channel->task = from->first_task + i;
-        int fd = open_ring_file(task, exchange, i, task->subtask);
+        job_ring_name(exchange, i, task->subtask, name);
+        int fd = job_ring_open(&task->job.dir, name, &task->err);
         if (fd < 0)
             return fd;
         int rc = ring_map_consumer(fd, plan->fingerprint, &channel->ring, &task->err);
+        rc = ring_refused(task, name, rc);
         close(fd);
         if (rc < 0)
             return rc;
@@ -45,6 +43,7 @@ static int map_inputs(struct task *task)
 
 static int map_outputs(struct task *task)
 {
+    char name[64];
     const struct plan *plan = task->job.plan;
     const int exchange = task->stage->output_exchange;
     const struct stage *to = &plan->stages[plan->exchanges[exchange].to_stage];
@@ -53,10 +52,12 @@ static int map_outputs(struct task *task)
             continue;
         struct out_channel *channel = &task->out_channels[task->out_channel_count];
         channel->task = to->first_task + i;
-        int fd = open_ring_file(task, exchange, task->subtask, i);
+        job_ring_name(exchange, task->subtask, i, name);
+        int fd = job_ring_open(&task->job.dir, name, &task->err);
         if (fd < 0)
             return fd;
         int rc = ring_map_producer(fd, plan->fingerprint, &channel->ring, &task->err);
+        rc = ring_refused(task, name, rc);
         close(fd);
         if (rc < 0)
             return rc;

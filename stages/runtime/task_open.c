@@ -165,7 +165,7 @@ static struct op_context op_context_of(struct task *task)
         .bytes_in = &task->state.bytes_in,
         .bytes_out = &task->state.bytes_out,
         .checkpoints = *task->job.options.checkpoint_dir != '\0',
-        .is_restored = task->job.options.is_restored,
+        .is_restored = task->job.options.is_restored || control_is_restored(task->control),
     };
 }
 

@@ -38,7 +38,7 @@ struct coordinator {
     uint64_t last, complete; // highest number used; newest complete
     uint64_t given_up;       // its folder keeps its number used; 0: none
     int64_t begun_ns, begun_ms, due_ns;
-    bool is_held, needs_full;
+    bool is_held, is_paused, needs_full;
     int failures; // in a row
 };
 
@@ -292,9 +292,10 @@ int coordinator_tick(struct coordinator *c, int64_t now_ns, int64_t *again_ns, s
     int tolerable = c->options.tolerable_failures;
     if (tolerable >= 0 && c->failures > tolerable)
         return err_set(err, -ECANCELED, "%d checkpoints in a row have failed", c->failures);
-    if (!c->wanted && !c->is_held && now_ns >= c->due_ns)
+    bool rests = c->is_held || c->is_paused;
+    if (!c->wanted && !rests && now_ns >= c->due_ns)
         begin(c, now_ns);
-    *again_ns = c->wanted ? now_ns + LOOK_MS * MS_NS : c->is_held ? INT64_MAX : c->due_ns;
+    *again_ns = c->wanted ? now_ns + LOOK_MS * MS_NS : rests ? INT64_MAX : c->due_ns;
     return 0;
 }
 
@@ -309,13 +310,46 @@ void coordinator_task_died(struct coordinator *c, int task, int64_t now_ns)
     set_due(c, now_ns);
 }
 
+// The one under way, if there is one. The disk is not to blame.
+static void drop(struct coordinator *c, const char *why, int64_t now_ns)
+{
+    if (!c->wanted)
+        return;
+    give_up(c, why, now_ns);
+    c->failures = 0;
+}
+
+void coordinator_pause(struct coordinator *c, int64_t now_ns)
+{
+    c->is_paused = true;
+    drop(c, "the memory of a task was lost meanwhile", now_ns);
+    if (c->due_ns == INT64_MAX)
+        set_due(c, now_ns);
+}
+
+void coordinator_went_back(struct coordinator *c, uint64_t checkpoint)
+{
+    if (checkpoint >= c->complete)
+        return;
+    // A task that has gone back behind a complete checkpoint must not take its number for one that
+    // it is still asked for. So there is a newer one, without a folder, which comes to nothing.
+    if (control_wanted_checkpoint(c->control) <= c->complete)
+        control_want_checkpoint(c->control, ++c->last, true);
+    for (int i = 0; i < c->task_count; i++)
+        c->chains[i].count = 0;
+    c->complete = checkpoint;
+    c->needs_full = true;
+}
+
+void coordinator_resume(struct coordinator *c)
+{
+    c->is_paused = false;
+}
+
 void coordinator_hold(struct coordinator *c, int64_t now_ns)
 {
     c->is_held = true;
-    if (!c->wanted)
-        return;
-    give_up(c, "the job ends", now_ns);
-    c->failures = 0;
+    drop(c, "the job ends", now_ns);
 }
 
 void coordinator_ask(struct coordinator *c, int64_t now_ns)

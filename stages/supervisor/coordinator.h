@@ -55,6 +55,14 @@ int coordinator_tick(struct coordinator *c, int64_t now_ns, int64_t *again_ns, s
 // A task has died: the checkpoint under way is lost.
 void coordinator_task_died(struct coordinator *c, int task, int64_t now_ns);
 
+// The memory of a region is lost: the checkpoint under way is too, and none is begun until it is
+// there again. `checkpoint`: what the region went back to; 0: the begin of its input. Older than
+// the newest complete one, that is damaged: the caller has set it aside, and what all tasks write
+// next is full.
+void coordinator_pause(struct coordinator *c, int64_t now_ns);
+void coordinator_went_back(struct coordinator *c, uint64_t checkpoint);
+void coordinator_resume(struct coordinator *c);
+
 // No further checkpoint is begun by time; one under way is given up.
 void coordinator_hold(struct coordinator *c, int64_t now_ns);
 

@@ -8,7 +8,8 @@
 static bool is_quiet(const struct supervisor *s, int task)
 {
     return s->slots[task].state == SLOT_DONE ||
-           (s->coordinator && control_has_ended(s->control, task));
+           (s->coordinator && s->slots[task].state != SLOT_LOST &&
+            control_has_ended(s->control, task));
 }
 
 // Ask the lowest level that still runs to stop: its readers go on until it has ended, and so get

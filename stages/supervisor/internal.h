@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "stages/supervisor/postmortem.h"
+#include "stages/supervisor/region.h"
 #include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
 #include "stages/supervisor/spare.h"
@@ -31,6 +32,7 @@ struct supervisor {
     struct slot *slots;
     struct slot_ops ops;
     struct spares *spares;
+    struct regions *regions;
     bool spares_adopted;             // an earlier supervisor has left some
     struct restart_policy *policies; // one a task; a region uses that of its number
     struct supervisor_result *result;

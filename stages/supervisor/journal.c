@@ -32,9 +32,29 @@ static const char *name_of(const struct supervisor_event *event)
         return "failed";
     case SUPERVISOR_CHECKPOINT_FAILED:
         return "checkpoint-failed";
+    case SUPERVISOR_MEMORY_LOST:
+        return "memory-lost";
+    case SUPERVISOR_REMADE:
+        return "region-restored";
     default:
         return NULL;
     }
+}
+
+static void append_region(struct buf *record, const struct supervisor_event *event)
+{
+    const struct supervisor_region *region = event->region;
+    const char *comma = "";
+    buf_append_str(record, ",\"tasks\":[");
+    for (int i = 0; i < region->task_count; i++)
+        if (region->tasks[i]) {
+            buf_printf(record, "%s%d", comma, i);
+            comma = ",";
+        }
+    buf_append_char(record, ']');
+    if (event->kind == SUPERVISOR_REMADE)
+        buf_printf(record, ",\"checkpoint\":%" PRIu64 ",\"duration_ms\":%.3f", region->checkpoint,
+                   region->duration_ms);
 }
 
 void journal_event(const struct supervisor_options *options, const struct supervisor_event *event)
@@ -43,7 +63,9 @@ void journal_event(const struct supervisor_options *options, const struct superv
     if (!options->events || !name)
         return;
     struct buf record = events_begin(name);
-    if (event->task_index >= 0)
+    if (event->region)
+        append_region(&record, event);
+    else if (event->task_index >= 0)
         buf_printf(&record, ",\"task\":%d,\"pid\":%d", event->task_index, (int)event->pid);
     if (event->kind == SUPERVISOR_STOPPING)
         buf_printf(&record, ",\"signal\":%d", event->signal);

@@ -129,6 +129,14 @@ int64_t restart_delay_ns(struct restart_policy *policy, const struct restart_dea
     return RESTART_NEVER;
 }
 
+int64_t restart_after_loss_ns(struct restart_policy *policy, bool is_counted, int64_t now_ns)
+{
+    const struct restart_death loss = {.progressed = true};
+    // There a death from outside has not been counted, and the first ones are free.
+    bool counts = !is_counted || policy->options.strategy == SUPERVISOR_RESTART_EXPONENTIAL_DELAY;
+    return counts ? restart_delay_ns(policy, &loss, now_ns) : 0;
+}
+
 void restart_explain(const struct restart_policy *policy, const struct restart_death *death,
                      struct buf *out)
 {

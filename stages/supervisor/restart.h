@@ -47,6 +47,11 @@ void restart_fini(struct restart_policy *policy);
 int64_t restart_delay_ns(struct restart_policy *policy, const struct restart_death *death,
                          int64_t now_ns);
 
+// The memory of the region is lost: it goes back to a checkpoint, which counts as one failure. But
+// only once: `is_counted` says that the death which led to it has been noted already. How long to
+// put the restart off, or RESTART_NEVER.
+int64_t restart_after_loss_ns(struct restart_policy *policy, bool is_counted, int64_t now_ns);
+
 // After RESTART_NEVER: why not, as the end of a sentence that says how the task died.
 void restart_explain(const struct restart_policy *policy, const struct restart_death *death,
                      struct buf *out);

@@ -36,7 +36,7 @@ static int adopt(struct slot *slot, const struct cause *cause)
     return SLOT_DOWN;
 }
 
-static int first_start(struct slot *slot, const struct cause *cause)
+static int begin(struct slot *slot, const struct cause *cause)
 {
     int status = cause->ops->start(slot, cause->ops->context);
     if (status)
@@ -77,6 +77,7 @@ static int recovered(struct slot *slot, const struct cause *cause)
 {
     slot->gap_ns = cause->now_ns - slot->died_ns;
     cause->ops->report(slot, SUPERVISOR_RESTARTED, cause->ops->context);
+    slot->goes_back = false;
     return SLOT_UP;
 }
 
@@ -143,24 +144,53 @@ static int kill_late(struct slot *slot, const struct cause *cause)
     return SLOT_KILLED;
 }
 
+// Nobody may hold the old memory when the new one is made: the end of the process comes as an
+// event.
+static int lose(struct slot *slot, const struct cause *cause)
+{
+    if (slot->pidfd >= 0)
+        cause->ops->kill(slot, cause->ops->context);
+    if (slot->state == SLOT_UP)
+        slot->died_ns = cause->now_ns;
+    slot->goes_back = true;
+    return SLOT_LOST;
+}
+
+// It is started when it is due.
+static int again(struct slot *slot, const struct cause *cause)
+{
+    (void)slot;
+    (void)cause;
+    return SLOT_DOWN;
+}
+
+// No time is left to wait for the memory.
+static int forsake(struct slot *slot, const struct cause *cause)
+{
+    (void)cause;
+    return slot->pidfd >= 0 ? SLOT_KILLED : SLOT_DONE;
+}
+
 // clang-format off
 static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
                                                              const struct cause *) = {
-    // START      READY      ENDED_WELL GAVE_UP  CRASHED     STOP       KILL       ADOPT
+    // START   READY      ENDED_WELL GAVE_UP  CRASHED     STOP       KILL       ADOPT  LOSE   REMADE
     [SLOT_IDLE] =
-    {first_start, never,     never,     never,   never,      give_back, give_back, adopt},
+    {begin,   never,     never,     never,   never,      give_back, give_back, adopt, never, never},
     [SLOT_UP] =
-    {ignore,      ignore,    finished,  gave_up, schedule,   ask_stop,  kill_late, never},
+    {ignore,  ignore,    finished,  gave_up, schedule,   ask_stop,  kill_late, never, lose,  never},
     [SLOT_HURT] =
-    {ignore,      recovered, finished,  gave_up, schedule,   ask_stop,  kill_late, never},
+    {ignore,  recovered, finished,  gave_up, schedule,   ask_stop,  kill_late, never, lose,  never},
     [SLOT_DOWN] =
-    {restart,     never,     never,     never,   never,      stop_anew, give_back, never},
+    {restart, never,     never,     never,   never,      stop_anew, give_back, never, lose,  never},
     [SLOT_STOPPING] =
-    {ignore,      ignore,    finished,  gave_up, stop_again, ignore,    kill_late, never},
+    {ignore,  ignore,    finished,  gave_up, stop_again, ignore,    kill_late, never, never, never},
     [SLOT_KILLED] =
-    {ignore,      ignore,    finished,  gave_up, give_back,  ignore,    ignore,    never},
+    {ignore,  ignore,    finished,  gave_up, give_back,  ignore,    ignore,    never, never, never},
+    [SLOT_LOST] =
+    {ignore,  never,     ignore,    ignore,  ignore,     ignore,    forsake,   never, never, again},
     [SLOT_DONE] =
-    {ignore,      never,     never,     never,   never,      ignore,    ignore,    never},
+    {ignore,  never,     never,     never,   never,      ignore,    ignore,    never, never, never},
 };
 // clang-format on
 
@@ -185,6 +215,8 @@ enum slot_event slot_classify(const struct control_view *view, const struct slot
         return SLOT_CRASHED;
     if ((slot->is_cause_unknown || status == 0) && view->state == CONTROL_FINISHED)
         return SLOT_ENDED_WELL;
+    if (slot->is_cause_unknown && view->state == CONTROL_FAILED && !view->ready_ns)
+        return SLOT_CRASHED; // it could not even begin; the next one is ours and says of what
     if ((slot->is_cause_unknown || status == SUPERVISOR_EXIT_FAILURE ||
          status == SUPERVISOR_EXIT_CONFIG) &&
         view->state == CONTROL_FAILED)

@@ -19,6 +19,7 @@ enum slot_state {
     SLOT_DOWN,     // dead; to be started again at start_at_ns
     SLOT_STOPPING, // it was asked to stop; who dies meanwhile is replaced, to stop well
     SLOT_KILLED,   // its time to stop was over
+    SLOT_LOST,     // its region's memory is lost: its process is ended, then that is made anew
     SLOT_DONE,     // no process, and there will be none
     SLOT_STATE_COUNT,
 };
@@ -32,6 +33,8 @@ enum slot_event {
     SLOT_STOP,       // the job shall end
     SLOT_KILL,       // the time to stop is over
     SLOT_ADOPT,      // an earlier supervisor had started it; its process lives if pidfd is set
+    SLOT_LOSE,       // the memory of its region is lost
+    SLOT_REMADE,     // it was made anew, as a checkpoint has it
     SLOT_EVENT_COUNT,
 };
 
@@ -53,6 +56,8 @@ struct slot {
     int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
     enum hang_kind hang;        // its process is being ended for this
     bool was_spare;             // its process had waited for the death of the one before
+    bool goes_back;             // to a checkpoint, since it was last up
+    bool is_used_up;            // so are the restarts of its region: the loss ends the job
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
 };
 

@@ -95,6 +95,24 @@ void spares_kill(struct supervisor *s, const struct slot *slot)
     kill_crew(crew_of(s, slot->index));
 }
 
+void spares_abandon(struct supervisor *s, const struct slot *slot)
+{
+    struct crew *crew = crew_of(s, slot->index);
+    control_set_pass(s->control, slot->index, CONTROL_PASS_CLOSED);
+    kill_crew(crew);
+    crew->awaits = false;
+    crew->promoted_ns = 0;
+}
+
+bool spares_are_gone(struct supervisor *s, const struct slot *slot)
+{
+    struct crew *crew = crew_of(s, slot->index);
+    for (int k = 0; k < CONTROL_SPARES_MAX; k++)
+        if (crew->spares[k].has_ended) // it was the task for a moment
+            forget(&crew->spares[k]);
+    return living(crew) == 0;
+}
+
 // --- who is the task ---
 
 // The spare that the control block names as the task; NULL: none.
@@ -304,7 +322,7 @@ static void set_pass(struct supervisor *s, const struct crew *crew)
 {
     const struct slot *slot = slot_of(s, crew);
     bool is_free = restart_is_at_once(supervisor_policy(s, slot->index), slot->quick_deaths) &&
-                   slot->hang == HANG_NONE;
+                   slot->hang == HANG_NONE && slot->state != SLOT_LOST;
     if (!crew->awaits)
         control_set_pass(s->control, slot->index,
                          is_free ? CONTROL_PASS_FREE : CONTROL_PASS_CLOSED);

@@ -37,6 +37,11 @@ void spares_on_end(struct supervisor *s, uint32_t tag);
 void spares_on_time(struct supervisor *s, int64_t now_ns);
 int64_t spares_next_deadline(const struct supervisor *s, int64_t now_ns);
 
+// The memory of the slot is lost: its spares end and none is awaited. Have all of them ended, so
+// that nobody holds that memory any more?
+void spares_abandon(struct supervisor *s, const struct slot *slot);
+bool spares_are_gone(struct supervisor *s, const struct slot *slot);
+
 // SIGKILL to every spare of the slot, also to one that has become the task unseen.
 void spares_kill(struct supervisor *s, const struct slot *slot);
 

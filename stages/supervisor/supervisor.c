@@ -96,6 +96,7 @@ static void on_time(struct supervisor *s)
 {
     int64_t now = supervisor_now_ns();
     tasks_on_time(s, now);
+    regions_on_time(s);
     if (s->kill_at_ns <= now) {
         s->kill_at_ns = INT64_MAX;
         tasks_handle_all(s, SLOT_KILL);
@@ -151,6 +152,8 @@ static int wait_loop(struct supervisor *s)
                 (void)!read(s->timer_fd, &ticks, sizeof(ticks));
             else if (tag & SPARE_TAG)
                 spares_on_end(s, tag);
+            else if (tag & REGION_TAG)
+                regions_on_end(s, tag);
             else
                 tasks_on_end(s, &s->slots[tag]);
         }
@@ -221,9 +224,12 @@ static int run(struct supervisor *s)
         journal_start(s->options, s->result->adopted);
         if (!status && s->options->adopts)
             ending_take_over(s);
+        if (!status && s->options->adopts)
+            regions_take_over(s);
         if (!status)
             status = wait_loop(s);
     }
+    regions_close(s);
     coordinator_free(s->coordinator);
     tasks_kill_rest(s);
     spares_close(s);
@@ -286,6 +292,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
     if (options->tick_ms > 0 && options->on_tick)
         s.tick_at_ns = supervisor_now_ns() + options->tick_ms * MS_NS;
     spares_open(&s);
+    regions_open(&s);
     status = run(&s);
     if (!status && out->end == SUPERVISOR_END_FAILED)
         status = -ECANCELED;

@@ -37,6 +37,18 @@ enum supervisor_event_kind {
     SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
     SUPERVISOR_ADOPTED,           // an earlier supervisor had started it; it runs on
     SUPERVISOR_SPARE_READY,       // a spare of a task waits, with everything faulted in
+    SUPERVISOR_MEMORY_LOST,       // of a region, which goes back to a checkpoint; text says why
+    SUPERVISOR_REMADE,            // its memory is there again; its tasks are started
+    SUPERVISOR_EVENT_COUNT,
+};
+
+// A region whose memory was lost.
+struct supervisor_region {
+    const bool *tasks; // which of the job's belong to it
+    int task_count;    // of the job
+    // REMADE
+    uint64_t checkpoint; // that it goes on from; 0: it reads its input from the begin
+    double duration_ms;  // from the loss
 };
 
 struct supervisor_event {
@@ -51,6 +63,7 @@ struct supervisor_event {
     const char *text;      // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
     const struct control_spare *spare;          // SPARE_READY
+    const struct supervisor_region *region;     // MEMORY_LOST, REMADE
 };
 
 // What happens when a task dies; named as in Flink, with Flink's defaults.
@@ -95,6 +108,19 @@ struct supervisor_options {
     // adopted, the others go on from their last batch, and an end that it had begun is brought to
     // its end.
     bool adopts;
+    // Of the memory taken over, that of these tasks (one flag a task) cannot be used: their regions
+    // go back to a checkpoint first. NULL: all can be. lost_text says why.
+    const bool *lost;
+    const char *lost_text;
+    // Make the memory of a region anew, as the newest complete checkpoint that is whole has it, and
+    // set newer ones aside; no process of its tasks lives. Called in a process of its own, which
+    // ends with this one. *checkpoint: which one; 0: there was none, it begins anew. -errno with a
+    // text, or NULL: it cannot be, the job ends with SUPERVISOR_EXIT_MEMORY. Needs `checkpoints`.
+    int (*remake)(const bool *tasks, uint64_t *checkpoint, void *context, struct err *err);
+    // What is wrong with the segments of a task that could not say it? 0: they look whole. May be
+    // NULL.
+    int (*examine)(int task, void *context, struct err *err);
+    void *remake_context; // of both
     const int *kept_fds; // descriptors that tasks inherit: their locks must outlive this process
     int kept_count;
     int tick_ms;         // how often on_tick is called; 0: never

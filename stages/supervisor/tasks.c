@@ -132,8 +132,13 @@ static void explain_death(const struct supervisor *s, const struct slot *slot, c
     struct buf why = {0};
     struct restart_death death = death_of(s, slot, slot->quick_deaths == 0);
     if (slot->exit_status == SUPERVISOR_EXIT_MEMORY) {
-        snprintf(out, out_bytes, "task %d cannot use its memory: a segment is lost or damaged",
-                 slot->index);
+        buf_append_str(&why, "cannot use its memory: a segment is lost or damaged");
+        if (slot->is_used_up) {
+            buf_append_str(&why, ", ");
+            restart_explain(supervisor_policy(s, slot->index), &death, &why);
+        }
+        snprintf(out, out_bytes, "task %d %s", slot->index, buf_str(&why));
+        buf_fini(&why);
         return;
     }
     if (slot->is_cause_unknown)
@@ -152,14 +157,16 @@ static void task_failed(struct supervisor *s, const struct slot *slot,
                         struct supervisor_event *event, struct control_view *view)
 {
     control_view(s->control, slot->index, view);
-    if (slot_classify(view, slot) != SLOT_GAVE_UP || view->process.pid != slot->pid)
+    if (slot_classify(view, slot) != SLOT_GAVE_UP || view->process.pid != slot->pid ||
+        slot->is_used_up)
         explain_death(s, slot, view->error, sizeof(view->error));
     event->text = view->error;
     event->exit_status = slot->exit_status;
     if (s->result->end == SUPERVISOR_END_FAILED)
         return; // the first reason counts, others follow from it
     s->result->end = SUPERVISOR_END_FAILED;
-    s->result->exit_status = slot->exit_status;
+    s->result->exit_status =
+        slot->is_used_up ? SUPERVISOR_EXIT_FAILURE : slot->exit_status; // not to be tried again
     err_set(s->err, -ECANCELED, "%s",
             view->error[0] ? view->error : "a task failed without a reason");
 }
@@ -182,7 +189,9 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
         postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms,
-                          slot->was_spare ? "spare" : "task");
+                          slot->goes_back   ? "region"
+                          : slot->was_spare ? "spare"
+                                            : "task");
         if (event.gap_ms > s->result->worst_gap_ms)
             s->result->worst_gap_ms = event.gap_ms;
     } else if (kind == SUPERVISOR_FAILED) {
@@ -246,8 +255,11 @@ void tasks_ended(struct supervisor *s, struct slot *slot)
     struct control_view view;
     control_view(s->control, slot->index, &view);
     enum slot_event event = slot_classify(&view, slot);
-    if (event == SLOT_CRASHED)
+    if (event == SLOT_CRASHED && slot->state != SLOT_LOST)
         postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
+    bool is_lost = event == SLOT_GAVE_UP && slot->exit_status == SUPERVISOR_EXIT_MEMORY;
+    if (is_lost && regions_lose(s, slot, &view))
+        return;
     slot_handle(slot, event, supervisor_now_ns(), &s->ops);
 }
 

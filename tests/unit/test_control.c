@@ -141,6 +141,33 @@ static void test_control_mailbox_reaches_its_task_only(void **state)
 }
 
 // A spare says what it is; another process of the same task takes the number later.
+// Memory made anew: who had ended before it has not, until a process on it says so.
+static void test_control_forgets_an_end_that_is_taken_back(void **state)
+{
+    (void)state;
+    struct control *task, *supervisor;
+    assert_int_equal(control_attach_task(dir_fd, FINGERPRINT, 1, &task, &err), 0);
+    assert_int_equal(control_attach_supervisor(dir_fd, FINGERPRINT, &supervisor, &err), 0);
+    control_begin(task, 1);
+    control_set_ended(task, true);
+    assert_true(control_has_ended(supervisor, 1));
+    assert_false(control_is_restored(task));
+    control_set_restored(supervisor, 1);
+    assert_false(control_has_ended(supervisor, 1));
+    assert_true(control_is_restored(task));
+    control_begin(task, 2); // its word is still the old one's
+    assert_false(control_has_ended(supervisor, 1));
+    control_set_ended(task, true);
+    assert_true(control_has_ended(supervisor, 1));
+    control_begin(task, 3);
+    assert_true(control_is_restored(task)); // who follows is on that memory, too
+    control_detach(task);
+    assert_int_equal(control_attach_task(dir_fd, FINGERPRINT, 2, &task, &err), 0);
+    assert_false(control_is_restored(task));
+    control_detach(task);
+    control_detach(supervisor);
+}
+
 static void test_control_shows_spares(void **state)
 {
     (void)state;
@@ -437,6 +464,7 @@ int main(void)
         TEST(test_control_mailbox_reaches_its_task_only),
         TEST(test_control_pages_of_others_are_read_only),
         TEST(test_control_refuses_damage_and_wrong_tasks),
+        TEST(test_control_forgets_an_end_that_is_taken_back),
         TEST(test_control_shows_spares),
         TEST(test_control_sweep_ends_orphans),
         TEST(test_errlog_counts_the_same_text_once),

@@ -173,6 +173,69 @@ static void test_coordinator_that_cannot_begin_keeps_the_numbers(void **state)
     scene_close(&s);
 }
 
+// --- a region goes back ---
+
+// The checkpoint under way is lost, and none begins until the memory is there again.
+static void test_coordinator_rests_while_a_region_goes_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    int64_t again;
+    struct err err;
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    answer(&s, 1, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(next_wanted(&s), 2);
+    coordinator_pause(s.coordinator, s.now_ns);
+    assert_true(s.failed == 2 && strstr(s.why, "memory of a task was lost"));
+    s.now_ns += INT64_C(1000000000);
+    assert_int_equal(coordinator_tick(s.coordinator, s.now_ns, &again, &err), 0);
+    assert_true(coordinator_is_idle(s.coordinator));
+    assert_true(again == INT64_MAX);
+    coordinator_went_back(s.coordinator, 1);
+    coordinator_resume(s.coordinator);
+    assert_int_equal(coordinator_complete(s.coordinator), 1);
+    assert_int_equal(next_wanted(&s), 3);
+    assert_false(control_checkpoint_is_full(s.task, 3)); // increments on 1 fit
+    answer(&s, 3, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(s.complete, 3);
+    scene_close(&s);
+}
+
+// Behind the newest complete one: nobody may take its number for one that is still to come, and
+// nothing builds on it.
+static void test_coordinator_goes_back_behind_a_complete_one(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct control_snapshot increment = {.status = CONTROL_SNAPSHOT_DONE, .base = 2};
+    int64_t again;
+    struct err err;
+    scene_open(&s);
+    assert_int_equal(next_wanted(&s), 1);
+    answer(&s, 1, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(next_wanted(&s), 2);
+    answer(&s, 2, CONTROL_SNAPSHOT_DONE, "{}");
+    coordinator_pause(s.coordinator, s.now_ns);
+    assert_int_equal(store_set_aside(&s.store, 2, &err), 0);
+    coordinator_went_back(s.coordinator, 1);
+    coordinator_resume(s.coordinator);
+    assert_int_equal(coordinator_complete(s.coordinator), 1);
+    assert_true(control_wanted_checkpoint(s.task) > control_complete_checkpoint(s.task));
+    uint64_t wanted = next_wanted(&s);
+    assert_true(wanted > 3 && control_checkpoint_is_full(s.task, wanted));
+    increment.checkpoint = wanted; // a task that had not seen that it is to be full
+    control_report_snapshot(s.task, &increment);
+    s.now_ns += 1000 * 1000;
+    assert_int_equal(coordinator_tick(s.coordinator, s.now_ns, &again, &err), 0);
+    assert_true(s.failed == wanted && strstr(s.why, "builds on a checkpoint that is gone"));
+    wanted = next_wanted(&s);
+    assert_true(control_checkpoint_is_full(s.task, wanted));
+    answer(&s, wanted, CONTROL_SNAPSHOT_DONE, "{}");
+    assert_int_equal(s.complete, wanted);
+    scene_close(&s);
+}
+
 // --- positions ---
 
 // Longer than the report's room in shared memory: they come to the manifest all the same.
@@ -225,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_coordinator_that_cannot_begin_keeps_the_numbers),
         cmocka_unit_test(test_coordinator_takes_positions_of_any_length),
         cmocka_unit_test(test_coordinator_misses_positions),
+        cmocka_unit_test(test_coordinator_rests_while_a_region_goes_back),
+        cmocka_unit_test(test_coordinator_goes_back_behind_a_complete_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "stages/checkpoint/engine.h"
 #include "stages/runtime/job_arena.h"
 #include "stages/runtime/job_restore.h"
+#include "stages/runtime/job_resume.h"
 #include "stages/runtime/task_state.h"
 
 // Two sources, two windows, one channel from each to each.
@@ -28,6 +29,20 @@ static const char sql[] =
     "  ('connector' = 'datagen', 'rows-per-second' = '1');\n"
     "CREATE TABLE o (k STRING, n BIGINT) WITH ('connector' = 'blackhole');\n"
     "INSERT INTO o SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), "
+    "INTERVAL '1' DAY)) GROUP BY window_start, window_end, k;\n";
+
+// The same, and beside it a job that has nothing to do with it.
+static const char two_regions[] =
+    "SET 'parallelism.default' = '2';\n"
+    "CREATE TABLE t (k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH\n"
+    "  ('connector' = 'datagen', 'rows-per-second' = '1');\n"
+    "CREATE TABLE u (k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH\n"
+    "  ('connector' = 'datagen', 'rows-per-second' = '1');\n"
+    "CREATE TABLE o (k STRING, n BIGINT) WITH ('connector' = 'blackhole');\n"
+    "CREATE TABLE p (k STRING, n BIGINT) WITH ('connector' = 'blackhole');\n"
+    "INSERT INTO o SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), "
+    "INTERVAL '1' DAY)) GROUP BY window_start, window_end, k;\n"
+    "INSERT INTO p SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(ts), "
     "INTERVAL '1' DAY)) GROUP BY window_start, window_end, k;\n";
 
 enum { CHECKPOINT = 3, TASKS_MAX = 16, CHANNELS_MAX = 16, STATE_BYTES = 1 << 20 };
@@ -40,6 +55,8 @@ struct scene {
     struct store store;
     struct snapshot_engine *engine;
     struct err err;
+    const bool *only;   // restore these tasks, into `made`
+    struct jobdir made;
     // What the tasks' snapshots will say.
     struct channel_state channels[TASKS_MAX][CHANNELS_MAX];
     int counts[TASKS_MAX];
@@ -78,14 +95,15 @@ static void set_channels(struct scene *s)
         }
 }
 
-static void scene_open(struct scene *s)
+static void scene_open_of(struct scene *s, const char *script)
 {
     char path[128];
     *s = (struct scene){.folder = "/tmp/weir-restore-XXXXXX"};
-    const struct plan_settings settings = {.file_name = "t.sql", .sql = slice_of(sql), .cores = 2};
+    const struct plan_settings settings = {
+        .file_name = "t.sql", .sql = slice_of(script), .cores = 2};
     s->options = (struct job_options){.job_name = "t",
                                       .sql_file = "t.sql",
-                                      .sql = slice_of(sql),
+                                      .sql = slice_of(script),
                                       .cores = 2,
                                       .state_bytes = STATE_BYTES,
                                       .ring_bytes = 64 << 10};
@@ -101,6 +119,11 @@ static void scene_open(struct scene *s)
     assert_int_equal(store_create(env_system(), path, "t", &s->store, &s->err), 0);
     assert_int_equal(engine_create_pwrite(env_system(), &s->engine, &s->err), 0);
     set_channels(s);
+}
+
+static void scene_open(struct scene *s)
+{
+    scene_open_of(s, sql);
 }
 
 static void scene_close(struct scene *s)
@@ -164,7 +187,13 @@ static int restore(struct scene *s)
     }
     clear(s);
     s->err.text[0] = '\0';
-    return job_restore(&s->dir, s->plan, &s->store, &manifest, &s->err);
+    if (s->only) {
+        assert_int_equal(jobdir_begin_new(&s->dir, &s->made, &s->err), 0);
+        assert_int_equal(job_create_tasks(&s->made, s->plan, &s->options, s->only, &s->err), 0);
+    }
+    const struct job_restoring some = {&s->made, s->plan, &s->store, &manifest, s->only};
+    return s->only ? job_restore_tasks(&some, &s->err)
+                   : job_restore(&s->dir, s->plan, &s->store, &manifest, &s->err);
 }
 
 static int first_consumer(const struct scene *s)
@@ -251,12 +280,65 @@ static void test_job_restore_refuses_positions_of_no_ring(void **state)
     scene_close(&s);
 }
 
+static bool has_name(const struct jobdir *dir, const char *name)
+{
+    return faccessat(dir->fd, name, F_OK, 0) == 0;
+}
+
+// Of two regions one is made anew, in a folder of its own: its segments and no others, each as the
+// checkpoint has it; what the snapshots of the other say is not looked at.
+static void test_job_restore_of_one_region(void **state)
+{
+    (void)state;
+    struct scene s;
+    char name[64];
+    struct err err;
+    scene_open_of(&s, two_regions);
+    int *regions = job_regions(s.plan), rings = 0;
+    bool only[TASKS_MAX] = {false};
+    for (int task = 0; task < s.plan->task_count; task++)
+        only[task] = regions[task] == regions[s.plan->task_count - 1];
+    assert_false(only[0]);
+    s.channels[0][0].position += 8; // of the other region: not of one cut
+    assert_int_equal(restore(&s), -EBADMSG);
+    s.only = only;
+    if (restore(&s) < 0)
+        fail_msg("%s", s.err.text);
+    for (int task = 0; task < s.plan->task_count; task++) {
+        job_arena_name(task, name);
+        assert_int_equal(has_name(&s.made, name), only[task]);
+    }
+    for (int e = 0; e < s.plan->exchange_count; e++)
+        for (int i = 0; i < 4; i++) {
+            int writer = s.plan->stages[s.plan->exchanges[e].from_stage].first_task + i / 2;
+            if (!job_has_channel(s.plan, e, i / 2, i % 2))
+                continue;
+            job_ring_name(e, i / 2, i % 2, name);
+            assert_int_equal(has_name(&s.made, name), only[writer]);
+            rings += only[writer];
+        }
+    assert_true(rings >= 2);
+    assert_int_equal(job_remove_tasks(&s.dir, s.plan, only, &err), 0);
+    job_arena_name(s.plan->task_count - 1, name);
+    assert_false(has_name(&s.dir, name));
+    assert_int_equal(job_check_memory(&s.dir, s.plan, 0, &err), 0);
+    assert_true(job_check_memory(&s.dir, s.plan, s.plan->task_count - 1, &err) < 0);
+    assert_non_null(strstr(err.text, name));
+    assert_int_equal(jobdir_end_new(&s.dir, &s.made, &err), 0);
+    jobdir_close(&s.made);
+    for (int task = 0; task < s.plan->task_count; task++)
+        assert_int_equal(job_check_memory(&s.dir, s.plan, task, &err), 0);
+    free(regions);
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job_restore_starts_rings),
         cmocka_unit_test(test_job_restore_refuses_other_positions),
         cmocka_unit_test(test_job_restore_refuses_positions_of_no_ring),
+        cmocka_unit_test(test_job_restore_of_one_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,6 +200,26 @@ static void test_restart_forgets_what_went_to_the_dead_letters(void **state)
     assert_int_equal(restart_delay_ns(&fixed, &step, SECOND), RESTART_NEVER); // as Flink counts
 }
 
+// A region that goes back to a checkpoint is one failure, whatever led to it.
+static void test_restart_counts_a_loss_once(void **state)
+{
+    (void)state;
+    struct restart_policy policy = policy_of(SUPERVISOR_RESTART_FIXED_DELAY);
+    assert_int_equal(restart_delay_ns(&policy, &crashed, SECOND), SECOND);
+    assert_int_equal(restart_after_loss_ns(&policy, true, SECOND), 0); // the delay has been waited
+    assert_int_equal(restart_after_loss_ns(&policy, false, SECOND), RESTART_NEVER);
+    policy = policy_of(SUPERVISOR_RESTART_FIXED_DELAY);
+    assert_int_equal(restart_after_loss_ns(&policy, false, SECOND), SECOND);
+    assert_int_equal(restart_after_loss_ns(&policy, false, SECOND), RESTART_NEVER);
+    policy = policy_of(SUPERVISOR_RESTART_EXPONENTIAL_DELAY);
+    assert_int_equal(restart_delay_ns(&policy, &killed, SECOND), 0);
+    for (int i = 0; i < RESTART_CRASHES_FREE; i++)
+        assert_int_equal(restart_after_loss_ns(&policy, i % 2, SECOND), 0);
+    assert_int_equal(restart_after_loss_ns(&policy, true, SECOND), SECOND);
+    policy = policy_of(SUPERVISOR_RESTART_NONE);
+    assert_int_equal(restart_after_loss_ns(&policy, false, SECOND), RESTART_NEVER);
+}
+
 static void test_restart_none_allows_none(void **state)
 {
     (void)state;
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_restart_fixed_delay_allows_one),
         cmocka_unit_test(test_restart_failure_rate_allows_one_a_minute),
         cmocka_unit_test(test_restart_none_allows_none),
+        cmocka_unit_test(test_restart_counts_a_loss_once),
         cmocka_unit_test(test_restart_failure_rate_slides),
         cmocka_unit_test(test_restart_takes_its_options),
         cmocka_unit_test(test_restart_jitter_stays_in_its_bounds),

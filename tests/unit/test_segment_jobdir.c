@@ -313,6 +313,48 @@ static void test_budget_of_this_host_is_plausible(void **state)
     assert_int_equal(budget_check(&request, &budget, &err), -ENOENT);
 }
 
+// New segments take their places all at once; what a crash left of them before is gone.
+static void test_jobdir_puts_new_segments_in_place(void **state)
+{
+    (void)state;
+    struct jobdir dir, made;
+    char path[JOBDIR_PATH_BYTES + 32];
+    struct stat st;
+    assert_int_equal(jobdir_open(folder, "uv", &dir, &err), 0);
+    put_in(&dir, "arena-0", 1000);
+    put_in(&dir, "arena-1", 1000);
+    assert_int_equal(jobdir_begin_new(&dir, &made, &err), 0);
+    put_in(&made, "arena-0", 2000);
+    put_in(&made, "left", 0);
+    jobdir_close(&made); // killed here
+    assert_int_equal(jobdir_begin_new(&dir, &made, &err), 0);
+    assert_int_equal(fstatat(made.fd, "left", &st, 0), -1);
+    put_in(&made, "arena-0", 3000);
+    put_in(&made, "ring-0-0-0", 0);
+    assert_int_equal(jobdir_remove_name(&dir, "arena-0", &err), 0);
+    assert_int_equal(jobdir_remove_name(&dir, "arena-0", &err), 0); // gone is gone
+    assert_int_equal(jobdir_end_new(&dir, &made, &err), 0);
+    jobdir_close(&made);
+    assert_int_equal(fstatat(dir.fd, "arena-0", &st, 0), 0);
+    assert_int_equal(st.st_size, 3000);
+    assert_int_equal(fstatat(dir.fd, "arena-1", &st, 0), 0);
+    assert_int_equal(st.st_size, 1000);
+    assert_int_equal(fstatat(dir.fd, "ring-0-0-0", &st, 0), 0);
+    assert_int_equal(fstatat(dir.fd, "new", &st, 0), -1);
+    // The end of a job takes a begun one with it, and an empty folder where a segment was.
+    assert_int_equal(jobdir_begin_new(&dir, &made, &err), 0);
+    put_in(&made, "arena-0", 1000);
+    jobdir_close(&made);
+    assert_int_equal(unlinkat(dir.fd, "arena-1", 0), 0);
+    assert_int_equal(mkdirat(dir.fd, "arena-1", 0700), 0);
+    snprintf(path, sizeof(path), "%s/arena-1/mine", dir.path);
+    put_file(path, "x", 0);
+    assert_int_equal(jobdir_clear(&dir, &err), -ENOTEMPTY); // somebody's file is not ours to remove
+    assert_non_null(strstr(err.text, "a folder in it that is not empty; move it away"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(jobdir_remove(&dir, &err), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -328,6 +370,7 @@ int main(void)
         TEST(test_budget_sees_control_groups_of_both_versions),
         TEST(test_budget_counts_promises_of_other_jobs),
         TEST(test_budget_of_this_host_is_plausible),
+        TEST(test_jobdir_puts_new_segments_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,8 +19,7 @@
 #include "core/base/check.h"
 #include "stages/supervisor/restart.h"
 #include "stages/supervisor/slot.h"
-
-enum { FINGERPRINT = 99, TASKS = 3 };
+#include "tests/unit/test_supervisor_support.h"
 
 // --- the table, cell by cell ---
 
@@ -134,6 +134,16 @@ static const struct cell cells[] = {
     {SLOT_KILLED, SLOT_CRASHED, SLOT_DONE, ""},
     {SLOT_KILLED, SLOT_STOP, SLOT_KILLED, ""},
     {SLOT_KILLED, SLOT_KILL, SLOT_KILLED, ""},
+    {SLOT_UP, SLOT_LOSE, SLOT_LOST, ""},
+    {SLOT_HURT, SLOT_LOSE, SLOT_LOST, ""},
+    {SLOT_DOWN, SLOT_LOSE, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_START, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_ENDED_WELL, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_GAVE_UP, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_CRASHED, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_STOP, SLOT_LOST, ""},
+    {SLOT_LOST, SLOT_KILL, SLOT_DONE, ""},
+    {SLOT_LOST, SLOT_REMADE, SLOT_DOWN, ""},
     {SLOT_DONE, SLOT_START, SLOT_DONE, ""},
     {SLOT_DONE, SLOT_STOP, SLOT_DONE, ""},
     {SLOT_DONE, SLOT_KILL, SLOT_DONE, ""},
@@ -297,7 +307,10 @@ static void test_slot_classify_believes_the_page_of_an_adopted_one(void **state)
     struct control_view view = {.process = {.pid = 5}, .state = CONTROL_FINISHED};
     struct slot slot = {.pid = 5, .is_cause_unknown = true};
     assert_int_equal(slot_classify(&view, &slot), SLOT_ENDED_WELL);
-    view.state = CONTROL_FAILED;
+    view.state =
+        CONTROL_FAILED; // at attach: its memory? the next one is ours, and its status tells
+    assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
+    view.ready_ns = 1;
     assert_int_equal(slot_classify(&view, &slot), SLOT_GAVE_UP);
     view.state = CONTROL_RUNNING;
     assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
@@ -306,6 +319,47 @@ static void test_slot_classify_believes_the_page_of_an_adopted_one(void **state)
     view.state = CONTROL_FINISHED;
     slot.pid = 6;
     assert_int_equal(slot_classify(&view, &slot), SLOT_CRASHED);
+}
+
+// The memory of its region is lost: it is ended, and started again when there is new memory; the
+// gap is counted from when it was last up.
+static void test_slot_goes_back_with_its_region(void **state)
+{
+    (void)state;
+    struct trace trace = {.progressed = true};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot up = {.state = SLOT_UP, .pidfd = 3}, down = {.state = SLOT_UP, .pidfd = -1};
+    slot_handle(&down, SLOT_CRASHED, 400, &ops);
+    slot_handle(&down, SLOT_LOSE, 500, &ops);
+    slot_handle(&up, SLOT_LOSE, 500, &ops);
+    assert_string_equal(trace.calls, "Dk"); // only what lives is killed
+    assert_true(up.goes_back && down.goes_back);
+    assert_int_equal(up.died_ns, 500);
+    assert_int_equal(down.died_ns, 400);
+    slot_handle(&up, SLOT_CRASHED, 510, &ops); // killed: no death of its own
+    up.pidfd = -1;
+    slot_handle(&up, SLOT_REMADE, 600, &ops);
+    slot_handle(&up, SLOT_START, 600, &ops);
+    assert_int_equal(up.state, SLOT_HURT);
+    assert_true(up.goes_back); // until it runs: the report says so
+    slot_handle(&up, SLOT_READY, 700, &ops);
+    assert_false(up.goes_back);
+    assert_int_equal(up.gap_ns, 200);
+    assert_string_equal(trace.calls, "DksR");
+}
+
+// No time is left: what has not ended yet is waited for.
+static void test_slot_is_forsaken_with_its_region(void **state)
+{
+    (void)state;
+    struct trace trace = {.progressed = true};
+    struct slot_ops ops = trace_ops(&trace);
+    struct slot slot = {.state = SLOT_LOST, .pidfd = 3};
+    slot_handle(&slot, SLOT_KILL, 500, &ops);
+    assert_int_equal(slot.state, SLOT_KILLED);
+    slot_handle(&slot, SLOT_CRASHED, 510, &ops);
+    assert_int_equal(slot.state, SLOT_DONE);
+    assert_string_equal(trace.calls, "");
 }
 
 // Of an earlier supervisor: what lives runs on, what does not is replaced at once.
@@ -325,168 +379,6 @@ static void test_slot_adopts_what_lives(void **state)
     slot_handle(&dead, SLOT_READY, 900, &ops);
     assert_string_equal(trace.calls, "AsR");
     assert_int_equal(dead.gap_ns, 200);
-}
-
-// --- whole runs ---
-
-static char folder[64];
-static struct jobdir dir;
-static struct err err;
-
-static int finish(struct control *control)
-{
-    control_set_state(control, CONTROL_RUNNING);
-    for (int i = 0; i < 10; i++) {
-        usleep(500);
-        control_progress(control, i);
-    }
-    control_set_state(control, CONTROL_FINISHED);
-    return 0;
-}
-
-static bool stop_requested(void *context)
-{
-    return control_requested(context, CONTROL_STOP);
-}
-
-static int wait_for_stop(struct control *control, int index)
-{
-    control_set_state(control, CONTROL_WAITING_INPUT);
-    while (!stop_requested(control))
-        waiter_wait(control_waiter(control, index), WAITER_BLOCK, stop_requested, control,
-                    10000000000);
-    control_set_state(control, CONTROL_FINISHED);
-    return 0;
-}
-
-// k: is killed once. a: is killed four times before it does anything. i: has nothing to do and is
-// killed meanwhile, twenty times.
-static void be_killed(char letter, struct control *control, uint64_t attempt)
-{
-    uint64_t times = letter == 'k' ? 1 : letter == 'a' ? 4 : letter == 'i' ? 20 : 0;
-    if (letter == 'i')
-        control_set_state(control, CONTROL_WAITING_INPUT);
-    if (attempt <= times)
-        kill(getpid(), SIGKILL);
-}
-
-static int act(char letter, struct control *control, int index, uint64_t attempt)
-{
-    be_killed(letter, control, attempt);
-    switch (letter) {
-    case 'p': // commits something and crashes, four times
-        control_progress(control, 1);
-        if (attempt <= 4)
-            abort();
-        return finish(control);
-    case 's': // is killed once when asked to stop; then stops well
-        wait_for_stop(control, index);
-        return attempt == 1 ? kill(getpid(), SIGKILL) : 0;
-    case '0': // ends as if all were well, without having said so
-        return attempt == 1 ? 0 : finish(control);
-    case 'w': // runs until it is asked to stop
-        return wait_for_stop(control, index);
-    case 'x':
-        control_fail(control, "person.csv:3: no such column");
-        return SUPERVISOR_EXIT_CONFIG;
-    case 'z': // never stops
-        control_set_state(control, CONTROL_RUNNING);
-        while (1)
-            pause();
-    default:
-        return finish(control);
-    }
-}
-
-// What the fake task does is a letter at its index in the file "behave"; see act.
-static int fake_task(const char *path, int index)
-{
-    struct control *control;
-    struct control_view view;
-    char letters[TASKS];
-    int fd;
-    if (jobdir_attach(path, &dir, &err) ||
-        control_attach_task(dir.fd, FINGERPRINT, index, &control, &err) ||
-        (fd = openat(dir.fd, "behave", O_RDONLY | O_CLOEXEC)) < 0 ||
-        read(fd, letters, TASKS) != TASKS)
-        return 3;
-    control_begin(control, 1);
-    control_view(control, index, &view);
-    int status = act(letters[index], control, index, view.attempt);
-    control_detach(control); // a leak would turn the exit status into a sanitizer's
-    return status;
-}
-
-struct events {
-    int count[SUPERVISOR_SPARE_READY + 1];
-    int ticks;
-    int raise_at_tick; // SIGTERM to ourselves then; 0: never
-    char text[512];
-    int died_signal, finished[16], finished_count;
-    double gap_ms;
-};
-
-static void on_event(const struct supervisor_event *event, void *context)
-{
-    struct events *events = context;
-    events->count[event->kind]++;
-    if (event->kind == SUPERVISOR_DIED)
-        events->died_signal = event->signal;
-    if (event->kind == SUPERVISOR_RESTARTED)
-        events->gap_ms = event->gap_ms;
-    if (event->kind == SUPERVISOR_FINISHED)
-        events->finished[events->finished_count++] = event->task_index;
-    if (event->kind == SUPERVISOR_FAILED)
-        snprintf(events->text, sizeof(events->text), "%s", event->text);
-}
-
-static void on_tick(const struct control *control, void *context)
-{
-    struct events *events = context;
-    assert_int_equal(control_task_count(control), TASKS);
-    if (++events->ticks == events->raise_at_tick)
-        kill(getpid(), SIGTERM);
-}
-
-static enum supervisor_restart strategy; // of run_fakes
-static const int *levels, *regions;
-
-static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
-{
-    static const char *const names[TASKS] = {"a", "b", "c"};
-    snprintf(folder, sizeof(folder), "/dev/shm/weir-test-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(jobdir_open(folder, "fake", &dir, &err), 0);
-    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, TASKS, &err), 0);
-    int fd = openat(dir.fd, "behave", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(write(fd, letters, TASKS), TASKS);
-    close(fd);
-    struct supervisor_options options = {.dir = &dir,
-                                         .job_fingerprint = FINGERPRINT,
-                                         .task_count = TASKS,
-                                         .names = names,
-                                         .tick_ms = 20,
-                                         .stop_timeout_ms = 300,
-                                         .restart = supervisor_restart_defaults(strategy),
-                                         .levels = levels,
-                                         .regions = regions,
-                                         .on_tick = on_tick,
-                                         .on_event = on_event,
-                                         .context = events};
-    options.restart.jitter = 0;
-    if (strategy == SUPERVISOR_RESTART_FIXED_DELAY)
-        options.restart.delay_ms = 10;
-    err.text[0] = 0;
-    int status = supervisor_run(&options, result, &err);
-    // No task may be left: it would be our child.
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
-    jobdir_remove(&dir, &err);
-    char parent[128];
-    snprintf(parent, sizeof(parent), "%s/weir-%u", folder, (unsigned)getuid());
-    rmdir(parent);
-    assert_int_equal(rmdir(folder), 0);
-    return status;
 }
 
 static void test_supervisor_ends_when_all_tasks_finish(void **state)
@@ -695,6 +587,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slot_measures_the_whole_gap),
         cmocka_unit_test(test_slot_classify_trusts_only_the_page_of_this_process),
         cmocka_unit_test(test_slot_classify_believes_the_page_of_an_adopted_one),
+        cmocka_unit_test(test_slot_goes_back_with_its_region),
+        cmocka_unit_test(test_slot_is_forsaken_with_its_region),
         cmocka_unit_test(test_slot_adopts_what_lives),
         cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
         cmocka_unit_test(test_supervisor_restarts_only_what_died),
