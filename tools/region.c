@@ -115,7 +115,9 @@ int region_remake(const bool *tasks, uint64_t *checkpoint, void *context, struct
     const struct region_context *c = context;
     struct job left = {.dir = *c->dir};
     struct remaking r = {.context = c, .tasks = tasks, .made = {.fd = -1, .lock_fd = -1}};
-    int rc = job_text_read(&left, err);
+    int rc = job_check_shared(c->dir, c->plan, err);
+    if (rc == 0)
+        rc = job_text_read(&left, err);
     r.options = left.options;
     r.options.ring_bytes = c->options->ring_bytes;
     if (rc == 0)

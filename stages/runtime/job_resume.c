@@ -131,6 +131,19 @@ static int check_segments(const struct jobdir *dir, const struct plan *plan,
     return losses->any ? -ENODATA : rc;
 }
 
+int job_check_shared(const struct jobdir *dir, const struct plan *plan, struct err *err)
+{
+    struct control *control;
+    struct job left = {.dir = *dir};
+    int rc = control_attach_reader(dir->fd, plan->fingerprint, &control, err);
+    if (rc < 0)
+        return rc;
+    control_detach(control);
+    rc = job_text_read(&left, err);
+    buf_fini(&left.text);
+    return rc < 0 ? rc : check_errlog(dir, plan, err);
+}
+
 int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task, struct err *err)
 {
     bool *lost = calloc((size_t)plan->task_count, sizeof *lost);

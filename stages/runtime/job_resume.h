@@ -17,6 +17,9 @@
 int job_resume_check(const struct jobdir *dir, const struct plan *plan,
                      const struct job_options *options, bool *lost, struct err *err);
 
+// Is what all tasks share whole: control block, text, error log? 0, or -errno with a text.
+int job_check_shared(const struct jobdir *dir, const struct plan *plan, struct err *err);
+
 // What is wrong with the arena and the rings of one task, whose process may live? 0, or -errno with
 // a text.
 int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task, struct err *err);

@@ -19,6 +19,8 @@
 #include "core/base/check.h"
 #include "stages/supervisor/internal.h"
 
+enum { IN_A_ROW_MAX = 2 };
+
 // What the process that makes memory says, in memory that it shares with us.
 struct remaking {
     int status; // of remake; 1: it has not come so far
@@ -30,6 +32,7 @@ struct region {
     bool *tasks; // which of the job's
     int first;   // the lowest of them
     bool is_lost;
+    int in_a_row; // times that it was lost again before the task ran on what had been made
     int64_t lost_ns;
     pid_t pid; // makes its memory; 0: nobody yet
     int pidfd;
@@ -109,8 +112,7 @@ static void explain_loss(const struct supervisor *s, const struct slot *slot,
     const struct supervisor_options *options = s->options;
     if (view->process.pid == slot->pid && view->error[0])
         err_set(out, -ENODATA, "%s", view->error);
-    else if (!options->examine ||
-             options->examine(slot->index, options->remake_context, out) == 0)
+    else if (!options->examine || options->examine(slot->index, options->remake_context, out) == 0)
         err_set(out, -ENODATA, "a segment is lost or damaged");
     err_prefix(out, -ENODATA, "task %d", slot->index);
 }
@@ -120,6 +122,9 @@ bool regions_lose(struct supervisor *s, struct slot *slot, const struct control_
     struct region *region = &s->regions->regions[number_of(s, slot->index)];
     struct err why;
     if (!can_go_back(s) || region->is_lost)
+        return false;
+    region->in_a_row = slot->goes_back ? region->in_a_row + 1 : 0;
+    if (region->in_a_row > IN_A_ROW_MAX) // it is not the region's memory
         return false;
     bool is_counted = slot->state == SLOT_HURT && !slot->goes_back;
     int64_t delay =

@@ -116,6 +116,17 @@ static void test_supervisor_counts_a_region_that_goes_back(void **state)
     assert_non_null(strstr(err.text, "fixed-delay allows 1 restart of its region"));
 }
 
+// It is not the memory of the region that a task cannot use: the whole job has to go back.
+static void test_supervisor_does_not_take_a_region_back_for_ever(void **state)
+{
+    (void)state;
+    struct supervisor_result result;
+    struct events events = run_losing("Nww", REMAKE_WELL, (struct events){.ticks = 0}, &result);
+    assert_int_equal(result.end, SUPERVISOR_END_FAILED);
+    assert_int_equal(result.exit_status, SUPERVISOR_EXIT_MEMORY);
+    assert_int_equal(events.count[SUPERVISOR_REMADE], 3);
+}
+
 // A stop that comes meanwhile waits for the memory, and then stops the region as any other.
 static void test_supervisor_stops_while_a_region_goes_back(void **state)
 {
@@ -164,6 +175,7 @@ int main(int argc, char **argv)
         TEST_REGION(test_supervisor_takes_two_regions_back),
         TEST_REGION(test_supervisor_hands_the_job_back_when_a_region_cannot),
         TEST_REGION(test_supervisor_counts_a_region_that_goes_back),
+        TEST_REGION(test_supervisor_does_not_take_a_region_back_for_ever),
         TEST_REGION(test_supervisor_stops_while_a_region_goes_back),
         TEST_REGION(test_supervisor_does_not_wait_for_ever),
         TEST_REGION(test_supervisor_fails_while_a_region_goes_back),

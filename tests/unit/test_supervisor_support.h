@@ -90,10 +90,11 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
             return wait_for_stop(control, index);
         control_fail(control, "the arena is damaged");
         return SUPERVISOR_EXIT_MEMORY;
-    case 'n': // the same, but cannot even say it
-        if (attempt == 1)
-            return SUPERVISOR_EXIT_MEMORY;
-        return wait_for_stop(control, index);
+    case 'n': // until it is made anew, but cannot even say it
+        return control_is_restored(control) ? wait_for_stop(control, index)
+                                            : SUPERVISOR_EXIT_MEMORY;
+    case 'N': // always
+        return SUPERVISOR_EXIT_MEMORY;
     case 'z': // never stops
         control_set_state(control, CONTROL_RUNNING);
         while (1)
