@@ -161,15 +161,20 @@ int segment_file_check(int fd, const char *what, struct err *err)
     return 0;
 }
 
-// Why a file that is there cannot be opened; -ENOENT when it is not.
+const char *segment_explain(int code)
+{
+    return code == EISDIR   ? "it is a folder, not a file"
+           : code == ELOOP  ? "it is a symbolic link, not a file"
+           : code == EACCES ? "its permissions forbid it, it was made with 0600"
+                            : strerror(code);
+}
+
+// -EILSEQ: it is there, but no segment.
 static int cannot_open(const struct segment_spec *spec, int code, struct err *err)
 {
     bool is_no_segment = code == EISDIR || code == ELOOP || code == EACCES || code == EPERM;
     return err_set(err, is_no_segment ? -EILSEQ : -code, "cannot open segment %s: %s", spec->name,
-                   code == EISDIR   ? "it is a folder, not a file"
-                   : code == ELOOP  ? "it is a symbolic link, not a file"
-                   : code == EACCES ? "its permissions forbid it, it was made with 0600"
-                                    : strerror(code));
+                   segment_explain(code));
 }
 
 // Is the file one of ours, and long enough for a header? Sets out->bytes.

@@ -53,6 +53,9 @@ int segment_open(const struct segment_spec *spec, bool writable, struct segment 
 // write permission for others? -EILSEQ; `what` names it in the text.
 int segment_file_check(int fd, const char *what, struct err *err);
 
+// Why a segment's file cannot be opened, from errno, as the end of a sentence.
+const char *segment_explain(int code);
+
 // Close the file; mappings stay. Safe on a closed one.
 void segment_close(struct segment *segment);
 

@@ -108,10 +108,11 @@ static int check_rings(const struct patient *p, int task, int *count, struct err
     return rc;
 }
 
-static void say_sound(const struct patient *p, int task, const char *what,
-                      const struct segment *segment, uint64_t used, int rings)
+static void say_sound(const struct patient *p, int task, const struct segment *segment,
+                      uint64_t used, int rings)
 {
-    char name[JOB_NAME_BYTES], of[32], all[32], text[256];
+    char name[JOB_NAME_BYTES], of[32], all[32], what[32], text[256];
+    snprintf(what, sizeof what, "task %d", task);
     job_task_name(p->job.plan, task, name);
     snprintf(text, sizeof text, "%s: sound; %s of %s used, rings written to: %d", name,
              budget_format_bytes(used, of), budget_format_bytes(segment->bytes, all), rings);
@@ -166,7 +167,7 @@ static void look_at_task(const struct patient *p, int task)
     else if (runs)
         say_running(p, task, what, pid);
     else
-        say_sound(p, task, what, &segment, used, rings);
+        say_sound(p, task, &segment, used, rings);
     segment_close(&segment);
 }
 

@@ -380,18 +380,10 @@ static bool format_event_text(const struct supervisor_event *event, const char *
         buf_printf(out, "weir: checkpoint %llu was given up: %s",
                    (unsigned long long)event->checkpoint->checkpoint, event->text);
         return true;
-    case SUPERVISOR_MEMORY_LOST: // told elsewhere
-    case SUPERVISOR_REMADE:
-    case SUPERVISOR_EVENT_COUNT:
-    case SUPERVISOR_SPARE_READY: // with --verbose
-    case SUPERVISOR_CHECKPOINT:
-    case SUPERVISOR_STARTED:
-    case SUPERVISOR_ADOPTED:
-    case SUPERVISOR_FINISHED:
-    case SUPERVISOR_FAILED: // its text is the error that the run ends with
+    default: // as planned, or told elsewhere; the text of FAILED is the error that the run ends
+             // with
         return false;
     }
-    return false;
 }
 
 void progress_event(const struct supervisor_event *event, void *context)

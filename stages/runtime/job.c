@@ -127,7 +127,8 @@ int job_ring_open(const struct jobdir *dir, const char *name, struct err *err)
 {
     int fd = openat(dir->fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
-        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name, strerror(errno));
+        return err_set(err, -errno, "cannot open %s/%s: %s", dir->path, name,
+                       segment_explain(errno));
     int rc = segment_file_check(fd, name, err);
     if (rc < 0)
         close(fd);

@@ -208,18 +208,18 @@ int slot_handle(struct slot *slot, enum slot_event event, int64_t now_ns,
 
 enum slot_event slot_classify(const struct control_view *view, const struct slot *slot)
 {
-    int status = slot->exit_status;
-    if (!slot->is_cause_unknown && status == SUPERVISOR_EXIT_MEMORY && !slot->signal)
+    const bool is_unknown = slot->is_cause_unknown;
+    const int status = slot->exit_status;
+    if (!is_unknown && status == SUPERVISOR_EXIT_MEMORY && !slot->signal)
         return SLOT_GAVE_UP; // also when it could not say so
     if (slot->signal || view->process.pid != slot->pid)
         return SLOT_CRASHED;
-    if ((slot->is_cause_unknown || status == 0) && view->state == CONTROL_FINISHED)
-        return SLOT_ENDED_WELL;
-    if (slot->is_cause_unknown && view->state == CONTROL_FAILED && !view->ready_ns)
-        return SLOT_CRASHED; // it could not even begin; the next one is ours and says of what
-    if ((slot->is_cause_unknown || status == SUPERVISOR_EXIT_FAILURE ||
-         status == SUPERVISOR_EXIT_CONFIG) &&
-        view->state == CONTROL_FAILED)
-        return SLOT_GAVE_UP;
-    return SLOT_CRASHED;
+    if (view->state == CONTROL_FINISHED)
+        return is_unknown || status == 0 ? SLOT_ENDED_WELL : SLOT_CRASHED;
+    if (view->state != CONTROL_FAILED)
+        return SLOT_CRASHED;
+    if (is_unknown) // who could not even begin is followed by one of ours, whose status tells why
+        return view->ready_ns ? SLOT_GAVE_UP : SLOT_CRASHED;
+    return status == SUPERVISOR_EXIT_FAILURE || status == SUPERVISOR_EXIT_CONFIG ? SLOT_GAVE_UP
+                                                                                 : SLOT_CRASHED;
 }

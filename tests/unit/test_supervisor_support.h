@@ -65,6 +65,19 @@ static void be_killed(char letter, struct control *control, uint64_t attempt)
         kill(getpid(), SIGKILL);
 }
 
+// Cannot use its memory, then runs until it is asked to stop. m: once, M: twice; n: until it is
+// made anew, but cannot even say it; N: never can.
+static int lose_memory(char letter, struct control *control, int index, uint64_t attempt)
+{
+    bool is_named = letter == 'm' || letter == 'M';
+    if (is_named ? attempt > (letter == 'm' ? 1 : 2)
+                 : letter == 'n' && control_is_restored(control))
+        return wait_for_stop(control, index);
+    if (is_named)
+        control_fail(control, "the arena is damaged");
+    return SUPERVISOR_EXIT_MEMORY;
+}
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
     be_killed(letter, control, attempt);
@@ -84,17 +97,11 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
     case 'x':
         control_fail(control, "person.csv:3: no such column");
         return SUPERVISOR_EXIT_CONFIG;
-    case 'm': // cannot use its memory at first, then runs until it is asked to stop
-    case 'M': // twice
-        if (attempt > (letter == 'm' ? 1 : 2))
-            return wait_for_stop(control, index);
-        control_fail(control, "the arena is damaged");
-        return SUPERVISOR_EXIT_MEMORY;
-    case 'n': // until it is made anew, but cannot even say it
-        return control_is_restored(control) ? wait_for_stop(control, index)
-                                            : SUPERVISOR_EXIT_MEMORY;
-    case 'N': // always
-        return SUPERVISOR_EXIT_MEMORY;
+    case 'm':
+    case 'M':
+    case 'n':
+    case 'N':
+        return lose_memory(letter, control, index, attempt);
     case 'z': // never stops
         control_set_state(control, CONTROL_RUNNING);
         while (1)
