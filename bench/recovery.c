@@ -1,360 +1,498 @@
-// recovery.c: how long is nothing done when a task is killed? Runs a job (two sources with the
-// state of a window each, one task behind them) at a fixed rate, kills task 0 over and over, and
-// reads the control block from outside, so that nothing in the job knows of it.
+// recovery.c: how long is nothing done when something of a job is killed? Runs the job of
+// recover/job.h at half of its full rate, kills, and reads what the job's processes have noted in
+// the control block, from outside, so that nothing in the job knows of it.
 //
-// gap: from the SIGKILL to the first batch that the replacement has committed and published.
-//   --state MIB     state of the killed task (16)
-//   --kills N       (1000)
-//   --spares N      0: cold (1)
-//   --rate ROWS     a second, both sources together; 0: as fast as it goes (1000000)
-//   --every MS      kill so often, ready or not, and print the throughput; 0: when a spare is ready
-//   (0)
+//   --state MIB      state of the killed task (16)
+//   --kills N        of that task (1000)
+//   --spares N       0: cold (1)
+//   --rate ROWS      a second; 0: half of what a run at full speed measures first (0)
+//   --after N        more kills, 2 s apart: rows in the second after, to the second before (10)
+//   --calm SECONDS   of the same job undisturbed, for comparison (10)
+//   --every MS       at full speed, kill so often, ready or not: rows a second (0: off)
+//   --supervisor N   kill `weir run` instead, and start another one (0)
+//   --everything N   kill all of it, and start it again (0)
+//   --row FILE       append the figures as a row of a Markdown table
 //
-// Rows carry 0, 1, 2, ...; the job counts and sums them by key. The sum over all keys says whether
-// a row was lost or came twice.
+// A kill waits until the task is at work, so rows are due from its first moment on. The times of
+// the gap are the replacement's own; this program looks at them each 0.1 ms while a task is gone,
+// each 0.5 ms else, as a reader of the output would. Nothing is subtracted from any time.
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "shm/control.h"
+#include "bench/recover/job.h"
+#include "bench/recover/measure.h"
 
-enum { VICTIM = 0, NEIGHBOUR = 1, TASKS = 3, KEY_BYTES = 70, PATIENCE_S = 120 };
+enum { PATIENCE_S = 120, CHANCE_MS = 20, FILL_S = 2 };
 
-#define MS_NS INT64_C(1000000)
+#define LOOK_NS  INT64_C(500000)
+#define CLOSE_NS INT64_C(100000) // while a task is gone
+#define SOON_NS  INT64_C(20000)  // while a kill waits for its moment
 
-struct bench {
-    long state_mib, kills, spares, rate, every_ms;
-    uint64_t rows, keys;
-    char folder[64], job[64];
-    pid_t weir;
-    struct control *control;
-    double *gaps_ms; // of each kill
-    long done;
-    int64_t neighbour_ns, silence_ns; // last sign, longest time without one
-    uint64_t rows_before, rows_after; // while it is killed
-    int64_t killing_ns;
+struct settings {
+    struct job_settings job;
+    long kills, after, calm_s, every_ms, supervisor, everything;
+    const char *row_file;
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
+// What is seen from outside, in one stretch of the run.
+struct seen {
+    struct silence neighbour, reader;
+};
 
-static void fail(const char *why)
-{
-    fprintf(stderr, "recovery: %s\n", why);
-    exit(1);
-}
+struct bench {
+    struct settings settings;
+    struct job job;
+    unsigned seed;
+    double full_rate; // 0: not measured
+    int output_fd;
+    int64_t output_bytes;
+    uint64_t neighbour_progress;
+    struct seen seen, calm;
+    struct samples gap, taken, attach, first, waited;
+    double after_to_before; // rows
+};
 
-static void nap(int64_t ns)
-{
-    const struct timespec time = {ns / 1000000000, ns % 1000000000};
-    nanosleep(&time, NULL);
-}
+// --- looking ---
 
-// --- the job ---
-
-static FILE *create(const struct bench *b, const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", b->folder, name);
-    FILE *file = fopen(path, "w");
-    if (!file)
-        fail("cannot write into /tmp");
-    return file;
-}
-
-static void write_job(const struct bench *b)
-{
-    FILE *yaml = create(b, "job.yaml"), *sql = create(b, "job.sql");
-    fprintf(yaml,
-            "job: %s\nsql: job.sql\nmemory: {state: %ldMiB, reserve: 5%%}\n"
-            "placement: {cores: 2}\ncheckpoint: {interval: none}\nrecovery: {spares: %ld}\n",
-            b->job, b->state_mib * 2 + 64, b->spares);
-    fprintf(sql,
-            "CREATE TABLE src (n BIGINT, k BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ("
-            "'connector'='datagen','rows-per-second'='%ld','number-of-rows'='%" PRIu64 "',"
-            "'fields.n.kind'='sequence','fields.n.start'='0','fields.n.end'='%" PRIu64 "',"
-            "'fields.k.min'='0','fields.k.max'='%" PRIu64 "','fields.at.start'='2024-01-01',"
-            "'fields.at.rows-per-second'='100000000');\n"
-            "CREATE TABLE result (k BIGINT, c BIGINT, s BIGINT) WITH ('connector'='filesystem',"
-            "'path'='%s/out','format'='csv');\n"
-            "INSERT INTO result SELECT k, COUNT(*), SUM(n) FROM TABLE(TUMBLE(TABLE src, "
-            "DESCRIPTOR(at), INTERVAL '1' DAY)) GROUP BY k, window_start, window_end;\n",
-            b->rate, b->rows, b->rows - 1, b->keys - 1, b->folder);
-    fclose(yaml);
-    fclose(sql);
-}
-
-static void start_job(struct bench *b)
-{
-    char path[128];
-    const char *weir = getenv("WEIR");
-    struct err err;
-    snprintf(path, sizeof path, "%s/job.yaml", b->folder);
-    b->weir = fork();
-    if (b->weir == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        execl(weir ? weir : "build/release/weir", "weir", "run", "--quiet", path, (char *)NULL);
-        _exit(127);
-    }
-    snprintf(path, sizeof path, "/dev/shm/weir-%u/%s", (unsigned)getuid(), b->job);
-    for (int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS; now_ns() < until; nap(10 * MS_NS)) {
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int status = fd < 0 ? -ENOENT : control_attach_reader(fd, 0, &b->control, &err);
-        if (fd >= 0)
-            close(fd);
-        if (status == 0)
-            return;
-        if (waitpid(b->weir, NULL, WNOHANG) == b->weir)
-            break;
-    }
-    fail("the job did not start");
-}
-
-static void view(const struct bench *b, int task, struct control_view *out)
-{
-    control_view(b->control, task, out);
-}
-
-static uint64_t rows_in(const struct bench *b)
-{
-    struct control_view first, second;
-    view(b, VICTIM, &first);
-    view(b, NEIGHBOUR, &second);
-    return (uint64_t)(first.counters[CONTROL_ROWS_IN] + second.counters[CONTROL_ROWS_IN]);
-}
-
-// --- killing ---
-
-static void watch_neighbour(struct bench *b)
+static void look(struct bench *b)
 {
     struct control_view neighbour;
-    view(b, NEIGHBOUR, &neighbour);
-    int64_t sign = (int64_t)neighbour.heartbeat_ns;
-    if (b->neighbour_ns && sign - b->neighbour_ns > b->silence_ns)
-        b->silence_ns = sign - b->neighbour_ns;
-    b->neighbour_ns = sign;
-}
-
-static bool spare_is_ready(const struct bench *b)
-{
-    struct control_spare spare;
-    for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
-        control_view_spare(b->control, VICTIM, k, &spare);
-        if (spare.state == CONTROL_SPARE_READY && process_alive(spare.process))
-            return true;
+    struct stat st;
+    job_view(&b->job, JOB_SOURCE, &neighbour);
+    if (neighbour.progress != b->neighbour_progress)
+        silence_sign(&b->seen.neighbour, (int64_t)neighbour.heartbeat_ns);
+    b->neighbour_progress = neighbour.progress;
+    if (fstat(b->output_fd, &st) == 0 && st.st_size > b->output_bytes) {
+        b->output_bytes = st.st_size;
+        silence_sign(&b->seen.reader, now_ns());
     }
-    return false;
 }
 
-// Wait until the task runs and, if there is to be one, a spare waits; a little longer, by chance.
-static bool wait_ready(struct bench *b, unsigned *seed)
+static void look_for(struct bench *b, int64_t ns)
 {
-    struct control_view task;
+    for (int64_t until = now_ns() + ns; now_ns() < until; nap(LOOK_NS))
+        look(b);
+}
+
+static void end_lap(struct bench *b)
+{
+    silence_lap(&b->seen.neighbour);
+    silence_lap(&b->seen.reader);
+}
+
+static void begin_stretch(struct bench *b)
+{
+    look(b);
+    silence_restart(&b->seen.neighbour);
+    silence_restart(&b->seen.reader);
+}
+
+// The same job, left alone; its laps are as long as those between kills often are.
+static void stay_calm(struct bench *b)
+{
+    begin_stretch(b);
+    for (long lap = 0; lap < 10 * b->settings.calm_s; lap++) {
+        look_for(b, 100 * MS_NS);
+        end_lap(b);
+    }
+    b->calm = b->seen;
+    b->seen.neighbour.laps = b->seen.reader.laps = (struct samples){0};
+    begin_stretch(b);
+}
+
+// --- one task is killed ---
+
+static bool is_at_work(const struct bench *b, struct control_view *task)
+{
+    job_view(&b->job, JOB_VICTIM, task);
+    return task->first_ns && process_alive(task->process) &&
+           (b->settings.job.spares == 0 || job_spare(&b->job, JOB_VICTIM));
+}
+
+// Until a replacement could be replaced; a little longer, by chance; until it has rows in hand.
+static void wait_ready(struct bench *b, struct control_view *task)
+{
     int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS;
-    for (;;) {
-        view(b, VICTIM, &task);
-        bool runs = task.state == CONTROL_RUNNING || task.state == CONTROL_WAITING_INPUT;
-        if (runs && process_alive(task.process) && (b->spares == 0 || spare_is_ready(b)))
-            break;
-        if (now_ns() > until || task.state >= CONTROL_FINISHED)
-            return false;
-        watch_neighbour(b);
-        nap(MS_NS);
+    while (!is_at_work(b, task)) {
+        if (now_ns() > until)
+            fail("the task does not come back");
+        look(b);
+        nap(2 * LOOK_NS);
     }
-    nap((2 + rand_r(seed) % 20) * MS_NS);
-    return true;
+    look_for(b, (2 + rand_r(&b->seed) % CHANCE_MS) * MS_NS);
+    for (int64_t soon = now_ns() + 5 * MS_NS; now_ns() < soon; nap(SOON_NS)) {
+        job_view(&b->job, JOB_VICTIM, task);
+        if (task->state == CONTROL_RUNNING)
+            return;
+    }
 }
 
-// Has this process committed rows? Its first commit is of what it found, the second of a batch.
-static bool has_output(const struct control_view *task)
-{
-    return task->state >= CONTROL_FINISHED ||
-           (task->ready_ns && task->heartbeat_ns > task->ready_ns &&
-            task->counters[CONTROL_COMMITS] >= 2);
-}
-
-// One kill; -1: the task has ended meanwhile.
-static double kill_once(struct bench *b)
+static void kill_once(struct bench *b)
 {
     struct control_view task;
-    view(b, VICTIM, &task);
-    pid_t old = task.process.pid;
-    int64_t began = now_ns();
-    if (kill(old, SIGKILL) < 0)
-        return -1;
+    wait_ready(b, &task);
+    pid_t old = task.process.pid, spare = job_spare(&b->job, JOB_VICTIM);
+    int64_t waited = spare ? waited_ns(spare) : 0, began = now_ns();
+    kill(old, SIGKILL);
     do {
-        nap(5000);
-        watch_neighbour(b);
-        view(b, VICTIM, &task);
+        nap(CLOSE_NS);
+        look(b);
+        job_view(&b->job, JOB_VICTIM, &task);
         if (now_ns() - began > PATIENCE_S * 1000 * MS_NS)
             fail("nobody took over");
-    } while (task.process.pid == old || !has_output(&task));
-    return (double)((int64_t)task.heartbeat_ns - began) / MS_NS;
+    } while (task.process.pid == old || !task.first_ns);
+    int64_t since = waited_ns(task.process.pid), taken = (int64_t)task.taken_ns,
+            ready = (int64_t)task.ready_ns, first = (int64_t)task.first_ns;
+    samples_add(&b->gap, (double)(first - began) / MS_NS);
+    samples_add(&b->taken, (double)(taken - began) / MS_NS);
+    samples_add(&b->attach, (double)(ready - taken) / MS_NS);
+    samples_add(&b->first, (double)(first - ready) / MS_NS);
+    if (waited >= 0 && since >= waited && (!spare || spare == task.process.pid))
+        samples_add(&b->waited, (double)(since - waited) / MS_NS);
 }
 
 static void kill_when_ready(struct bench *b)
 {
-    unsigned seed = (unsigned)getpid();
-    printf("seed %u\n", seed);
-    while (b->done < b->kills && wait_ready(b, &seed)) {
-        double gap = kill_once(b);
-        if (gap < 0)
-            break;
-        b->gaps_ms[b->done++] = gap;
+    for (long i = 0; i < b->settings.kills; i++) {
+        kill_once(b);
+        if (i) // what lies before the first kill is no kill's
+            end_lap(b);
+        else
+            begin_stretch(b);
     }
+}
+
+static void compare_seconds(struct bench *b)
+{
+    const int64_t second_ns = 1000 * MS_NS;
+    uint64_t before = 0, after = 0;
+    struct control_view task;
+    for (long i = 0; i < b->settings.after; i++) {
+        look_for(b, second_ns);
+        uint64_t at_first = job_rows(&b->job);
+        look_for(b, second_ns);
+        wait_ready(b, &task);
+        uint64_t at_kill = job_rows(&b->job);
+        kill(task.process.pid, SIGKILL);
+        look_for(b, second_ns);
+        before += at_kill - at_first;
+        after += job_rows(&b->job) - at_kill;
+    }
+    b->after_to_before = before ? (double)after / (double)before : 0;
+}
+
+// --- the rest ---
+
+static void wait_supervised(struct bench *b)
+{
+    int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS;
+    while (control_supervisor(b->job.control).pid != b->job.weir) {
+        if (now_ns() > until)
+            fail("no supervisor took over");
+        look(b);
+        nap(LOOK_NS);
+    }
+}
+
+static void end_supervisor(struct bench *b)
+{
+    kill(b->job.weir, SIGKILL);
+    waitpid(b->job.weir, NULL, 0);
+}
+
+static void kill_supervisors(struct bench *b)
+{
+    struct control_view before[JOB_TASKS], after;
+    struct samples without = {0};
+    for (int t = 0; t < JOB_TASKS; t++)
+        job_view(&b->job, t, &before[t]);
+    begin_stretch(b);
+    for (long i = 0; i < b->settings.supervisor; i++) {
+        int64_t began = now_ns();
+        end_supervisor(b);
+        job_run(&b->job);
+        wait_supervised(b);
+        samples_add(&without, (double)(now_ns() - began) / MS_NS);
+        look_for(b, 300 * MS_NS);
+        end_lap(b);
+    }
+    for (int t = 0; t < JOB_TASKS; t++) {
+        job_view(&b->job, t, &after);
+        if (after.process.pid != before[t].process.pid)
+            fail("a task did not outlive its supervisor");
+    }
+    printf("supervisor killed %ld times, without one for ms p50 %.1f, max %.1f; no task was "
+           "replaced\n",
+           b->settings.supervisor, samples_at(&without, 0.5), samples_at(&without, 1));
+}
+
+static void kill_all(const struct bench *b)
+{
+    struct control_spare spare;
+    struct control_view task;
+    kill(b->job.weir, SIGKILL);
+    for (int t = 0; t < JOB_TASKS; t++) {
+        for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
+            control_view_spare(b->job.control, t, k, &spare);
+            if (spare.state != CONTROL_SPARE_NONE && process_alive(spare.process))
+                kill(spare.process.pid, SIGKILL);
+        }
+        job_view(&b->job, t, &task);
+        if (process_alive(task.process))
+            kill(task.process.pid, SIGKILL);
+    }
+    waitpid(b->job.weir, NULL, 0);
+}
+
+// When the last of the tasks has committed rows again.
+static int64_t wait_all(const struct bench *b, int64_t since_ns)
+{
+    int64_t last = 0, until = now_ns() + PATIENCE_S * 1000 * MS_NS;
+    for (int t = 0; t < JOB_TASKS;) {
+        struct control_view task;
+        job_view(&b->job, t, &task);
+        if ((int64_t)task.first_ns > since_ns) {
+            last = (int64_t)task.first_ns > last ? (int64_t)task.first_ns : last;
+            t++;
+            continue;
+        }
+        if (now_ns() > until || waitpid(b->job.weir, NULL, WNOHANG) != 0)
+            fail("the job does not go on after everything was killed");
+        nap(2 * LOOK_NS);
+    }
+    return last;
+}
+
+static void kill_everything(struct bench *b)
+{
+    struct samples from_start = {0}, from_kill = {0};
+    for (long i = 0; i < b->settings.everything; i++) {
+        int64_t killed = now_ns();
+        kill_all(b);
+        int64_t began = now_ns();
+        job_run(&b->job);
+        int64_t last = wait_all(b, began);
+        samples_add(&from_start, (double)(last - began) / MS_NS);
+        samples_add(&from_kill, (double)(last - killed) / MS_NS);
+        nap(1500 * MS_NS);
+    }
+    printf("everything killed %ld times: until every task had committed rows, ms from the start of "
+           "weir run p50 %.1f, max %.1f; from the kill p50 %.1f, max %.1f\n",
+           b->settings.everything, samples_at(&from_start, 0.5), samples_at(&from_start, 1),
+           samples_at(&from_kill, 0.5), samples_at(&from_kill, 1));
 }
 
 static void kill_by_time(struct bench *b)
 {
-    int64_t began = now_ns(), next = began;
-    b->rows_before = rows_in(b);
-    while (b->done < b->kills) {
+    int64_t began = now_ns(), next = began, calm_ns = b->settings.calm_s * 1000 * MS_NS;
+    uint64_t before = job_rows(&b->job);
+    look_for(b, calm_ns);
+    double calm = (double)(job_rows(&b->job) - before) * 1e9 / (double)(now_ns() - began);
+    long done = 0;
+    began = next = now_ns();
+    before = job_rows(&b->job);
+    while (done < b->settings.kills) {
         struct control_view task;
-        next += b->every_ms * MS_NS;
+        next += b->settings.every_ms * MS_NS;
         int64_t left = next - now_ns();
         nap(left > 0 ? left : 1);
-        view(b, VICTIM, &task);
-        if (task.state >= CONTROL_FINISHED)
-            break;
+        job_view(&b->job, JOB_VICTIM, &task);
         if (task.state > CONTROL_STARTING && kill(task.process.pid, SIGKILL) == 0)
-            b->done++;
-        watch_neighbour(b);
+            done++;
     }
-    b->killing_ns = now_ns() - began;
-    b->rows_after = rows_in(b);
+    double seconds = (double)(now_ns() - began) / 1e9;
+    double rate = (double)(job_rows(&b->job) - before) / seconds;
+    printf("%.0f kills a second: %.2f M rows/s, undisturbed %.2f: %.2f\n", (double)done / seconds,
+           rate / 1e6, calm / 1e6, rate / calm);
 }
 
 // --- the account ---
 
-static int compare(const void *a, const void *b)
+static void print_times(const char *title, struct samples *s)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    printf("  %-26s p50 %8.3f, p90 %8.3f, p99 %8.3f, max %8.3f\n", title, samples_at(s, 0.5),
+           samples_at(s, 0.9), samples_at(s, 0.99), samples_at(s, 1));
 }
 
-static double at(const struct bench *b, double share)
+static void print_silence(const char *title, struct silence *killed, struct silence *calm)
 {
-    return b->done ? b->gaps_ms[(long)((double)(b->done - 1) * share)] : 0;
+    printf("  %-26s p50 %8.3f, max %8.3f; undisturbed p50 %8.3f, max %8.3f\n", title,
+           samples_at(&killed->laps, 0.5), samples_at(&killed->laps, 1),
+           samples_at(&calm->laps, 0.5), samples_at(&calm->laps, 1));
 }
 
-// What all keys have counted, from the files.
-static void check_output(const struct bench *b)
+static void print_gaps(struct bench *b)
 {
-    char command[128], line[128];
-    uint64_t count = 0;
-    __uint128_t sum = 0, want = (__uint128_t)b->rows * (b->rows - 1) / 2;
-    snprintf(command, sizeof command, "cat %s/out/part-*", b->folder);
-    FILE *rows = popen(command, "r");
-    while (rows && fgets(line, sizeof line, rows)) {
-        uint64_t k, c, s;
-        if (sscanf(line, "%" SCNu64 ",%" SCNu64 ",%" SCNu64, &k, &c, &s) != 3)
-            fail("a row of the output cannot be read");
-        count += c;
-        sum += s;
-    }
-    if (rows)
-        pclose(rows);
-    bool is_right = count == b->rows && sum == want;
-    printf("rows lost %" PRId64 ", duplicated %" PRId64 "%s\n",
-           count < b->rows ? (int64_t)(b->rows - count) : 0,
-           count > b->rows ? (int64_t)(count - b->rows) : 0,
-           is_right ? " (and their sum is right)" : "  WRONG");
-    if (!is_right)
-        exit(1);
-}
-
-static void report(struct bench *b, uint64_t state_bytes, double rate)
-{
-    qsort(b->gaps_ms, (size_t)b->done, sizeof *b->gaps_ms, compare);
-    printf("state %.0f MiB, %s, %.0f rows/s undisturbed\n", (double)state_bytes / (1 << 20),
-           b->spares ? "with a spare" : "cold", rate);
-    if (b->every_ms)
-        printf("%ld kills, %.0f a second: %.0f rows/s\n", b->done,
-               (double)b->done * 1e9 / (double)b->killing_ns,
-               (double)(b->rows_after - b->rows_before) * 1e9 / (double)b->killing_ns);
+    printf("%ld kills of the task, ms\n", b->gap.count);
+    print_times("gap: kill to first rows", &b->gap);
+    print_times(" kill to memory owned", &b->taken);
+    print_times(" owned to attached", &b->attach);
+    print_times(" attached to first rows", &b->first);
+    if (b->waited.count)
+        print_times(" in it, waiting for a core", &b->waited);
     else
-        printf("%ld kills: gap ms p50 %.3f, p90 %.3f, p99 %.3f, max %.3f\n", b->done, at(b, 0.5),
-               at(b, 0.9), at(b, 0.99), at(b, 1));
-    if (!b->every_ms)
-        printf("longest silence of a neighbour %.1f ms\n", (double)b->silence_ns / MS_NS);
+        printf("  how long it waited for a core is not known here\n");
 }
 
-static void parse(struct bench *b, int argc, char **argv)
+static void append_row(struct bench *b, double state_mib, const struct job_account *account)
+{
+    FILE *file = b->settings.row_file ? fopen(b->settings.row_file, "a") : NULL;
+    if (!file)
+        return;
+    fprintf(file,
+            "| %.0f MiB | %s | %ld | %.2f | %.2f | %.2f | %.2f, %.2f, %.2f | %.2f | %.1f / %.1f | "
+            "%.1f / %.1f | %.2f | %" PRId64 ", %" PRId64 " |\n",
+            state_mib, b->settings.job.spares ? "spare" : "cold", b->gap.count,
+            samples_at(&b->gap, 0.5), samples_at(&b->gap, 0.99), samples_at(&b->gap, 1),
+            samples_at(&b->taken, 0.5), samples_at(&b->attach, 0.5), samples_at(&b->first, 0.5),
+            samples_at(&b->waited, 0.99), samples_at(&b->seen.neighbour.laps, 1),
+            samples_at(&b->calm.neighbour.laps, 1), samples_at(&b->seen.reader.laps, 1),
+            samples_at(&b->calm.reader.laps, 1), b->after_to_before, account->rows_lost,
+            account->rows_twice);
+    fclose(file);
+}
+
+static void finish(struct bench *b, double state_mib)
+{
+    struct job_account account;
+    job_stop(&b->job, &account);
+    printf("rows lost %" PRId64 ", twice %" PRId64 "; points lost %" PRId64 ", twice %" PRId64
+           ", of %" PRIu64 "\n",
+           account.rows_lost, account.rows_twice, account.points_lost, account.points_twice,
+           account.points);
+    if (b->gap.count)
+        append_row(b, state_mib, &account);
+    if (account.rows_lost || account.rows_twice || account.points_lost || account.points_twice)
+        fail("the answer is WRONG");
+}
+
+static void run_phases(struct bench *b)
+{
+    const struct settings *s = &b->settings;
+    if (s->every_ms) {
+        kill_by_time(b);
+        return;
+    }
+    stay_calm(b);
+    if (s->supervisor)
+        kill_supervisors(b);
+    else if (s->everything)
+        kill_everything(b);
+    else
+        kill_when_ready(b);
+    if (!s->everything) {
+        if (!s->supervisor)
+            print_gaps(b);
+        printf("longest time without, ms, between two kills\n");
+        print_silence("a batch of the neighbour", &b->seen.neighbour, &b->calm.neighbour);
+        print_silence("new output for its reader", &b->seen.reader, &b->calm.reader);
+    }
+    struct seen seen = b->seen; // of the kills, not of what follows
+    if (s->after && !s->supervisor && !s->everything) {
+        b->seen.neighbour.laps = b->seen.reader.laps = (struct samples){0};
+        compare_seconds(b);
+        printf("rows in the second after a kill / in the second before: %.3f (%ld kills)\n",
+               b->after_to_before, s->after);
+    }
+    b->seen = seen;
+}
+
+// --- the job ---
+
+static void skip(void)
+{
+    printf("skipped: weir refuses the job here, see above\n");
+    exit(0);
+}
+
+// Rows a second as fast as it goes, with the state at its size.
+static double measure_full(const struct settings *s)
+{
+    struct job job;
+    struct job_account account;
+    struct job_settings fast = s->job;
+    fast.rate = 0;
+    if (!job_start(&job, &fast))
+        skip();
+    job_fill(&job);
+    uint64_t before = job_rows(&job);
+    int64_t began = now_ns();
+    nap(FILL_S * 1000 * MS_NS);
+    double rate = (double)(job_rows(&job) - before) * 1e9 / (double)(now_ns() - began);
+    job_stop(&job, &account);
+    return rate;
+}
+
+static void run(struct bench *b)
+{
+    struct settings *s = &b->settings;
+    struct control_view task;
+    if (s->every_ms) {
+        s->job.rate = 0;
+    } else if (s->job.rate == 0) {
+        b->full_rate = measure_full(s);
+        s->job.rate = (long)(b->full_rate / 2);
+    }
+    if (!job_start(&b->job, &s->job))
+        skip();
+    job_fill(&b->job);
+    b->output_fd = job_output(&b->job);
+    job_view(&b->job, JOB_VICTIM, &task);
+    double state_mib = (double)task.counters[CONTROL_STATE_BYTES] / (1 << 20);
+    printf("state %.0f MiB, %s, ", state_mib, s->job.spares ? "with a spare" : "cold");
+    if (b->full_rate > 0)
+        printf("%ld rows/s, half of %.0f; seed %u\n", s->job.rate, b->full_rate, b->seed);
+    else if (s->job.rate)
+        printf("%ld rows/s; seed %u\n", s->job.rate, b->seed);
+    else
+        printf("at full speed\n");
+    run_phases(b);
+    finish(b, state_mib);
+}
+
+static void parse(struct settings *s, int argc, char **argv)
 {
     struct {
         const char *name;
         long *value;
-    } options[] = {{"--state", &b->state_mib},
-                   {"--kills", &b->kills},
-                   {"--spares", &b->spares},
-                   {"--rate", &b->rate},
-                   {"--every", &b->every_ms}};
+    } options[] = {{"--state", &s->job.state_mib}, {"--kills", &s->kills},
+                   {"--spares", &s->job.spares},   {"--rate", &s->job.rate},
+                   {"--after", &s->after},         {"--calm", &s->calm_s},
+                   {"--every", &s->every_ms},      {"--supervisor", &s->supervisor},
+                   {"--everything", &s->everything}};
+    const size_t count = sizeof options / sizeof options[0];
     for (int i = 1; i < argc; i += 2) {
         size_t k = 0;
-        while (k < 5 && strcmp(argv[i], options[k].name) != 0)
+        if (i + 1 < argc && strcmp(argv[i], "--row") == 0) {
+            s->row_file = argv[i + 1];
+            continue;
+        }
+        while (k < count && strcmp(argv[i], options[k].name) != 0)
             k++;
-        if (k == 5 || i + 1 == argc)
-            fail("usage: recovery [--state MIB] [--kills N] [--spares N] [--rate ROWS] [--every "
-                 "MS]");
+        if (k == count || i + 1 == argc)
+            fail("its options are at the head of bench/recovery.c");
         *options[k].value = strtol(argv[i + 1], NULL, 10);
     }
 }
 
-// How many rows make the job last until all kills are made.
-static void size_job(struct bench *b)
-{
-    long rate = b->rate ? b->rate : 6000000;
-    double per_kill = b->every_ms ? (double)b->every_ms / 1e3
-                                  : 0.06 + (double)b->state_mib / 1024 * (b->spares ? 1.2 : 0.4);
-    b->keys = (uint64_t)b->state_mib * (1 << 20) / KEY_BYTES;
-    double fill = 3.0 * (double)b->keys;
-    b->rows = (uint64_t)(fill + (double)rate * (3 + per_kill * (double)b->kills));
-}
-
 int main(int argc, char **argv)
 {
-    struct bench b = {.state_mib = 16, .kills = 1000, .spares = 1, .rate = 1000000};
-    struct control_view task;
-    parse(&b, argc, argv);
-    size_job(&b);
+    struct bench b = {.settings = {.job = {.state_mib = 16, .spares = 1},
+                                   .kills = 1000,
+                                   .after = 10,
+                                   .calm_s = 10}};
+    parse(&b.settings, argc, argv);
     prctl(PR_SET_TIMERSLACK, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    b.gaps_ms = calloc((size_t)b.kills + 1, sizeof *b.gaps_ms);
-    snprintf(b.folder, sizeof b.folder, "/tmp/weir-recovery-XXXXXX");
-    if (!b.gaps_ms || !mkdtemp(b.folder))
-        fail("cannot make a folder in /tmp");
-    snprintf(b.job, sizeof b.job, "recovery-%d", (int)getpid());
-    write_job(&b);
-    start_job(&b);
-    while (rows_in(&b) < 3 * b.keys) // most keys have been seen by both
-        nap(20 * MS_NS);
-    uint64_t before = rows_in(&b);
-    nap(1000 * MS_NS);
-    double rate = (double)(rows_in(&b) - before);
-    if (b.every_ms)
-        kill_by_time(&b);
-    else
-        kill_when_ready(&b);
-    view(&b, VICTIM, &task);
-    report(&b, (uint64_t)task.counters[CONTROL_STATE_BYTES], rate);
-    int status;
-    if (waitpid(b.weir, &status, 0) != b.weir || status != 0)
-        fail("the job failed");
-    check_output(&b);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", b.folder);
-    return system(command) != 0;
+    b.seed = (unsigned)getpid();
+    run(&b);
+    return 0;
 }

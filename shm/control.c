@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "shm/atomic.h"
@@ -29,7 +30,8 @@ struct control {
     char *base; // the whole segment
     uint64_t bytes;
     int task_count;
-    int role; // READER, SUPERVISOR or the index of a task
+    int role;               // READER, SUPERVISOR or the index of a task
+    struct process_id self; // once it was asked for
 };
 
 const char *control_state_name(enum control_state state)
@@ -242,10 +244,18 @@ struct waiter *control_waiter(struct control *control, int task_index)
 
 // --- a task, about itself ---
 
+// Asked once: /proc takes as long as half of a takeover, so a spare has asked before.
+static struct process_id self_of(struct control *control)
+{
+    if (control->self.pid != getpid()) // a child has the handle of its parent
+        control->self = process_self();
+    return control->self;
+}
+
 void control_begin(struct control *control, int64_t taken_ns)
 {
     struct control_task_page *own = own_page(control);
-    struct process_id self = process_self();
+    struct process_id self = self_of(control);
     // Relaxed stores: the release of the pid below publishes them together.
     atomic_write_u32(&own->state, CONTROL_STARTING);
     atomic_write_u64(&own->start_time, self.start_time);
@@ -253,6 +263,7 @@ void control_begin(struct control *control, int64_t taken_ns)
     // R26: pairs with A26 in control_has_ended; publishes that this attempt has not ended
     atomic_release_u64(&own->attempt, atomic_read_u64(&own->attempt) + 1);
     atomic_write_u64(&own->ready_ns, 0);
+    atomic_write_u64(&own->first_ns, 0);
     atomic_write_u64(&own->taken_ns, (uint64_t)taken_ns);
     atomic_write_u32(&own->trial.site, CONTROL_SITE_NONE);
     own->error[0] = 0;
@@ -263,6 +274,11 @@ void control_begin(struct control *control, int64_t taken_ns)
 void control_set_ready(struct control *control, int64_t now_ns)
 {
     atomic_write_u64(&own_page(control)->ready_ns, (uint64_t)now_ns); // relaxed: true on its own
+}
+
+void control_set_first(struct control *control, int64_t now_ns)
+{
+    atomic_write_u64(&own_page(control)->first_ns, (uint64_t)now_ns); // relaxed: true on its own
 }
 
 void control_set_state(struct control *control, enum control_state state)
@@ -397,7 +413,7 @@ void control_spare_begin(struct control *control, int spare)
 {
     struct control_spare_line *line = spare_line(control, control->role, spare);
     const struct control_spare news = {.state = CONTROL_SPARE_STARTING};
-    struct process_id self = process_self();
+    struct process_id self = self_of(control);
     spare_write(line, &news);
     atomic_write_u64(&line->start_time, self.start_time); // relaxed: published by the pid
     // R25: pairs with A25 in control_view_spare; publishes the start time
@@ -622,6 +638,7 @@ void control_view(const struct control *control, int task_index, struct control_
     out->attempt = atomic_read_u64(&task->attempt);
     out->taken_ns = atomic_read_u64(&task->taken_ns);
     out->ready_ns = atomic_read_u64(&task->ready_ns);
+    out->first_ns = atomic_read_u64(&task->first_ns);
     out->restarts = atomic_read_u64(&box->restarts);
     for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
         out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);

@@ -160,6 +160,7 @@ struct control_view {
     int cpu;               // where the supervisor put it; -1: anywhere
     uint64_t taken_ns;     // when the process became the task; monotonic
     uint64_t ready_ns;     // when it had attached; 0: it has not yet
+    uint64_t first_ns;     // when its first rows were committed and published; 0: none yet
     int64_t counters[CONTROL_COUNTER_COUNT];
     uint64_t losses[CONTROL_LOSS_COUNT];
     char error[CONTROL_ERROR_BYTES]; // NUL-terminated; "" unless failed
@@ -198,6 +199,8 @@ struct waiter *control_waiter(struct control *control, int task_index);
 void control_begin(struct control *control, int64_t taken_ns);
 // It has attached to all that its predecessor left.
 void control_set_ready(struct control *control, int64_t now_ns);
+// The first rows that it handled are committed and published.
+void control_set_first(struct control *control, int64_t now_ns);
 void control_set_state(struct control *control, enum control_state state);
 void control_set_counter(struct control *control, enum control_counter counter, int64_t value);
 // One transaction done: progress + 1 and the heartbeat.

@@ -11,7 +11,7 @@
 // task: pid..attempt    task        anyone    pid is stored last, with release
 // task: error           task        anyone    before state FAILED, with release
 // task: everything else task        anyone    relaxed: each word is true on its own
-// task: taken, ready    task        anyone    relaxed: times, each true on its own
+// task: taken, ready, first  task   anyone    relaxed: times, each true on its own
 // box:  requests        supervisor  its task  relaxed: nothing else is published by them
 // box:  pass            supervisor  a spare   relaxed: nothing else is published by it
 // spare: pid..page_tables  a spare  supervisor  pid is stored last, with release
@@ -75,6 +75,7 @@ struct control_task_page {
     char error[CONTROL_ERROR_BYTES];
     struct control_report report;
     struct control_trial_words trial;
+    uint64_t first_ns; // with taken_ns and ready_ns
 };
 
 struct control_box_page {
@@ -121,6 +122,9 @@ _Static_assert(offsetof(struct control_task_page, trial) ==
                    offsetof(struct control_task_page, report) + sizeof(struct control_report),
                "layout");
 _Static_assert(offsetof(struct control_trial_words, source) == 48, "layout");
+_Static_assert(offsetof(struct control_task_page, first_ns) ==
+                   offsetof(struct control_task_page, trial) + sizeof(struct control_trial_words),
+               "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");
 _Static_assert(offsetof(struct control_box_page, cpu) == 16, "layout");

@@ -91,7 +91,7 @@ int errlog_attach(int dir_fd, uint64_t job_fingerprint, int task_index, struct e
     }
     if (task_index != READER)
         range = (struct segment_range){SEGMENT_PAGE_BYTES + (uint64_t)task_index * SECTION_BYTES,
-                                       SECTION_BYTES, true, false};
+                                       SECTION_BYTES, true, true};
     void *at;
     status = segment_map(&segment, &range, &at, err);
     if (status)

@@ -122,7 +122,8 @@ static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
     if (task_is_cancelled(task)) // merely stopped: the reader goes on until we have ended
         return -ECANCELED;
     control_set_state(task->control, CONTROL_WAITING_OUTPUT);
-    waiter_wait(task->waiter, task->job.options.waiting, has_room, &room, SLICE_NS);
+    if (!waiter_wait(task->waiter, task->job.options.waiting, has_room, &room, SLICE_NS))
+        task_settle(task);
     control_set_state(task->control, CONTROL_RUNNING);
     control_heartbeat(task->control, task->env->monotonic_ns(task->env));
     return 0;

@@ -81,6 +81,17 @@ static void publish_bytes(struct task *task)
     control_set_counter(task->control, CONTROL_BYTES_OUT, (int64_t)out);
 }
 
+// What the process began with few rows for, is done.
+static void note_first_rows(struct task *task, int64_t now_ns)
+{
+    task->has_served = task->state.rows_in + task->state.rows_out != task->rows_before;
+    if (!task->has_served)
+        return;
+    control_set_first(task->control, now_ns);
+    if (task->max_rows == TASK_FIRST_ROWS)
+        task->max_rows = BATCH_ROWS;
+}
+
 static void publish_counters(struct task *task)
 {
     struct control *control = task->control;
@@ -95,7 +106,10 @@ static void publish_counters(struct task *task)
     control_set_counter(control, CONTROL_ABORTS, (int64_t)task->aborts);
     control_set_counter(control, CONTROL_WATERMARK_MS, watermark);
     control_set_counter(control, CONTROL_STATE_BYTES, (int64_t)arena_used_bytes(task->arena));
-    control_progress(control, task->env->monotonic_ns(task->env));
+    int64_t now_ns = task->env->monotonic_ns(task->env);
+    if (!task->has_served)
+        note_first_rows(task, now_ns);
+    control_progress(control, now_ns);
 }
 
 // A full disk is not a full arena: the two must not be told alike.

@@ -2,6 +2,8 @@
 #ifndef WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
 #define WEIR_STAGES_RUNTIME_TASK_INTERNAL_H
 
+#include <sched.h>
+
 #include "core/snapshot/writer.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
@@ -13,6 +15,10 @@
 #include "stages/runtime/exchange.h"
 #include "stages/runtime/job.h"
 #include "stages/runtime/txfile.h"
+
+// Rows of a process's first transaction: the sooner it is done, the sooner others see that the task
+// goes on.
+enum { TASK_FIRST_ROWS = 128 };
 
 enum bad_row_policy { BAD_ROWS_DEAD_LETTER, BAD_ROWS_SKIP, BAD_ROWS_FAIL };
 
@@ -79,6 +85,10 @@ struct task {
     uint64_t state_at, dead_letter_at;
     struct task_state state; // private copy
     uint64_t commits, aborts;
+    uint64_t rows_before;  // in and out, committed when this process took over
+    bool has_served;       // it has committed rows since
+    bool is_unsettled;     // it was a spare, and has not gone home yet (task_settle)
+    cpu_set_t home;        // where it may run then; empty: anywhere
     struct txfile dead_letter;
     char dead_letter_path[4096];
     bool dead_letter_open;
@@ -105,8 +115,9 @@ void task_close(struct task *task);
 
 // task_wait.c: own the arena. -ECANCELED: a spare is not needed any more, its task has ended.
 int task_wait_turn(struct task *task);
-// The first batches are done: no more hurry than others have.
-void task_settle(const struct task *task);
+// The first batches are done, or there are none: a spare that took over becomes a process like
+// others, in its turns, its place and its name. Once; later calls do nothing.
+void task_settle(struct task *task);
 
 // task_channels.c: the ends of rings. Mapping changes nothing; beginning is for who owns the arena.
 int task_channels_map(struct task *task);

@@ -53,8 +53,8 @@ static void sleep_for(struct task *task, int64_t until_ms, bool (*ready)(void *c
         ns = busy_ns < ns ? busy_ns : ns;
     control_set_state(task->control, CONTROL_WAITING_INPUT);
     control_heartbeat(task->control, task->env->monotonic_ns(task->env));
-    if (ns > 0)
-        waiter_wait(task->waiter, task->job.options.waiting, ready, task, ns);
+    if (ns > 0 && !waiter_wait(task->waiter, task->job.options.waiting, ready, task, ns))
+        task_settle(task);
     control_set_state(task->control, CONTROL_RUNNING);
 }
 

@@ -71,6 +71,7 @@ static int open_state(struct task *task, const struct op_context *context)
             channels[i].watermark_ms = INT64_MIN;
     }
     task->state = *state;
+    task->rows_before = state->rows_in + state->rows_out;
     rc = task_find_dead_letter(task, is_first);
     if (rc < 0)
         return rc;
@@ -120,7 +121,7 @@ static int prepare(struct task *task, const char *job_dir)
 {
     task->env = env_system();
     task->segment.fd = -1;
-    task->max_rows = BATCH_ROWS;
+    task->max_rows = TASK_FIRST_ROWS;
     int rc = job_attach(job_dir, &task->job, &task->err);
     if (rc < 0)
         return memory_lost(task, rc);

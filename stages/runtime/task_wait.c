@@ -49,7 +49,6 @@ struct wait {
     int64_t looked_ns; // when somebody was last seen holding the mutex
     int64_t taken_ns;  // when it became ours
     bool is_ready;
-    cpu_set_t cpus; // where it may run, before it moved out of the way
 };
 
 static int64_t now_ns(const struct task *task)
@@ -109,15 +108,16 @@ static void step_aside(struct wait *wait)
     struct control_view view;
     cpu_set_t others;
     sched_setscheduler(0, SCHED_BATCH, &none); // unlike SCHED_IDLE, anybody may take it back
-    if (sched_getaffinity(0, sizeof wait->cpus, &wait->cpus) < 0)
-        CPU_ZERO(&wait->cpus);
-    others = wait->cpus;
+    cpu_set_t *home = &wait->task->home;
+    if (sched_getaffinity(0, sizeof *home, home) < 0)
+        CPU_ZERO(home);
+    others = *home;
     for (int i = 0; i < control_task_count(wait->task->control); i++) {
         control_view(wait->task->control, i, &view);
         if (view.cpu >= 0 && view.cpu < CPU_SETSIZE)
             CPU_CLR((unsigned)view.cpu, &others);
     }
-    if (CPU_COUNT(&others))
+    if (CPU_COUNT(&others) && !CPU_EQUAL(&others, home))
         sched_setaffinity(0, sizeof others, &others);
 }
 
@@ -164,24 +164,30 @@ static void take_turns_of(uint64_t ns)
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-void task_settle(const struct task *task)
-{
-    if (task->spare >= 0)
-        take_turns_of(0);
-}
-
-static void step_forward(struct wait *wait)
+// To the core that the task is meant for; the process that died is not in the way there any more.
+static void go_home(struct task *task)
 {
     struct control_view view;
-    if (!wait->is_ready)
-        take_turns_of(TURN_SHORT_NS);
-    control_view(wait->task->control, wait->task->index, &view);
+    cpu_set_t now;
+    control_view(task->control, task->index, &view);
     if (view.cpu >= 0 && view.cpu < CPU_SETSIZE) {
-        CPU_ZERO(&wait->cpus);
-        CPU_SET((unsigned)view.cpu, &wait->cpus);
+        CPU_ZERO(&task->home);
+        CPU_SET((unsigned)view.cpu, &task->home);
     }
-    if (CPU_COUNT(&wait->cpus))
-        sched_setaffinity(0, sizeof wait->cpus, &wait->cpus); // a core that is gone: anywhere
+    bool is_there =
+        sched_getaffinity(0, sizeof now, &now) == 0 && CPU_EQUAL(&now, &task->home);
+    if (CPU_COUNT(&task->home) && !is_there)
+        sched_setaffinity(0, sizeof task->home, &task->home); // a core that is gone: anywhere
+}
+
+void task_settle(struct task *task)
+{
+    if (!task->is_unsettled)
+        return;
+    task->is_unsettled = false;
+    take_turns_of(0);
+    go_home(task);
+    take_name();
 }
 
 // Code and constants are read; what is written is had for itself, behind the part that the linker
@@ -349,8 +355,9 @@ static int wait_as_spare(struct wait *wait)
     wait->taken_ns = now_ns(task);
     while (!may_begin(task))
         waiter_wait(task->waiter, WAITER_BLOCK, may_begin, task, PASS_LOOK_NS);
-    step_forward(wait);
-    take_name();
+    if (!wait->is_ready)
+        take_turns_of(TURN_SHORT_NS);
+    task->is_unsettled = true; // what can wait does, until the first rows are through
     return 0;
 }
 
@@ -379,7 +386,8 @@ int task_wait_turn(struct task *task)
     if (task->owns) {
         control_begin(task->control, wait.taken_ns);
         // The successor of a supervisor that dies finds us from here on; before, we die with it.
-        prctl(PR_SET_PDEATHSIG, 0);
+        if (task->spare < 0)
+            prctl(PR_SET_PDEATHSIG, 0);
     }
     free(wait.mapped);
     if (rc < 0 && rc != -ECANCELED)

@@ -187,6 +187,7 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
             coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
+        event.went_on_ns = slot->died_ns + slot->gap_ns;
         postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
         postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms,
                           slot->goes_back   ? "region"
@@ -302,7 +303,7 @@ static bool slot_ready(const struct supervisor *s, const struct slot *slot, int6
     struct control_view view;
     control_view(s->control, slot->index, &view);
     if (view.ready_ns)
-        *since_ns = (int64_t)view.ready_ns;
+        *since_ns = (int64_t)(view.first_ns ? view.first_ns : view.ready_ns);
     return !spares_awaited(s, slot) && view.process.pid == slot->pid &&
            (view.state > CONTROL_STARTING || view.progress > slot->progress_at_start);
 }

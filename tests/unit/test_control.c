@@ -198,9 +198,16 @@ static void test_control_shows_spares(void **state)
     assert_int_equal(control_pass(spare), 7);
     control_begin(spare, 44);
     control_set_ready(spare, 55);
+    control_set_first(spare, 66);
     control_view(supervisor, 1, &view);
     assert_int_equal(view.taken_ns, 44);
     assert_int_equal(view.ready_ns, 55);
+    assert_int_equal(view.first_ns, 66);
+    control_begin(spare, 77); // the next process has done nothing yet
+    control_view(supervisor, 1, &view);
+    assert_int_equal(view.taken_ns, 77);
+    assert_int_equal(view.ready_ns, 0);
+    assert_int_equal(view.first_ns, 0);
     control_detach(supervisor);
     control_detach(spare);
 }
