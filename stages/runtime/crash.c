@@ -119,29 +119,27 @@ static void take(int signal_number, void (*handler)(int, siginfo_t *, void *))
 
 void crash_prepare(void)
 {
+    const stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
     void *first[1];
     (void)!backtrace(first, 1); // loads what it needs; not in the handler
     module_count = 0;
     dl_iterate_phdr(add_module, NULL);
-}
-
-void crash_install(struct errlog_crash *slot)
-{
-    const stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
-    errlog_crash_publish(slot, 0);
-    memcpy(slot->modules, modules, sizeof slot->modules);
-    slot->module_count = module_count;
-    record = slot;
     CHECK(sigaltstack(&own, NULL) == 0);
     for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++)
         take(fatal_signals[i], on_fatal);
     take(CRASH_TELL, on_tell);
 }
 
+void crash_install(struct errlog_crash *slot)
+{
+    errlog_crash_publish(slot, 0);
+    memcpy(slot->modules, modules, sizeof slot->modules);
+    slot->module_count = module_count;
+    record = slot;
+}
+
 void crash_uninstall(void)
 {
-    if (!record)
-        return;
     for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++)
         signal(fatal_signals[i], SIG_DFL);
     signal(CRASH_TELL, SIG_IGN);

@@ -4,7 +4,8 @@
 
 #include "shm/errlog.h"
 
-// What takes time, and can be done before the memory is ours: call it first.
+// What takes time, and can be done before the memory is ours: call it first. Signals end the process
+// as they would have, until there is a record.
 void crash_prepare(void);
 
 // From now on SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP and SIGSYS fill `record` before

@@ -73,6 +73,8 @@ int folder_make(const char *folder, struct err *err)
 {
     char path[FOLDER_PATH_BYTES];
     int rc = check_length(folder, err);
+    if (rc == 0 && access(folder, F_OK) == 0)
+        return 0; // as nearly always; whoever takes over from a dead process is in a hurry
     for (size_t i = 1, len = strlen(folder); rc == 0 && i <= len; i++) {
         if (folder[i] != '/' && folder[i] != '\0')
             continue;
