@@ -90,6 +90,7 @@ static void note_first_rows(struct task *task, int64_t now_ns)
     control_set_first(task->control, now_ns);
     if (task->max_rows == TASK_FIRST_ROWS)
         task->max_rows = BATCH_ROWS;
+    task_put_off_dead(task);
 }
 
 static void publish_counters(struct task *task)

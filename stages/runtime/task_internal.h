@@ -89,6 +89,7 @@ struct task {
     bool has_served;       // it has committed rows since
     bool is_unsettled;     // it was a spare, and has not gone home yet (task_settle)
     cpu_set_t home;        // where it may run then; empty: anywhere
+    struct process_id before; // the process whose death made this one the task; pid 0: not known
     struct txfile dead_letter;
     char dead_letter_path[4096];
     bool dead_letter_open;
@@ -115,6 +116,8 @@ void task_close(struct task *task);
 
 // task_wait.c: own the arena. -ECANCELED: a spare is not needed any more, its task has ended.
 int task_wait_turn(struct task *task);
+// The first rows are through: the process that died gives its memory back behind everybody else.
+void task_put_off_dead(struct task *task);
 // The first batches are done, or there are none: a spare that took over becomes a process like
 // others, in its turns, its place and its name. Once; later calls do nothing.
 void task_settle(struct task *task);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ enum {
     PAUSE_MIN_NS = 50 * 1000,   // the kernel rounds to that anyway
     HEAP_BYTES = 4 << 20,       // of private memory that a task will want
     STACK_BYTES = 256 << 10,
+    DEAD_NICE = 10, // a ninth of others' share, where there is nothing left over
 };
 
 #define ROUND_NS     (500 * MS_NS)  // how often a spare looks for pages that came into use
@@ -178,6 +180,15 @@ static void go_home(struct task *task)
         sched_getaffinity(0, sizeof now, &now) == 0 && CPU_EQUAL(&now, &task->home);
     if (CPU_COUNT(&task->home) && !is_there)
         sched_setaffinity(0, sizeof task->home, &task->home); // a core that is gone: anywhere
+}
+
+// With pages of 4 KiB that takes tens of milliseconds of a core for a GiB.
+void task_put_off_dead(struct task *task)
+{
+    const struct process_id dead = task->before;
+    task->before = (struct process_id){0};
+    if (dead.pid > 0 && process_start_time(dead.pid) == dead.start_time)
+        setpriority(PRIO_PROCESS, (id_t)dead.pid, DEAD_NICE);
 }
 
 void task_settle(struct task *task)
@@ -385,6 +396,9 @@ int task_wait_turn(struct task *task)
     if (task->spare >= 0)
         control_spare_note(task->control, task->spare, &gone);
     if (task->owns) {
+        struct control_view view;
+        control_view(task->control, task->index, &view);
+        task->before = task->spare >= 0 ? view.process : task->before;
         control_begin(task->control, wait.taken_ns);
         // The successor of a supervisor that dies finds us from here on; before, we die with it.
         if (task->spare < 0)
