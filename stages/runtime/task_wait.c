@@ -242,9 +242,9 @@ static void warm_private(void)
     mallopt(M_MMAP_THRESHOLD, HEAP_BYTES); // what is asked for comes from the heap, ...
     mallopt(M_TRIM_THRESHOLD, 4 * HEAP_BYTES);
     char *heap = malloc(HEAP_BYTES - 4096);
-    if (heap)
-        memset(heap, 0, HEAP_BYTES - 4096);
-    __asm__ __volatile__("" ::"r"(heap) : "memory"); // else a compiler sees that nobody reads it
+    if (heap) // a compiler takes zeros for a calloc, which leaves fresh pages alone
+        memset(heap, 1, HEAP_BYTES - 4096);
+    __asm__ __volatile__("" ::"r"(heap) : "memory"); // and sees else that nobody reads it
     free(heap);                                       // ... which keeps its pages
 }
 
