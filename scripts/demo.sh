@@ -97,30 +97,14 @@ SQL
     job "$1"
 }
 
-# kill_tasks LOG TIMES PAUSE: SIGKILL the job's tasks in turn, as the events in its log name them.
-kill_tasks() {
-    turn=0
-    while [ $turn -lt "$2" ]; do
-        sleep "$3"
-        ! grep -q '"event":"summary"' "$1" || return 0
-        count=$(grep -c '"event":"started"' "$1") || continue
-        task=$((turn % count))
-        pid=$(sed -n "s/.*\"event\":\"[re]*started\",\"task\":$task,\"pid\":\([0-9]*\).*/\1/p" "$1" |
-            tail -n 1)
-        if kill -9 "$pid" 2>/dev/null; then
-            echo "kill -9 $pid   (task $task is dead; the job goes on)"
-        fi
-        turn=$((turn + 1))
-    done
-}
-
 # run NAME [TIMES PAUSE]: run the job, its tasks killed so many times on the way.
 run() {
     : >"$demo/$1.log"
     "$weir" run --json "$demo/$1.yaml" >"$demo/$1.out" 2>"$demo/$1.log" &
     runner=$!
     trap 'kill "$runner" 2>/dev/null || :; exit 130' INT TERM
-    [ $# = 1 ] || kill_tasks "$demo/$1.log" "$2" "$3"
+    rm -f "$demo/$1.gaps"
+    [ $# = 1 ] || show kill "$demo/$1" "$2" "$3"
     if ! wait "$runner"; then
         cat "$demo/$1.log"
         exit 1

@@ -313,8 +313,8 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
         buf_printf(out, ",\"signal\":%d,\"exit_status\":%d,\"delay_ms\":%.1f", event->signal,
                    event->exit_status, event->delay_ms);
     if (event->kind == SUPERVISOR_RESTARTED)
-        buf_printf(out, ",\"gap_ms\":%.3f,\"went_on_ns\":%" PRId64, event->gap_ms,
-                   event->went_on_ns);
+        buf_printf(out, ",\"gap_ms\":%.3f,\"went_on_ns\":%" PRId64 ",\"rung\":\"%s\"",
+                   event->gap_ms, event->went_on_ns, event->rung);
     if (event->checkpoint)
         format_checkpoint_json(event->checkpoint, out);
     if (event->spare)
