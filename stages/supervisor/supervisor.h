@@ -60,7 +60,7 @@ struct supervisor_event {
     bool is_cause_unknown; // DIED: it had been adopted, so neither is known
     double gap_ms;         // RESTARTED: from noticing the death to its first progress
     int64_t went_on_ns;    // RESTARTED: when that was; monotonic
-    const char *rung;      // RESTARTED: "spare", or "task": a process that was started for it
+    const char *rung;      // RESTARTED: "spare"; "task": a process started for it; "region"
     double delay_ms;       // DIED: how long its restart is put off
     const char *text;      // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
