@@ -463,10 +463,10 @@ static void parse(struct settings *s, int argc, char **argv)
     struct {
         const char *name;
         long *value;
-    } options[] = {{"--state", &s->job.state_mib}, {"--kills", &s->kills},
-                   {"--spares", &s->job.spares},   {"--rate", &s->job.rate},
-                   {"--after", &s->after},         {"--calm", &s->calm_s},
-                   {"--every", &s->every_ms},      {"--supervisor", &s->supervisor},
+    } options[] = {{"--state", &s->job.state_mib},  {"--kills", &s->kills},
+                   {"--spares", &s->job.spares},    {"--rate", &s->job.rate},
+                   {"--after", &s->after},          {"--calm", &s->calm_s},
+                   {"--every", &s->every_ms},       {"--supervisor", &s->supervisor},
                    {"--everything", &s->everything}};
     const size_t count = sizeof options / sizeof options[0];
     for (int i = 1; i < argc; i += 2) {
@@ -485,10 +485,9 @@ static void parse(struct settings *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.settings = {.job = {.state_mib = 16, .spares = 1},
-                                   .kills = 1000,
-                                   .after = 10,
-                                   .calm_s = 10}};
+    struct bench b = {
+        .settings = {
+            .job = {.state_mib = 16, .spares = 1}, .kills = 1000, .after = 10, .calm_s = 10}};
     parse(&b.settings, argc, argv);
     prctl(PR_SET_TIMERSLACK, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);

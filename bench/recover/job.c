@@ -211,8 +211,8 @@ static uint64_t check_point(const struct job *job, const char *line, struct job_
     uint64_t c, s, ids, sevens;
     const char *counts = strchr(line, ','); // behind "2019-12-20 00:00:01"
     if (!counts ||
-        sscanf(line, "\"%d-%d-%d %d:%d:%d\"", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min,
-               &t.tm_sec) != 6 ||
+        sscanf(line, "\"%d-%d-%d %d:%d:%d\"", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
+               &t.tm_min, &t.tm_sec) != 6 ||
         sscanf(counts, ",%" SCNu64 ",%" SCNu64 ",%" SCNu64 ",%" SCNu64, &c, &s, &ids, &sevens) != 4)
         fail("a row of the output cannot be read");
     t.tm_year -= 1900;

@@ -4,8 +4,8 @@
 
 #include "shm/errlog.h"
 
-// What takes time, and can be done before the memory is ours: call it first. Signals end the process
-// as they would have, until there is a record.
+// What takes time, and can be done before the memory is ours: call it first. Until there is a
+// record, signals end the process as they would have.
 void crash_prepare(void);
 
 // From now on SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP and SIGSYS fill `record` before

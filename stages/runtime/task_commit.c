@@ -175,7 +175,8 @@ bool task_is_orphaned(struct task *task)
     int64_t now_ns = task->env->monotonic_ns(task->env);
     if (after_ns == 0 || now_ns < task->orphan_look_ns || task->is_orphaned)
         return task->is_orphaned;
-    // A look costs some 20 us: a few of them in that time are enough, and not before the first rows.
+    // A look costs some 20 us: a few of them in that time are enough, and not before the first
+    // rows.
     bool is_first = task->orphan_look_ns == 0;
     task->orphan_look_ns = now_ns + (after_ns / 8 < LOOK_MAX_NS ? after_ns / 8 : LOOK_MAX_NS);
     if (is_first)

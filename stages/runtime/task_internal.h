@@ -85,10 +85,10 @@ struct task {
     uint64_t state_at, dead_letter_at;
     struct task_state state; // private copy
     uint64_t commits, aborts;
-    uint64_t rows_before;  // in and out, committed when this process took over
-    bool has_served;       // it has committed rows since
-    bool is_unsettled;     // it was a spare, and has not gone home yet (task_settle)
-    cpu_set_t home;        // where it may run then; empty: anywhere
+    uint64_t rows_before;     // in and out, committed when this process took over
+    bool has_served;          // it has committed rows since
+    bool is_unsettled;        // it was a spare, and has not gone home yet (task_settle)
+    cpu_set_t home;           // where it may run then; empty: anywhere
     struct process_id before; // the process whose death made this one the task; pid 0: not known
     struct txfile dead_letter;
     char dead_letter_path[4096];

@@ -176,8 +176,7 @@ static void go_home(struct task *task)
         CPU_ZERO(&task->home);
         CPU_SET((unsigned)view.cpu, &task->home);
     }
-    bool is_there =
-        sched_getaffinity(0, sizeof now, &now) == 0 && CPU_EQUAL(&now, &task->home);
+    bool is_there = sched_getaffinity(0, sizeof now, &now) == 0 && CPU_EQUAL(&now, &task->home);
     if (CPU_COUNT(&task->home) && !is_there)
         sched_setaffinity(0, sizeof task->home, &task->home); // a core that is gone: anywhere
 }
@@ -245,7 +244,7 @@ static void warm_private(void)
     if (heap) // a compiler takes zeros for a calloc, which leaves fresh pages alone
         memset(heap, 1, HEAP_BYTES - 4096);
     __asm__ __volatile__("" ::"r"(heap) : "memory"); // and sees else that nobody reads it
-    free(heap);                                       // ... which keeps its pages
+    free(heap);                                      // ... which keeps its pages
 }
 
 static uint64_t page_table_bytes(void)
