@@ -23,10 +23,9 @@ After each life the output is a part of the right rows, at the end all of them, 
 in memory, no task lives.
 """
 import argparse, collections, glob, json, os, random, shutil, signal, struct, subprocess, sys, tempfile, time
-import everything
+import control, everything
+from control import FINISHED, ORPHANED, PAGE
 
-PAGE = 4096
-FINISHED, ORPHANED = 5, 7
 PLAIN = {"orphan": 25, "some": 20, "all": 20, "wait": 6, "two": 8, "reuse": 6}
 DURABLE = {"stop": 8, "delete": 6, "cut": 6, "damage": 6, "lose": 4}
 SCRIPT = """CREATE TABLE n (i BIGINT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'datagen',
@@ -82,13 +81,12 @@ class World:
     def pages(self):
         """Of each task: pid, state, progress; [] when there is no control block."""
         try:
-            with open(self.memory + "/control", "rb") as f:
-                data = f.read()
-        except OSError:
+            block = control.Control(self.memory)
+        except (OSError, ValueError):
             return []
-        count = struct.unpack_from("<I", data, PAGE)[0] if len(data) > 2 * PAGE else 0
-        return [struct.unpack_from("<II", data, (2 + i) * PAGE) + struct.unpack_from("<Q", data, (2 + i) * PAGE + 24)
-                for i in range(count)]
+        pages = [(t.pid, t.state, t.progress) for t in block.tasks()]
+        block.close()
+        return pages
 
 
 def until(what, seconds=20):

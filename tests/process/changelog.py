@@ -9,26 +9,43 @@ import json
 import sys
 
 
-def main():
-    keys = sys.argv[1].split(",")
-    table, changes = {}, 0
-    for number, line in enumerate(sys.stdin, 1):
+class Changelog:
+    """What a reader of all changes holds after each of them."""
+
+    def __init__(self, keys):
+        self.keys, self.table, self.changes = keys, {}, 0
+
+    def take(self, line):
+        """None, or why the change does not chain."""
         change = json.loads(line)
         row = change["before"] or change["after"]
-        key = tuple(row[k] for k in keys)
-        changes += 1
-        if change["op"] == "d" and table.get(key) == change["before"]:
-            del table[key]
-        elif change["op"] == "c" and key not in table:
-            table[key] = change["after"]
+        key = tuple(row[k] for k in self.keys)
+        held = self.table.get(key)
+        self.changes += 1
+        if change["op"] == "d" and key in self.table and held == change["before"]:
+            del self.table[key]
+        elif change["op"] == "c" and key not in self.table:
+            self.table[key] = change["after"]
         else:
-            print(f"line {number}: {line.strip()} does not chain: the key holds {table.get(key)}",
-                  file=sys.stderr)
+            return f"{line.strip()} does not chain: the key holds {held}"
+        return None
+
+    def rows(self):
+        return sorted(json.dumps(row, sort_keys=True) for row in self.table.values())
+
+
+def main():
+    log = Changelog(sys.argv[1].split(","))
+    for number, line in enumerate(sys.stdin, 1):
+        wrong = log.take(line)
+        if wrong:
+            print(f"line {number}: {wrong}", file=sys.stderr)
             return 1
-    for row in sorted(json.dumps(row, sort_keys=True) for row in table.values()):
+    for row in log.rows():
         print(row)
-    print(f"{changes} changes, {len(table)} rows", file=sys.stderr)
+    print(f"{log.changes} changes, {len(log.table)} rows", file=sys.stderr)
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

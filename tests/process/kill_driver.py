@@ -19,32 +19,12 @@ A task is killed at most 6 times in a row without progress: more of them is a cr
 supervisor answers with a delay. The last line of stdout is the account as JSON; the exit status is
 that of weir, or 2 when the job ended before the kills were made.
 """
-import argparse, collections, ctypes, glob, json, mmap, os, random, signal, struct
+import argparse, collections, json, os, random, signal
 import subprocess, sys, threading, time
+from control import Control, RUNNING, STATES, WAITING_INPUT, WAITING_OUTPUT, memory
 
-PAGE = 4096
-STATES = ["empty", "starting", "running", "waiting-input", "waiting-output", "finished", "failed"]
-RUNNING, WAITING_INPUT, WAITING_OUTPUT = 2, 3, 4
 MIX = "early=20,run=48,waiting=10,both=6,slow=8,frozen=8"
 QUICK_MAX = 6
-
-
-class Control:
-    """The job's control block, read from outside (shm/control_layout.h)."""
-
-    def __init__(self, job, memory_dir):
-        path = f"{memory_dir}/weir-{os.getuid()}/{job}/control"
-        with open(path, "rb") as f:
-            self.map = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
-        self.count = struct.unpack_from("<I", self.map, PAGE)[0]
-
-    def page(self, task):
-        """pid, state, progress, rows in"""
-        at = (2 + task) * PAGE
-        pid, state = struct.unpack_from("<II", self.map, at)
-        progress, = struct.unpack_from("<Q", self.map, at + 24)
-        rows, = struct.unpack_from("<q", self.map, at + 64)
-        return pid, state, progress, rows
 
 
 class Victim:
@@ -104,10 +84,11 @@ class Driver:
             victim.at = now + self.random.random() * 0.012
 
     def input_is_read(self):
-        return self.a.rows and sum(self.control.page(t)[3] for t in self.a.sources) >= self.a.rows
+        return self.a.rows and sum(self.control.task(t).rows_in for t in self.a.sources) >= self.a.rows
 
     def signal(self, victim, number):
-        pid, state, progress, _ = self.control.page(victim.task)
+        page = self.control.task(victim.task)
+        pid, state, progress = page.pid, page.state, page.progress
         try:
             os.kill(victim.pid, number)
         except ProcessLookupError:
@@ -132,7 +113,8 @@ class Driver:
             if victim.task is None:
                 return
             self.draw(victim, now)
-        pid, state, progress, _ = self.control.page(victim.task)
+        page = self.control.task(victim.task)
+        pid, state, progress = page.pid, page.state, page.progress
         if victim.fate == "early":
             if now >= victim.at:
                 self.signal(victim, signal.SIGKILL)
@@ -220,16 +202,15 @@ class Driver:
 
     def describe(self):
         for task in range(self.control.count if self.control else 0):
-            print("task %d: pid %d state %d progress %d rows %d" %
-                  (task, *self.control.page(task)), file=sys.stderr)
+            print(f"task {task}: {self.control.task(task)}", file=sys.stderr)
 
     def attach_control(self):
         with open(self.a.job) as f:
             name = [line.split(":")[1].strip() for line in f if line.startswith("job:")][0]
         try:
             if self.children(): # the block is whole before the first task is forked
-                self.control = Control(name, self.a.memory_dir)
-        except (OSError, ValueError, struct.error):
+                self.control = Control(memory(name, self.a.memory_dir))
+        except (OSError, ValueError):
             self.control = None
 
     def account(self, killing_seconds, seconds):
