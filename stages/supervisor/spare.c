@@ -189,11 +189,32 @@ static void start_cold(struct supervisor *s, struct crew *crew)
         slot_handle(slot, SLOT_CRASHED, supervisor_now_ns(), &s->ops);
 }
 
+// Who was the task, and had died of it before the end of the one before it was seen, is nobody any
+// more when another one has taken over since: nothing else would take it off the list.
+static void forget_passed_over(struct supervisor *s, struct crew *crew, const struct spare *task)
+{
+    for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
+        struct spare *spare = &crew->spares[k];
+        if (!spare->has_ended || spare == task)
+            continue;
+        struct slot was = *slot_of(s, crew);
+        was.pid = spare->pid;
+        was.signal = spare->signal;
+        was.exit_status = spare->exit_status;
+        was.is_cause_unknown = spare->is_adopted;
+        was.hang = HANG_NONE;
+        postmortem_examine(&s->mortuary, &was, &s->deaths[was.index]);
+        crew->was_taken = true;
+        forget(spare);
+    }
+}
+
 static void look_at_promotion(struct supervisor *s, struct crew *crew, int64_t now)
 {
     struct control_view view;
     struct slot *slot = slot_of(s, crew);
     struct spare *spare = promoted(s, crew, &view);
+    forget_passed_over(s, crew, spare);
     if (crew->awaits) {
         if (spare)
             hand_over(s, crew, spare, &view);

@@ -1,0 +1,176 @@
+// test_spare.c: what the supervisor makes of spares that take over and die in an unlucky order. The
+// fake processes are this very program, each with its part in the play, on a job of one task.
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/check.h"
+#include "shm/control.h"
+#include "shm/jobdir.h"
+#include "stages/supervisor/supervisor.h"
+
+enum { FINGERPRINT = 98, NAP_US = 1000, LOOK_MS = 100, TICKS_MAX = 1000 };
+
+static struct jobdir dir;
+static struct err err;
+
+// --- the fakes ---
+
+static uint64_t attempt_of(const struct control *control)
+{
+    struct control_view view;
+    control_view(control, 0, &view);
+    return view.attempt;
+}
+
+static bool is_ready(const struct control *control, int number)
+{
+    struct control_spare spare;
+    control_view_spare(control, 0, number, &spare);
+    return spare.state == CONTROL_SPARE_READY;
+}
+
+static void await_attempt(const struct control *control, uint64_t attempt)
+{
+    while (attempt_of(control) < attempt)
+        usleep(NAP_US);
+}
+
+// The supervisor shall have seen by then what has happened.
+static void let_it_look(void)
+{
+    usleep(LOOK_MS * 1000);
+}
+
+static int die(void)
+{
+    return kill(getpid(), SIGKILL);
+}
+
+// Attempt 1 takes its time to die: the spares have come and gone. A later one does what there is to
+// do.
+static int play_task(struct control *control)
+{
+    control_begin(control, 1);
+    control_set_ready(control, 1);
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    if (attempt_of(control) == 1) {
+        await_attempt(control, 3);
+        return die();
+    }
+    control_progress(control, 1);
+    control_set_state(control, CONTROL_FINISHED);
+    return 0;
+}
+
+// Spare 0 is attempt 2 and dies of it at once. Spare 1 takes over from it, and dies when the
+// supervisor knows it as the task. Whoever comes later is of no use.
+static int play_spare(struct control *control, int number)
+{
+    const struct control_spare news = {.state = CONTROL_SPARE_READY};
+    if (attempt_of(control) > 1)
+        return 3;
+    control_spare_begin(control, number);
+    control_spare_note(control, number, &news);
+    if (number == 0) {
+        while (!is_ready(control, 1))
+            usleep(NAP_US);
+        control_begin(control, 2);
+        return die();
+    }
+    await_attempt(control, 2);
+    let_it_look();
+    control_begin(control, 3);
+    control_set_ready(control, 3);
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    let_it_look();
+    return die();
+}
+
+static int fake(const char *path, const char *spare)
+{
+    struct control *control;
+    if (jobdir_attach(path, &dir, &err) ||
+        control_attach_task(dir.fd, FINGERPRINT, 0, &control, &err))
+        return 3;
+    int status = spare ? play_spare(control, spare[0] - '0') : play_task(control);
+    control_detach(control);
+    return status;
+}
+
+// --- the supervisor ---
+
+struct seen {
+    int died, restarted, ticks;
+};
+
+static void on_event(const struct supervisor_event *event, void *context)
+{
+    struct seen *seen = context;
+    seen->died += event->kind == SUPERVISOR_DIED;
+    seen->restarted += event->kind == SUPERVISOR_RESTARTED;
+}
+
+// A job that waits for ever is stopped, which fails the test.
+static void on_tick(const struct control *control, void *context)
+{
+    struct seen *seen = context;
+    (void)control;
+    if (++seen->ticks == TICKS_MAX)
+        kill(getpid(), SIGTERM);
+}
+
+// Three in a row, of which the one in the middle ended before the first: the fourth is started.
+static void test_spare_that_was_passed_over_is_forgotten(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a"};
+    char folder[] = "/dev/shm/weir-test-XXXXXX", parent[128];
+    struct seen seen = {0};
+    struct supervisor_result result;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(jobdir_open(folder, "fake", &dir, &err), 0);
+    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, 1, &err), 0);
+    struct supervisor_options options = {
+        .dir = &dir,
+        .job_fingerprint = FINGERPRINT,
+        .task_count = 1,
+        .names = names,
+        .spares = 2,
+        .tick_ms = 20,
+        .stop_timeout_ms = 300,
+        .restart = supervisor_restart_defaults(SUPERVISOR_RESTART_EXPONENTIAL_DELAY),
+        .on_tick = on_tick,
+        .on_event = on_event,
+        .context = &seen};
+    assert_int_equal(supervisor_run(&options, &result, &err), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(seen.died, 2); // attempts 1 and 3
+    assert_int_equal(seen.restarted, 2);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    jobdir_remove(&dir, &err);
+    snprintf(parent, sizeof(parent), "%s/weir-%u", folder, (unsigned)getuid());
+    rmdir(parent);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 4 && strcmp(argv[1], "task") == 0)
+        return fake(argv[2], argc == 6 ? argv[5] : NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spare_that_was_passed_over_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
