@@ -2,7 +2,11 @@
 // told to who holds the file open, and only to them; so it is not opened anew to be made durable.
 #include "stages/runtime/pending_parts.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 int pending_parts_keep(struct pending_parts *pending, struct env *env, uint64_t part, int fd)
 {
@@ -32,4 +36,30 @@ bool part_name_parse(const char *name, int *task, unsigned long long *part)
 {
     int used = 0;
     return sscanf(name, "part-%d-%llu%n", task, part, &used) == 2 && used && name[used] == '\0';
+}
+
+// ".part-3-17.inprogress"
+static bool hidden_name_parse(const char *name, int *task, unsigned long long *part)
+{
+    int used = 0;
+    return sscanf(name, ".part-%d-%llu%n", task, part, &used) == 2 && used &&
+           strcmp(name + used, ".inprogress") == 0;
+}
+
+int pending_parts_remove(struct env *env, const char *folder, int task, uint64_t above)
+{
+    DIR *dir = opendir(folder);
+    int rc = dir ? 0 : -errno;
+    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry && rc == 0; entry = readdir(dir)) {
+        char path[PATH_MAX];
+        int of_task;
+        unsigned long long part;
+        if (!hidden_name_parse(entry->d_name, &of_task, &part) || of_task != task || part <= above)
+            continue;
+        snprintf(path, sizeof path, "%s/%.255s", folder, entry->d_name);
+        rc = env->unlink(env, path);
+    }
+    if (dir)
+        closedir(dir);
+    return rc;
 }

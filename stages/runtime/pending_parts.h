@@ -30,6 +30,10 @@ int pending_parts_keep(struct pending_parts *pending, struct env *env, uint64_t 
 // Close those of parts before `published`.
 void pending_parts_drop(struct pending_parts *pending, struct env *env, uint64_t published);
 
+// Remove what a task has left unfinished of parts above this one: a restore led it back behind
+// them, and their rows will come again. 0 or -errno.
+int pending_parts_remove(struct env *env, const char *folder, int task, uint64_t above);
+
 // A part file's name: "part-3-17".
 bool part_name_parse(const char *name, int *task, unsigned long long *part);
 

@@ -13,7 +13,7 @@
 //
 // Restored from a checkpoint, the folder may be ahead of the state: the part in progress is cut
 // (and taken back if it was finished since), finished parts beyond it are set aside as
-// `.part-t-n.beyond`: their rows will come again.
+// `.part-t-n.beyond`, unfinished ones removed: their rows will come again.
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -286,9 +286,9 @@ static int lead_back(const struct file_sink *sink, struct err *err)
     int rc = 0;
     if (state->length > 0 && access(hidden, F_OK) < 0 && access(visible, F_OK) == 0)
         rc = env->rename(env, visible, hidden);
-    if (rc < 0)
-        return err_set(err, rc, "cannot take %s back: %s", visible, strerror(-rc));
-    return set_aside_beyond(sink, err);
+    rc = rc ? rc : pending_parts_remove(env, sink->folder, sink->task, state->part);
+    return rc < 0 ? err_set(err, rc, "cannot lead %s back: %s", sink->folder, strerror(-rc))
+                  : set_aside_beyond(sink, err);
 }
 
 // --- the operator ---

@@ -1,6 +1,8 @@
 // test_sink_checkpoint.c: the file sink of a job with checkpoints: what is pending, what gets its
 // name when, what a kill and a restore find.
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "tests/unit/test_task_support.h"
@@ -191,7 +193,23 @@ static void test_sink_checkpoint_shows_the_folder_to_make_durable(void **state)
     stop(&s);
 }
 
-// The state goes back to the barrier, the folder does not.
+// Files of the folder whose names begin and end so.
+static int count_files(const struct scene *s, const char *begin, const char *end)
+{
+    DIR *dir = opendir(s->b.folder);
+    int count = 0;
+    assert_non_null(dir);
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        size_t len = strlen(entry->d_name), tail = strlen(end);
+        count += strncmp(entry->d_name, begin, strlen(begin)) == 0 && len >= tail &&
+                 strcmp(entry->d_name + len - tail, end) == 0;
+    }
+    closedir(dir);
+    return count;
+}
+
+// The state goes back to the barrier, the folder does not. Unfinished parts behind it may never be
+// written again: they go; those of another task stay.
 static void test_sink_checkpoint_leads_the_folder_back(void **state)
 {
     (void)state;
@@ -208,6 +226,12 @@ static void test_sink_checkpoint_leads_the_folder_back(void **state)
     assert_int_equal(s.op->class->complete(s.op, 2), 0);
     commit(&s);
     expect(&s, "1\n200\n3000\n");
+    push(&s, 5000);
+    push(&s, 6000);
+    char path[512];
+    snprintf(path, sizeof path, "%s/.part-1-9.inprogress", s.b.folder);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    assert_true(count_files(&s, ".part-0-", ".inprogress") >= 2);
     s.op->class->close(s.op);
     arena_close(s.b.arena);
     memcpy(s.b.memory, image, s.b.bytes);
@@ -216,6 +240,8 @@ static void test_sink_checkpoint_leads_the_folder_back(void **state)
     s.b.context.is_restored = true;
     open_sink(&s);
     expect(&s, "");
+    assert_int_equal(count_files(&s, ".part-0-", ".inprogress"), 1);
+    assert_int_equal(count_files(&s, ".part-1-", ".inprogress"), 1);
     push(&s, 200);
     push(&s, 4000);
     assert_int_equal(s.op->class->finish(s.op, &s.b.err), 0);
