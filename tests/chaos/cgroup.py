@@ -1,6 +1,6 @@
 """A control group for the processes of one job: frozen, or with next to no processor. Version 2, and for the
 processor also version 1, wherever they are mounted and may be written."""
-import os
+import os, time
 
 
 def mounted():
@@ -58,9 +58,18 @@ class Group:
             self.put("cpu", "cpu.max", f"{quota if percent else 'max'} {period}")
 
     def remove(self):
-        """When its processes have ended; they may take a moment to be gone."""
+        """When its processes have ended."""
         for path in set(self.folders.values()):
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass
+            remove(path)
+
+
+def remove(path):
+    """Its processes may take a moment to be gone."""
+    for _ in range(100):
+        try:
+            os.rmdir(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.01)

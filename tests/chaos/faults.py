@@ -40,12 +40,14 @@ def next_work_ms(job, before, since_ns):
 
 # --- a task ---
 
-def await_replacement(job, index, old, since_ns, spares):
-    """How, and after how long, the task goes on. `spares`: the pids of those that waited."""
+def await_replacement(job, index, old, since_ns, spares, struck=()):
+    """How, and after how long, the task goes on. `spares`: the pids of those that waited; `struck`: of those
+    that were killed, too, which may take a moment."""
     def replaced():
         spares.update(job.spare_pids())
         task = job.task(index)
-        return task and (task.state >= FINISHED or (task.pid != old.pid and task.ready_ns > since_ns))
+        return task and (task.state >= FINISHED or (task.pid != old.pid and task.ready_ns > since_ns and
+                                                     task.pid not in struck))
     job.wait(replaced, f"task {index} (pid {old.pid}) is not replaced")
     task = job.task(index)
     if not task or task.pid == old.pid:
@@ -70,9 +72,9 @@ def kill(round_, u):
     victim = pick(round_.job, u[0])
     if not victim:
         return []
-    has_spare = bool(round_.job.spares(victim[0]))
-    return strike(round_, "SIGKILL of a task, spare ready" if has_spare else "SIGKILL of a task, no spare",
-                  victim, KILL)
+    job, index = round_.job, victim[0]
+    state = "spare ready" if job.spares(index) else "spare on its way" if job.spares(index, False) else "no spare"
+    return strike(round_, f"SIGKILL of a task, {state}", victim, KILL)
 
 
 def crash(round_, u):
@@ -108,7 +110,7 @@ def kill_both(round_, u):
     for process in order:
         send(process, KILL)
     job.note_kill(index, task)
-    how, gap = await_replacement(job, index, task, at, known)
+    how, gap = await_replacement(job, index, task, at, known, [s.pid for s in spares])
     round_.must_log(task.pid)
     return [("SIGKILL of a task and its spares", how, gap)]
 
@@ -116,13 +118,14 @@ def kill_both(round_, u):
 def burst(round_, u):
     """Several within milliseconds: what recovers is struck again on its way."""
     job, r = round_.job, random.Random(u[0])
-    known, struck, records = job.spare_pids(), {}, []
+    known, struck, records, dead = job.spare_pids(), {}, [], set()
     for _ in range(2 + int(u[1] * 6)):
         known |= job.spare_pids()
         victim = pick(job, r.random())
         wants_spare = r.random() < 0.25
         spares, at = job.spares(victim[0], False) if victim else [], now_ns()
         if wants_spare and spares and send(spares[0], KILL):
+            dead.add(spares[0].pid)
             records.append(("in a burst: SIGKILL of a spare", "none", None))
         elif victim and send(victim[1], KILL):
             job.note_kill(*victim)
@@ -130,7 +133,7 @@ def burst(round_, u):
         job.pause(r.random() * 0.008)
     for index, kills in struck.items():
         old, at = kills[-1]
-        how, gap = await_replacement(job, index, old, at, known)
+        how, gap = await_replacement(job, index, old, at, known, dead)
         records += [("in a burst: SIGKILL of a task", how, gap)] + \
             [("in a burst: SIGKILL of a task", "again", None)] * (len(kills) - 1)
     return records
@@ -186,7 +189,7 @@ def hang(round_, u):
     if alive(task):
         raise Wrong(f"task {index} was replaced, and pid {task.pid}, which is stopped, lives on")
     round_.must_log(task.pid)
-    return [(f"SIGSTOP of a task, for good (hang_after {round_.hang_after} ms)", how, gap)]
+    return [("SIGSTOP of a task, longer than hang_after (in the gap)", how, gap)]
 
 
 def stop_supervisor(round_, u):
@@ -374,11 +377,11 @@ def leave_alone(round_, u):
     round_.supervisor_dies()
     job.kill_supervisor()
     supervisor, job.p = job.p, None
-    job.wait(lambda: not everything.tasks(job.name), "the tasks give their supervisor up")
+    job.wait(lambda: not any(alive(t) for t in job.tasks()), "the tasks give their supervisor up")
     job.p = supervisor
     at = round_.restart()
     resumed(round_, "no supervisor for orphan_after", at, 0)
-    return [(f"no supervisor for longer than orphan_after ({round_.orphan_after} ms)", "memory", ms(at))]
+    return [("no supervisor for longer than orphan_after", "memory", ms(at))]
 
 
 def terminate(round_, u):

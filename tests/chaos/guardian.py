@@ -1,5 +1,10 @@
-"""A process that outlives the harness and ends what that has started, however the harness died."""
-import os, shutil, signal, time
+"""A process that outlives the harness, ends what that has started and removes what it has made, however the
+harness died. What shall stay, because something went wrong, is marked by a file KEPT in the folder."""
+import glob, os, shutil, signal, subprocess, time
+
+import cgroup
+
+KEPT = "kept"
 
 
 class Guardian:
@@ -62,7 +67,12 @@ def clean(folder, name):
             except ProcessLookupError:
                 pass
         time.sleep(0.01)
-    parent = os.path.dirname(memory)
-    for entry in os.listdir(parent) if os.path.isdir(parent) else []:
-        if entry.startswith(name + "-"):
-            shutil.rmtree(f"{parent}/{entry}", ignore_errors=True)
+    for path in glob.glob(memory + "-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for root, _ in cgroup.mounted().values():
+        for path in glob.glob(f"{root}/{name}-*"):
+            cgroup.remove(path)
+    if not os.path.exists(f"{folder}/{KEPT}"):
+        for path in [p for p in glob.glob(folder + "/round-*/*") if os.path.ismount(p)]:
+            subprocess.run(["umount", "-l", path], check=False)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,5 @@
 """The account of all faults: by kind how many, how each recovered, and what it cost."""
-import collections, threading
+import collections, math, threading
 
 HOWS = ("spare", "cold", "adopted", "memory", "checkpoint", "none", "again")
 
@@ -62,5 +62,4 @@ def percentile(sorted_, share):
     """The smallest value that is at least as large as this share of all."""
     if not sorted_:
         return ""
-    at = min(len(sorted_) - 1, max(0, -(-int(len(sorted_) * share * 1000) // 1000) - (share < 1)))
-    return f"{sorted_[at]:.1f}"
+    return f"{sorted_[max(0, math.ceil(len(sorted_) * share) - 1)]:.1f}"

@@ -39,15 +39,28 @@ def kill(pid):
         pass
 
 
+def has_ended(pid):
+    """One that is about to end has no command any more, and lives for a moment."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 def everything_dies(job, supervisor=None):
     """supervisor: a Popen, or None when it is gone already."""
     if supervisor and supervisor.poll() is None:
         supervisor.kill()
     if supervisor:
         supervisor.wait()
+    killed = set()
     while left := processes(job):
+        killed.update(left)
         for pid in left:
             kill(pid)
+        time.sleep(0.001)
+    while not all(has_ended(pid) for pid in killed):
         time.sleep(0.001)
 
 
