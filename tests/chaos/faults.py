@@ -474,14 +474,15 @@ def segments(job):
     return [n for n in names if n not in ("lock", "job.new") and os.path.isfile(f"{job.memory}/{n}")]
 
 
-def spoil(path, way, r):
+def spoil(path, way, r, may_be_deep=True):
+    """may_be_deep: also behind the segment's head, in that of an arena: a new run looks there."""
     size = os.path.getsize(path)
     if way == "deleted":
         os.unlink(path)
     elif way == "cut":
         os.truncate(path, r.choice([0, 100, PAGE, size // 2 & ~(PAGE - 1), max(0, size - PAGE)]))
     else:
-        at = PAGE if "arena" in path and r.random() < 0.5 else r.randrange(0, 24)
+        at = PAGE if may_be_deep and "arena" in path and r.random() < 0.5 else r.randrange(0, 24)
         with open(path, "r+b") as f:
             f.seek(at)
             f.write(bytes(r.randrange(1, 256) for _ in range(16)))
@@ -507,18 +508,22 @@ def spoil_dead(round_, u):
 
 
 def spoil_running(round_, u):
-    """A segment is deleted or cut under a running job; then a task that has it dies with its spares."""
+    """A segment is deleted or cut under a running job, or written over under a task that is stopped; then the
+    task dies, after its spares."""
     job, r, victim = round_.job, random.Random(u[0]), pick(round_.job, u[1])
     if not job.is_up() or not victim or not round_.may_go_back() or job.losses >= 2:
         return []
     index, task = victim
     names = [n for n in segments(job) if n == f"arena-{index}" or not n.startswith("arena")]
-    way, name = ("deleted", "cut")[int(u[2] * 2)], names[int(u[3] * len(names))]
+    way, name = ("deleted", "cut", "written over")[int(u[2] * 3)], names[int(u[3] * len(names))]
+    if way == "written over":  # what nobody else uses; who has checked the head does not look again
+        name = f"arena-{index}"
+        send(task, STOP)
     round_.note(f"{name} {way}, then task {index} killed")
     path, at, losses = f"{job.memory}/{name}", now_ns(), job.count("memory-lost")
     size = os.path.getsize(path)
-    spoil(path, way, r)
-    for process in [task] + job.spares(index, False):
+    spoil(path, way, r, False)
+    for process in job.spares(index, False) + [task]:
         send(process, KILL)
     job.losses += 1
     round_.forget_log()
