@@ -12,6 +12,7 @@ from job import Job, Over, now_ns
 from scenarios import config, dead_letters
 from verify import Wrong
 
+DESCRIPTORS = 30   # that a supervisor may have open besides one for each process
 QUIET_S = 0.4      # so long without a row: all that was there has been handled
 STOPS_MAX = 12     # ends of a followed job, until its output must be whole
 LOOK_EVERY = 12    # faults between two looks at the output
@@ -172,6 +173,14 @@ class Round:
             return now - seen[0][1] > QUIET_S
         self.began = -1e9  # all input is there now
         self.job.wait(lambda: self.job.is_up() and is_quiet(), "the job handles what it has")
+        self.check_descriptors()
+
+    def check_descriptors(self):
+        """Whatever has died under this supervisor, it holds no more than its tasks and spares need."""
+        held = os.listdir(f"/proc/{self.job.p.pid}/fd")
+        most = DESCRIPTORS + len(self.job.tasks()) * (1 + self.spares)
+        if len(held) > most:
+            raise Wrong(f"the supervisor has {len(held)} open files, not at most {most}")
 
     def finish(self):
         """The job ends, by itself or told to; then everything must be right."""

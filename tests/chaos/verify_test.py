@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Would the chaos runs see it? Outputs with every fault that they must find, and a right one.
+"""Would the chaos runs see it? Outputs with every fault that they must find, and a right one; schedules.
 
 The last line counts: "N passed, N failed".
 """
-import collections, os, shutil, sys, tempfile
+import argparse, collections, os, shutil, sys, tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
 import verify
-from scenarios import Sink
+from faults import FAULTS
+from round import Round
+from scenarios import Sink, scenarios
 
 ROWS = ["2024-01-01 00:05:00,a,1", "2024-01-01 00:05:00,b,2", "2024-01-01 00:10:00,a,3"]
 FAR_ROW = "2031-01-01 00:05:00,far,1"
@@ -71,6 +73,22 @@ def cases():
     yield "a part is missing", Scene(True).part("part-0-0", CHANGES).part("part-0-2", []), "some are missing"
 
 
+def decisions(seed, number, count=200):
+    """What the schedule of one round does, without a job."""
+    arguments = argparse.Namespace(seed=seed, patience=1)
+    world = argparse.Namespace(a=arguments, folder="", name="test", faults=FAULTS)
+    one = Round(world, scenarios()[0], number)
+    return [str(one)] + [(name, u, pause) for name, _, u, pause in (one.decide() for _ in range(count))]
+
+
+def schedules():
+    """A seed gives the same decisions again, another one others; nothing is forgotten in the long run."""
+    yield "the same seed", decisions(1, 2) == decisions(1, 2)
+    yield "another seed", decisions(1, 2) != decisions(2, 2)
+    yield "another round", decisions(1, 2) != decisions(1, 3)
+    yield "all faults", {d[0] for d in decisions(1, 2, 3000)[1:]} == {f[0] for f in FAULTS}
+
+
 def main():
     failed = passed = 0
     for name, scene, want in cases():
@@ -80,6 +98,11 @@ def main():
         else:
             failed += 1
             print(f"FAIL {name}: {said}, wanted {want}")
+    for name, is_right in schedules():
+        passed += is_right
+        failed += not is_right
+        if not is_right:
+            print(f"FAIL schedule: {name}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
