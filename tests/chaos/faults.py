@@ -186,8 +186,7 @@ def hang(round_, u):
     if not send(task, STOP):
         return []
     how, gap = await_replacement(job, index, task, at, known)
-    if alive(task):
-        raise Wrong(f"task {index} was replaced, and pid {task.pid}, which is stopped, lives on")
+    job.wait(lambda: not alive(task), f"task {index} is replaced, and pid {task.pid}, which is stopped, lives on")
     round_.must_log(task.pid)
     return [("SIGSTOP of a task, longer than hang_after (in the gap)", how, gap)]
 
