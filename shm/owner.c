@@ -94,6 +94,12 @@ pid_t owner_holder(const void *area)
     return (pid_t)(atomic_read_u32(word_of(area)) & FUTEX_TID_MASK);
 }
 
+bool owner_is_held_by(const void *area, pid_t self)
+{
+    const struct owner *owner = area;
+    return owner->seal == seal_of(owner) && owner_holder(area) == self;
+}
+
 // What the kernel does at the end of a thread (its exit_robust_list): the word says that the owner
 // died, one waiter is woken. Only a word that still names the dead one is changed.
 bool owner_hand_on(void *area, pid_t dead)

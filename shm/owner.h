@@ -32,6 +32,10 @@ void owner_release(void *area);
 // The thread that holds it; 0: nobody, or one that died and was noticed.
 pid_t owner_holder(const void *area);
 
+// Is it what it was, and held by thread `self`? For the thread that acquired it, before it makes
+// anything final: something may have written over the word since, and another have it now.
+bool owner_is_held_by(const void *area, pid_t self);
+
 // Thread `dead` is gone for sure and the kernel has not handed its mutex on: do so, and wake who
 // waits. false: `dead` does not hold it (any more). Safe to call from several processes at once.
 bool owner_hand_on(void *area, pid_t dead);

@@ -11,11 +11,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STAT_BYTES = 1024, FIELDS_BEFORE_START = 19 }; // after the state letter, field 3
+enum { STAT_BYTES = 1024, FIELDS_BEFORE_FLAGS = 6, FIELDS_BEFORE_START = 19 }; // from field 3 on
 
-// State letter and start time from /proc/<pid>/stat. The command in it may hold anything but ends
-// at the last ')'. False: no such process.
-static bool stat_read(pid_t pid, char *state, uint64_t *start_time)
+#define FLAG_EXITING 0x4UL // PF_EXITING, in the ninth field of /proc/<pid>/stat
+
+struct stat_fields {
+    char state;
+    uint64_t flags, start_time;
+};
+
+// From /proc/<pid>/stat, which tells of the first thread. The command in it may hold anything but
+// ends at the last ')'. False: no such process.
+static bool stat_read(pid_t pid, struct stat_fields *out)
 {
     char path[64], text[STAT_BYTES];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -31,14 +38,16 @@ static bool stat_read(pid_t pid, char *state, uint64_t *start_time)
     if (!p || p[1] != ' ')
         return false;
     p += 2;
-    *state = *p;
+    out->state = *p;
     for (int i = 0; i < FIELDS_BEFORE_START; i++) {
+        if (i == FIELDS_BEFORE_FLAGS)
+            out->flags = strtoull(p, NULL, 10);
         p = strchr(p, ' ');
         if (!p)
             return false;
         p++;
     }
-    *start_time = strtoull(p, NULL, 10);
+    out->start_time = strtoull(p, NULL, 10);
     return true;
 }
 
@@ -50,18 +59,24 @@ struct process_id process_self(void)
 
 uint64_t process_start_time(pid_t pid)
 {
-    char state;
-    uint64_t start_time;
-    return pid > 0 && stat_read(pid, &state, &start_time) ? start_time : 0;
+    struct stat_fields fields;
+    return pid > 0 && stat_read(pid, &fields) ? fields.start_time : 0;
 }
 
 bool process_alive(struct process_id id)
 {
-    char state;
-    uint64_t start_time;
-    if (id.pid <= 0 || !stat_read(id.pid, &state, &start_time))
+    struct stat_fields fields;
+    if (id.pid <= 0 || !stat_read(id.pid, &fields))
         return false;
-    return start_time == id.start_time && state != 'Z' && state != 'X';
+    return fields.start_time == id.start_time && fields.state != 'Z' && fields.state != 'X';
+}
+
+bool process_can_run(struct process_id id)
+{
+    struct stat_fields fields;
+    if (id.pid <= 0 || !stat_read(id.pid, &fields) || fields.start_time != id.start_time)
+        return false;
+    return fields.state != 'Z' && fields.state != 'X' && !(fields.flags & FLAG_EXITING);
 }
 
 int process_open(struct process_id id)

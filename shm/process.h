@@ -23,6 +23,10 @@ uint64_t process_start_time(pid_t pid);
 // Does this very process live? A zombie does not: it runs no more code.
 bool process_alive(struct process_id id);
 
+// Can the first thread of this very process ever run code of its own again? Not when it is gone, or
+// on its way out (the kernel has begun to end it), whatever other threads the process has.
+bool process_can_run(struct process_id id);
+
 // A pidfd of this very process, or -ESRCH when it is gone (or the pid is another's by now), or
 // another -errno.
 int process_open(struct process_id id);

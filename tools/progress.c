@@ -261,6 +261,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_SPARE_READY] = "spare-ready",
         [SUPERVISOR_MEMORY_LOST] = "memory-lost",
         [SUPERVISOR_REMADE] = "region-restored",
+        [SUPERVISOR_STUCK] = "stuck",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -372,6 +373,10 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_HUNG:
         buf_printf(out, "weir: task %d (%s, pid %d) hangs: it %s; it is replaced",
                    event->task_index, name, (int)event->pid, event->text);
+        return true;
+    case SUPERVISOR_STUCK:
+        buf_printf(out, "weir: task %d (%s, pid %d) %s", event->task_index, name, (int)event->pid,
+                   event->text);
         return true;
     case SUPERVISOR_KILLED:
         buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,

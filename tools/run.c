@@ -268,6 +268,7 @@ static int run_from_disk(struct run *run, bool was_killed, bool *again, struct e
               "rows may come twice\n",
               stderr);
     code = supervise(run, err);
+    run->keeps_memory = run->result.left_behind > 0;
     if (!code)
         return end_checkpoints(run, err);
     *again = memory_is_lost(run, code);
@@ -289,7 +290,7 @@ static int run_from_memory(struct run *run, bool *again, struct err *err)
     int code = supervise(run, err);
     run->from_memory = false;
     // Where it could not be supervised at all, another run may be able to.
-    run->keeps_memory = code && code != -ECANCELED;
+    run->keeps_memory = (code && code != -ECANCELED) || run->result.left_behind;
     *again = memory_is_lost(run, code);
     if (code)
         return exit_status_of(run, code);

@@ -35,27 +35,59 @@ static bool is_gone(pid_t thread)
     return kill(thread, 0) < 0 && errno == ESRCH;
 }
 
-// A dead task's arena must find its next owner. The kernel sees to that; where it could not, we do.
-static int free_owner(void *owner, int task, struct err *err)
+// Is the holder the task, or a spare that has the memory and waits for a supervisor's word?
+static bool is_registered(const struct control *control, int task, pid_t holder)
 {
-    const struct timespec pause = {0, 10 * 1000 * 1000};
-    for (int i = 0; i < OWNER_MS / 10; i++) {
-        pid_t holder = owner_holder(owner);
-        if (holder == 0 || (is_gone(holder) && owner_hand_on(owner, holder)))
-            return 0;
-        nanosleep(&pause, NULL);
+    struct control_view view;
+    struct control_spare spare;
+    control_view(control, task, &view);
+    bool is = view.process.pid == holder && process_alive(view.process);
+    for (int i = 0; i < CONTROL_SPARES_MAX && !is; i++) {
+        control_view_spare(control, task, i, &spare);
+        is = spare.process.pid == holder && process_alive(spare.process);
     }
-    return err_set(err, -EBUSY, "the memory of task %d is held by thread %d, which is none of it",
-                   task, (int)owner_holder(owner));
+    return is;
 }
 
-static int check_arena(const struct jobdir *dir, const struct plan *plan, int task, bool lives,
-                       struct err *err)
+// A process of this job? A dead one has no command, another one that has its pid by now no such.
+static bool is_of_job(pid_t pid, const struct jobdir *dir)
+{
+    char path[64], command[JOBDIR_PATH_BYTES + 64];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, command, sizeof command);
+    if (fd >= 0)
+        close(fd);
+    return len > 0 && memmem(command, (size_t)len, dir->path, strlen(dir->path) + 1);
+}
+
+// A dead task's arena must find its next owner. The kernel sees to that; where it could not, we do.
+static int free_owner(const struct jobdir *dir, const struct control *control, int task,
+                      void *owner, struct err *err)
+{
+    const struct timespec pause = {0, 10 * 1000 * 1000};
+    pid_t holder = owner_holder(owner);
+    for (int i = 0; i < OWNER_MS / 10; i++) {
+        if (holder == 0 || is_registered(control, task, holder) ||
+            (is_gone(holder) && owner_hand_on(owner, holder)))
+            return 0;
+        nanosleep(&pause, NULL);
+        holder = owner_holder(owner);
+    }
+    if (holder == 0 || (!is_of_job(holder, dir) && owner_hand_on(owner, holder)))
+        return 0;
+    return err_set(err, -EBUSY, "the memory of task %d is held by process %d, which is not known",
+                   task, (int)holder);
+}
+
+// `control` NULL: who holds it does not matter.
+static int check_arena(const struct jobdir *dir, const struct plan *plan,
+                       const struct control *control, int task, struct err *err)
 {
     struct job_arena arena;
     int rc = job_arena_map(dir, plan, task, &arena, err);
-    if (rc == 0 && !lives)
-        rc = free_owner(arena_owner(arena.base), task, err);
+    if (rc == 0 && control)
+        rc = free_owner(dir, control, task, arena_owner(arena.base), err);
     job_arena_unmap(&arena);
     return rc;
 }
@@ -122,10 +154,8 @@ static int check_segments(const struct jobdir *dir, const struct plan *plan,
     for (int e = 0; e < plan->exchange_count && rc == 0; e++)
         check_rings(dir, plan, e, losses);
     for (int task = 0; task < plan->task_count && rc == 0; task++) {
-        struct control_view view;
         struct err why = {.text = ""};
-        control_view(control, task, &view);
-        if (check_arena(dir, plan, task, process_alive(view.process), &why) < 0)
+        if (check_arena(dir, plan, control, task, &why) < 0)
             note_loss(losses, task, &why);
     }
     return losses->any ? -ENODATA : rc;
@@ -149,7 +179,7 @@ int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task
     bool *lost = calloc((size_t)plan->task_count, sizeof *lost);
     struct err of_others;
     struct losses losses = {.lost = lost, .err = &of_others};
-    int rc = check_arena(dir, plan, task, true, err);
+    int rc = check_arena(dir, plan, NULL, task, err);
     CHECK(lost);
     for (int e = 0; e < plan->exchange_count && rc == 0; e++) {
         check_rings(dir, plan, e, &losses);

@@ -138,6 +138,7 @@ int task_commit(struct task *task)
     if (rc < 0)
         return rc;
     store_state(task);
+    task_check_owner(task);
     arena_commit(task->arena);
     task_publish_all(task, false);
     chain_after_commit(&task->chain);

@@ -73,6 +73,7 @@ struct task {
     void *arena_base;
     uint64_t arena_bytes;
     bool owns;
+    pid_t thread;        // ours, as the owner mutex names it
     bool memory_is_lost; // a segment is gone, or not what it should be
     struct arena *arena;
     struct env *env;
@@ -121,6 +122,9 @@ void task_put_off_dead(struct task *task);
 // The first batches are done, or there are none: a spare that took over becomes a process like
 // others, in its turns, its place and its name. Once; later calls do nothing.
 void task_settle(struct task *task);
+// Before anything becomes final: does the mutex still say that this is the task? Where something
+// has written over it another process may be the task by now, and this one ends here (SIGABRT).
+void task_check_owner(struct task *task);
 
 // task_channels.c: the ends of rings. Mapping changes nothing; beginning is for who owns the arena.
 int task_channels_map(struct task *task);

@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/state/arena.h"
@@ -98,6 +99,33 @@ static void look_for_lost(struct wait *wait)
     wait->looked_ns = now_ns(wait->task);
     if (holder > 0 && !may_be_task(holder))
         owner_hand_on(wait->owner, holder);
+}
+
+// --- a mutex that was written over ---
+
+// The kernel has handed the mutex on, so the thread before ours is on its way out. If it is not,
+// something has written over the word: that thread ends itself before its next commit
+// (task_check_owner), and until then the memory is not ours to touch.
+static void outwait_predecessor(const struct task *task)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    struct control_view view;
+    control_view(task->control, task->index, &view);
+    while (view.process.pid != getpid() && process_can_run(view.process))
+        nanosleep(&pause, NULL);
+}
+
+void task_check_owner(struct task *task)
+{
+    const void *owner = arena_owner(task->arena_base);
+    char text[160];
+    if (owner_is_held_by(owner, task->thread))
+        return;
+    snprintf(text, sizeof text,
+             "its memory is damaged: where it says who the task is stands %d instead of %d",
+             (int)owner_holder(owner), (int)task->thread);
+    task_note(task, text);
+    abort();
 }
 
 // --- a spare makes itself ready ---
@@ -363,6 +391,7 @@ static int wait_as_spare(struct wait *wait)
         return -ECANCELED;
     }
     task->owns = true;
+    outwait_predecessor(task);
     wait->taken_ns = now_ns(task);
     while (!may_begin(task))
         waiter_wait(task->waiter, WAITER_BLOCK, may_begin, task, PASS_LOOK_NS);
@@ -378,6 +407,8 @@ static int wait_as_task(struct wait *wait)
     while ((rc = owner_acquire(wait->owner, PATIENCE_NS / 4)) == -ETIMEDOUT)
         look_for_lost(wait);
     wait->task->owns = rc >= 0;
+    if (rc >= 0)
+        outwait_predecessor(wait->task);
     wait->taken_ns = now_ns(wait->task);
     return rc < 0 ? rc : 0;
 }
@@ -389,6 +420,7 @@ int task_wait_turn(struct task *task)
                         .piece_count = (task->arena_bytes + PIECE_BYTES - 1) / PIECE_BYTES,
                         .looked_ns = now_ns(task)};
     const struct control_spare gone = {.state = CONTROL_SPARE_NONE};
+    task->thread = gettid();
     wait.mapped = calloc(wait.piece_count, sizeof *wait.mapped);
     CHECK(wait.mapped);
     int rc = task->spare >= 0 ? wait_as_spare(&wait) : wait_as_task(&wait);

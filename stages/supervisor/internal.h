@@ -14,6 +14,7 @@
 #include "stages/supervisor/slot.h"
 #include "stages/supervisor/spare.h"
 #include "stages/supervisor/spawn.h"
+#include "stages/supervisor/stuck.h"
 #include "stages/supervisor/supervisor.h"
 
 #define MS_NS INT64_C(1000000)
@@ -48,6 +49,7 @@ struct supervisor {
     enum finale finale;
     int64_t look_at_ns; // when to look at checkpoints and their end again
     int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
+    struct stuck stuck;
 };
 
 // The policy of the task's region.
@@ -84,7 +86,9 @@ struct spawn_request tasks_spawn_request(const struct supervisor *s, const struc
 void tasks_on_time(struct supervisor *s, int64_t now);
 // When tasks_on_time is to be called next; INT64_MAX: never.
 int64_t tasks_next_deadline(const struct supervisor *s);
-// No task may outlive the run, however it ends.
+// Its last sign of life; a process that has not come so far yet gave one when it was started.
+int64_t tasks_last_sign(const struct supervisor *s, const struct slot *slot);
+// No task may outlive the run, however it ends; one that cannot be ended is marked (is_left).
 void tasks_kill_rest(struct supervisor *s);
 
 // ending.c

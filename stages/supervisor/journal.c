@@ -30,6 +30,8 @@ static const char *name_of(const struct supervisor_event *event)
         return "killed";
     case SUPERVISOR_FAILED:
         return "failed";
+    case SUPERVISOR_STUCK:
+        return "stuck";
     case SUPERVISOR_CHECKPOINT_FAILED:
         return "checkpoint-failed";
     case SUPERVISOR_MEMORY_LOST:

@@ -55,6 +55,10 @@ struct slot {
     uint64_t restarts;          // starts after the first
     int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
     enum hang_kind hang;        // its process is being ended for this
+    int64_t killed_ns;          // when it was sent SIGKILL from here; 0: it was not
+    int64_t dying_ns;           // since when its thread is seen to be on its way out; 0: it is not
+    int64_t asleep_since_ns;    // its last sign before a sleep that has been told (stuck.h)
+    bool is_left;               // was killed, and left behind at the end of the run
     bool was_spare;             // its process had waited for the death of the one before
     bool goes_back;             // to a checkpoint, since it was last up
     bool is_used_up;            // so are the restarts of its region: the loss ends the job

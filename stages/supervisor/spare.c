@@ -142,6 +142,7 @@ static void hand_over(struct supervisor *s, struct crew *crew, struct spare *spa
     slot->is_cause_unknown = spare->is_adopted;
     slot->started_ns = (int64_t)view->taken_ns;
     slot->hang = HANG_NONE; // that was the one before
+    slot->killed_ns = slot->dying_ns = slot->asleep_since_ns = 0;
     slot->was_spare = true;
     if ((int64_t)view->taken_ns < slot->died_ns) // it knew before us
         slot->died_ns = (int64_t)view->taken_ns;
@@ -405,16 +406,6 @@ void spares_open(struct supervisor *s)
     }
 }
 
-static void wait_for_end(const struct spare *spare)
-{
-    struct pollfd end = {.fd = spare->pidfd, .events = POLLIN};
-    if (!spare->is_adopted)
-        waitpid(spare->pid, NULL, 0);
-    else
-        while (poll(&end, 1, -1) < 0 && errno == EINTR)
-            ;
-}
-
 void spares_close(struct supervisor *s)
 {
     for (int i = 0; i < s->options->task_count; i++)
@@ -423,7 +414,7 @@ void spares_close(struct supervisor *s)
         for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
             struct spare *spare = &crew_of(s, i)->spares[k];
             if (spare->pidfd >= 0)
-                wait_for_end(spare);
+                stuck_wait_end(s, spare->pid, spare->pidfd, spare->is_adopted);
             forget(spare);
         }
     free(s->spares->crews);

@@ -233,6 +233,7 @@ static int run(struct supervisor *s)
     coordinator_free(s->coordinator);
     tasks_kill_rest(s);
     spares_close(s);
+    status = stuck_end(s, status);
     close_fds(s);
     return status;
 }

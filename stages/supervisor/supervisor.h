@@ -37,6 +37,7 @@ enum supervisor_event_kind {
     SUPERVISOR_CHECKPOINT_FAILED, // one was given up; the job goes on
     SUPERVISOR_ADOPTED,           // an earlier supervisor had started it; it runs on
     SUPERVISOR_SPARE_READY,       // a spare of a task waits, with everything faulted in
+    SUPERVISOR_STUCK,             // a task's process sleeps in the kernel, or does not end
     SUPERVISOR_MEMORY_LOST,       // of a region, which goes back to a checkpoint; text says why
     SUPERVISOR_REMADE,            // its memory is there again; its tasks are started
     SUPERVISOR_EVENT_COUNT,
@@ -62,7 +63,7 @@ struct supervisor_event {
     int64_t went_on_ns;    // RESTARTED: when that was; monotonic
     const char *rung;      // RESTARTED: "spare"; "task": a process started for it; "region"
     double delay_ms;       // DIED: how long its restart is put off
-    const char *text;      // HUNG: what it does; FAILED, CHECKPOINT_FAILED: the reason
+    const char *text;      // HUNG, STUCK: what it does; FAILED, CHECKPOINT_FAILED: the reason
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
     const struct control_spare *spare;          // SPARE_READY
     const struct supervisor_region *region;     // MEMORY_LOST, REMADE
@@ -148,13 +149,15 @@ struct supervisor_result {
     uint64_t last_checkpoint; // when STOPPED with checkpoints: what the next run goes on from
     bool ended_earlier;       // it was an earlier supervisor that began to stop the job
     int adopted, started;     // tasks, when the memory was an earlier run's
+    int left_behind;          // tasks that could not be ended: their memory must stay as it is
     double worst_gap_ms;      // longest from a death to the replacement's first progress
 };
 
 // Run the job to its end. SIGINT, SIGTERM and SIGHUP are taken (and given back) here: they stop the
 // tasks level by level, so that what a task has committed arrives where it was going. 0, also for a
 // STOPPED job; -ECANCELED with the task's text when FAILED; another -errno when it could not be
-// run. No task lives when it returns. The folder and its segments are left to the caller.
+// run. No task lives when it returns, but for those that the kernel does not end (left_behind;
+// -EBUSY when that is all that went wrong). The folder and its segments are left to the caller.
 int supervisor_run(const struct supervisor_options *options, struct supervisor_result *out,
                    struct err *err);
 

@@ -73,6 +73,7 @@ static int op_start(struct slot *slot, void *context)
     slot->silent_at_ns = 0;
     slot->hang = HANG_NONE;
     slot->was_spare = false;
+    slot->killed_ns = slot->dying_ns = slot->asleep_since_ns = 0;
     // Who was killed from outside wrote nothing astray; of any other death that is not known.
     bool is_trusted = slot->signal == SIGKILL && !slot->is_cause_unknown;
     control_ask_check(s->control, slot->index, !is_trusted && slot->died_ns);
@@ -122,6 +123,7 @@ static void op_kill(struct slot *slot, void *context)
         return;
     }
     CHECK(slot->pidfd >= 0);
+    slot->killed_ns = slot->killed_ns ? slot->killed_ns : supervisor_now_ns();
     syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -310,8 +312,7 @@ static bool slot_ready(const struct supervisor *s, const struct slot *slot, int6
 
 enum { HANG_LOOKS = 4 }; // in the time after which a task is taken to hang
 
-// Its last sign of life; a process that has not come so far yet gave one when it was started.
-static int64_t last_sign(const struct supervisor *s, const struct slot *slot)
+int64_t tasks_last_sign(const struct supervisor *s, const struct slot *slot)
 {
     struct control_view view;
     control_view(s->control, slot->index, &view);
@@ -322,7 +323,7 @@ static int64_t last_sign(const struct supervisor *s, const struct slot *slot)
 // Twice in a row, without a sign between: one look may fall on a moment.
 static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
 {
-    int64_t sign = last_sign(s, slot), was_silent_at = slot->silent_at_ns;
+    int64_t sign = tasks_last_sign(s, slot), was_silent_at = slot->silent_at_ns;
     slot->silent_at_ns = 0;
     if (now - sign < s->options->hang_after_ms * MS_NS)
         return;
@@ -332,6 +333,10 @@ static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
     slot->silent_at_ns = sign;
     if (was_silent_at != sign)
         return;
+    if (kind == HANG_ASLEEP || slot->killed_ns) { // no kill, or no other one, would help
+        stuck_tell_asleep(s, slot, sign);
+        return;
+    }
     struct supervisor_event event = {.kind = SUPERVISOR_HUNG,
                                      .task_index = slot->index,
                                      .pid = slot->pid,
@@ -369,6 +374,7 @@ void tasks_on_time(struct supervisor *s, int64_t now)
             slot_handle(slot, SLOT_READY, since > slot->died_ns ? since : slot->died_ns, &s->ops);
     }
     look_at_hangs(s, now);
+    stuck_on_time(s, now);
     for (int i = 0; i < s->options->task_count; i++) // replacements come first
         postmortem_write(&s->mortuary, &s->slots[i], &s->deaths[i]);
 }
@@ -377,6 +383,7 @@ int64_t tasks_next_deadline(const struct supervisor *s)
 {
     int64_t now = supervisor_now_ns();
     int64_t next = supervisor_earlier(s->hang_at_ns, spares_next_deadline(s, now));
+    next = supervisor_earlier(next, stuck_next_deadline(s));
     for (int i = 0; i < s->options->task_count; i++) {
         const struct slot *slot = &s->slots[i];
         if (slot->state == SLOT_DOWN)
@@ -399,12 +406,9 @@ void tasks_kill_rest(struct supervisor *s)
         if (slot->pidfd < 0)
             continue;
         op_kill(slot, s);
-        struct pollfd end = {.fd = slot->pidfd, .events = POLLIN};
-        if (slot->is_adopted)
-            while (poll(&end, 1, -1) < 0 && errno == EINTR)
-                ;
-        else
-            waitpid(slot->pid, NULL, 0);
+        const struct process_id process = {slot->pid, process_start_time(slot->pid)};
+        slot->is_left = !stuck_wait_end(s, slot->pid, slot->pidfd, slot->is_adopted) &&
+                        process_can_run(process);
         slot_close(slot);
     }
 }

@@ -164,6 +164,78 @@ static void test_owner_stays_with_a_holder_that_is_in_exit_until_it_is_killed(vo
     waitpid(pid, NULL, 0);
 }
 
+// --- whatever way it ends, it has written for the last time when the mutex passes on ---
+
+static void write_on(void)
+{
+    for (;;)
+        atomic_release_u64(&scene->turns, scene->turns + 1);
+}
+
+static void *end_the_group(void *unused)
+{
+    (void)unused;
+    while (atomic_acquire_u64(&scene->turns) < 1000)
+        ;
+    _exit(0); // of all threads, while the owner runs
+}
+
+static void write_while_another_thread_exits(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_the_group, NULL) == 0)
+        write_on();
+}
+
+static void crash(void)
+{
+    atomic_release_u64(&scene->turns, 1);
+    signal(SIGSEGV, SIG_DFL); // cmocka catches it
+    raise(SIGSEGV);
+}
+
+static void become_another_program(void)
+{
+    char *const argv[] = {"sleep", "1000", NULL};
+    atomic_release_u64(&scene->turns, 1);
+    execvp(argv[0], argv);
+}
+
+static void wait_for_writes(void)
+{
+    while (atomic_acquire_u64(&scene->turns) == 0)
+        poll(NULL, 0, 1);
+}
+
+static void assert_writes_no_more(pid_t pid)
+{
+    assert_int_equal(owner_acquire(scene->area, LONG_NS), 1);
+    uint64_t turns = atomic_acquire_u64(&scene->turns);
+    poll(NULL, 0, 5);
+    assert_int_equal(atomic_acquire_u64(&scene->turns), turns);
+    owner_release(scene->area);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    scene->turns = 0;
+}
+
+static void test_owner_writes_no_more_when_it_passes_on(void **state)
+{
+    enum { ROUNDS = 50 };
+    (void)state;
+    for (int i = 0; i < ROUNDS; i++) {
+        pid_t pid = child_owns(write_on);
+        wait_for_writes();
+        if (i % 2)
+            kill(pid, SIGSTOP);
+        kill(pid, SIGKILL);
+        assert_writes_no_more(pid);
+        assert_writes_no_more(child_owns(write_while_another_thread_exits));
+    }
+    assert_writes_no_more(child_owns(crash));
+    assert_writes_no_more(child_owns(become_another_program));
+}
+
 // What a wild write into the list of robust mutexes does: the kernel finds nothing in it.
 static void lose_the_list(void)
 {
@@ -197,6 +269,50 @@ static void test_owner_handed_on_by_hand_wakes_who_waits(void **state)
     assert_int_equal(waitpid(waiter, &status, 0), waiter);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_passes_on(); // the waiter's end was noticed by the kernel again
+}
+
+// The kernel follows the list to where nothing is mapped, and gives up.
+static void spoil_the_list(void)
+{
+    struct robust_list_head *head;
+    size_t bytes;
+    if (syscall(SYS_get_robust_list, 0, &head, &bytes) == 0) {
+        head->list.next = (struct robust_list *)16;
+        end_now();
+    }
+}
+
+static void test_owner_is_handed_on_by_hand_when_the_list_leads_nowhere(void **state)
+{
+    (void)state;
+    pid_t pid = child_owns(spoil_the_list);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(owner_acquire(scene->area, SHORT_NS), -ETIMEDOUT);
+    assert_true(owner_hand_on(scene->area, pid));
+    assert_passes_on();
+}
+
+// Whatever stands in the word, the thread that held it notices before it makes anything final.
+static void test_owner_notices_that_the_word_was_written_over(void **state)
+{
+    (void)state;
+    pthread_mutex_t *mutex = (pthread_mutex_t *)scene->area;
+    assert_int_equal(owner_acquire(scene->area, -1), 0);
+    const int own = mutex->__data.__lock;
+    const int words[] = {0, (int)FUTEX_OWNER_DIED, 1, (int)FUTEX_TID_MASK, own + 1};
+    assert_true(owner_is_held_by(scene->area, getpid()));
+    assert_false(owner_is_held_by(scene->area, getpid() + 1));
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        mutex->__data.__lock = words[i];
+        assert_false(owner_is_held_by(scene->area, getpid()));
+    }
+    mutex->__data.__lock = own | (int)FUTEX_WAITERS; // somebody waits: as it should be
+    assert_true(owner_is_held_by(scene->area, getpid()));
+    mutex->__data.__kind ^= 0x10;
+    assert_false(owner_is_held_by(scene->area, getpid()));
+    mutex->__data.__kind ^= 0x10;
+    owner_release(scene->area);
+    assert_false(owner_is_held_by(scene->area, getpid()));
 }
 
 // A word that was written over must not make a mutex that lets two in.
@@ -285,7 +401,10 @@ int main(void)
         TEST(test_owner_stays_with_a_stopped_holder_until_it_is_killed),
         TEST(test_owner_passes_on_when_only_library_threads_are_left),
         TEST(test_owner_stays_with_a_holder_that_is_in_exit_until_it_is_killed),
+        TEST(test_owner_writes_no_more_when_it_passes_on),
         TEST(test_owner_is_handed_on_by_hand_when_the_list_was_damaged),
+        TEST(test_owner_is_handed_on_by_hand_when_the_list_leads_nowhere),
+        TEST(test_owner_notices_that_the_word_was_written_over),
         TEST(test_owner_handed_on_by_hand_wakes_who_waits),
         TEST(test_owner_refuses_a_mutex_that_was_written_over),
         TEST(test_owner_passes_on_to_one_of_many),
