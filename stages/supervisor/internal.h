@@ -86,6 +86,8 @@ struct spawn_request tasks_spawn_request(const struct supervisor *s, const struc
 void tasks_on_time(struct supervisor *s, int64_t now);
 // When tasks_on_time is to be called next; INT64_MAX: never.
 int64_t tasks_next_deadline(const struct supervisor *s);
+// SIGKILL to the slot's process.
+void tasks_kill(struct slot *slot);
 // Its last sign of life; a process that has not come so far yet gave one when it was started.
 int64_t tasks_last_sign(const struct supervisor *s, const struct slot *slot);
 // No task may outlive the run, however it ends; one that cannot be ended is marked (is_left).

@@ -74,8 +74,8 @@ static void bury(struct supervisor *s, struct slot *slot)
     stuck->buried[stuck->count++] = (struct buried){slot->pid, slot->pidfd, slot->is_adopted};
     slot->pidfd = -1;
     slot->exit_status = 0;
-    slot->signal = slot->killed_ns ? SIGKILL : 0;
-    slot->is_cause_unknown = slot->signal == 0;
+    slot->signal = 0;
+    slot->is_cause_unknown = true;
     tasks_ended(s, slot);
 }
 
@@ -113,7 +113,9 @@ static void look_at(struct supervisor *s, struct slot *slot, int64_t now)
     if (slot->pidfd < 0 || slot->is_left || now - tasks_last_sign(s, slot) < SILENT_MS * MS_NS)
         return;
     if (is_dead_for_long(slot, now)) {
-        if (s->stuck.count < STUCK_BURIED_MAX)
+        if (slot->killed_ns == 0) // what keeps it, a library's thread, may go by that
+            tasks_kill(slot);
+        else if (now - slot->killed_ns > SILENT_MS * MS_NS && s->stuck.count < STUCK_BURIED_MAX)
             bury(s, slot);
     } else if (slot->state == SLOT_KILLED && slot->killed_ns &&
                now - slot->killed_ns > PATIENCE_MS * MS_NS) {

@@ -116,15 +116,19 @@ static void op_ask_stop(struct slot *slot, void *context)
     control_post(s->control, slot->index, CONTROL_STOP);
 }
 
-static void op_kill(struct slot *slot, void *context)
+void tasks_kill(struct slot *slot)
 {
-    if (spares_awaited(context, slot)) {
-        spares_kill(context, slot);
-        return;
-    }
     CHECK(slot->pidfd >= 0);
     slot->killed_ns = slot->killed_ns ? slot->killed_ns : supervisor_now_ns();
     syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
+}
+
+static void op_kill(struct slot *slot, void *context)
+{
+    if (spares_awaited(context, slot))
+        spares_kill(context, slot);
+    else
+        tasks_kill(slot);
 }
 
 // Why a task is not started again, where it has no words of its own.
@@ -337,6 +341,8 @@ static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
         stuck_tell_asleep(s, slot, sign);
         return;
     }
+    if (slot->state == SLOT_STOPPING) // it has its time to stop, and is killed after that
+        return;
     struct supervisor_event event = {.kind = SUPERVISOR_HUNG,
                                      .task_index = slot->index,
                                      .pid = slot->pid,
@@ -355,10 +361,12 @@ static void look_at_hangs(struct supervisor *s, int64_t now)
     if (s->hang_at_ns > now)
         return;
     s->hang_at_ns = now + s->options->hang_after_ms * MS_NS / HANG_LOOKS;
-    for (int i = 0; i < s->options->task_count; i++)
-        if ((s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_HURT) &&
-            !spares_awaited(s, &s->slots[i]))
-            look_at_hang(s, &s->slots[i], now);
+    for (int i = 0; i < s->options->task_count; i++) {
+        struct slot *slot = &s->slots[i];
+        bool runs = slot->state == SLOT_UP || slot->state == SLOT_HURT;
+        if ((runs || slot->state == SLOT_STOPPING) && slot->pidfd >= 0 && !spares_awaited(s, slot))
+            look_at_hang(s, slot, now);
+    }
 }
 
 // A restart comes at once: start_at_ns of a first death is in the past.

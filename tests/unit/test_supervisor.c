@@ -2,6 +2,7 @@
 // very program: the supervisor starts it as `weir task <job-dir> <index>`.
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -410,6 +411,18 @@ static void test_supervisor_restarts_only_what_died(void **state)
     assert_true(events.gap_ms > 0 && events.gap_ms <= result.worst_gap_ms);
 }
 
+static void test_supervisor_replaces_a_task_whose_process_lives_on(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("tff", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(result.restarts, 1);
+    assert_int_equal(events.count[SUPERVISOR_STUCK], 0); // it could be ended
+    assert_int_equal(result.left_behind, 0);
+}
+
 static void test_supervisor_restarts_first_quick_deaths_at_once(void **state)
 {
     (void)state;
@@ -592,6 +605,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slot_adopts_what_lives),
         cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
         cmocka_unit_test(test_supervisor_restarts_only_what_died),
+        cmocka_unit_test(test_supervisor_replaces_a_task_whose_process_lives_on),
         cmocka_unit_test(test_supervisor_restarts_first_quick_deaths_at_once),
         cmocka_unit_test(test_supervisor_takes_an_idle_task_for_no_crash_loop),
         cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),

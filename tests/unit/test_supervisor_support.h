@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -78,6 +79,22 @@ static int lose_memory(char letter, struct control *control, int index, uint64_t
     return SUPERVISOR_EXIT_MEMORY;
 }
 
+static void *live_on(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+// A thread of some library keeps the process; the task's own is gone.
+static void leave_a_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, live_on, NULL) == 0)
+        pthread_exit(NULL);
+}
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
     be_killed(letter, control, attempt);
@@ -90,6 +107,10 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
     case 's': // is killed once when asked to stop; then stops well
         wait_for_stop(control, index);
         return attempt == 1 ? kill(getpid(), SIGKILL) : 0;
+    case 't': // its thread ends, its process does not
+        if (attempt == 1)
+            leave_a_thread();
+        return finish(control);
     case '0': // ends as if all were well, without having said so
         return attempt == 1 ? 0 : finish(control);
     case 'w': // runs until it is asked to stop
