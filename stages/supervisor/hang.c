@@ -60,6 +60,24 @@ enum hang_kind hang_judge(pid_t pid)
                            : HANG_NONE;
 }
 
+int64_t hang_cpu_ns(pid_t pid)
+{
+    enum { FIELDS = 11 }; // from the state, field 3, to utime, field 14
+    static const int64_t SECOND_NS = 1000000000;
+    char path[64], text[1024];
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+    const char *at = read_file(path, text, sizeof text) ? strrchr(text, ')') : NULL;
+    at = at && at[1] == ' ' ? at + 2 : NULL;
+    for (int i = 0; at && i < FIELDS; i++) {
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    if (!at || sscanf(at, "%lu %lu", &user, &kernel) != 2)
+        return 0;
+    return (int64_t)(user + kernel) * (SECOND_NS / sysconf(_SC_CLK_TCK));
+}
+
 // --- where a thread sleeps ---
 
 // Calls on a descriptor that reach a disk: what a thread of ours can sleep in for long.

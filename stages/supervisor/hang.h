@@ -2,14 +2,16 @@
 //
 // A task gives a sign of life after every transaction, and at least ten times a second while it
 // waits for input or for room in a channel. Silence is a hang when its process is stopped
-// (SIGSTOP) or runs without end inside one batch. It is none when the process sleeps in a system
-// call (a reader of its output that is paused, a slow disk: a replacement would wait there too) or
-// when a debugger holds it. A sleep that signals do not end is told apart: no kill helps there, and
-// nobody may be put in the place of a process that does not die (stuck.h).
+// (SIGSTOP) or runs without end inside one batch: who gets no processor does not. It is none when
+// the process sleeps in a system call (a reader of its output that is paused, a slow disk: a
+// replacement would wait there too) or when a debugger holds it. A sleep that signals do not end is
+// told apart: no kill helps there, and nobody may be put in the place of a process that does not
+// die (stuck.h).
 #ifndef WEIR_STAGES_SUPERVISOR_HANG_H
 #define WEIR_STAGES_SUPERVISOR_HANG_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "shm/errlog.h"
@@ -23,6 +25,9 @@ enum hang_kind {
 
 // What the process does right now. A process that is gone does not hang.
 enum hang_kind hang_judge(pid_t pid);
+
+// For how long its first thread has been on a processor; 0: not known.
+int64_t hang_cpu_ns(pid_t pid);
 
 // Have a process that is about to be ended for a hang write down where it is
 // (stages/runtime/crash.h), and wait for that a few milliseconds at most. errlog may be NULL.

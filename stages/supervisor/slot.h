@@ -53,6 +53,8 @@ struct slot {
     int64_t delay_ns;           // of the last death
     int quick_deaths;           // deaths in a row without any progress
     uint64_t restarts;          // starts after the first
+    int64_t sign_ns;            // its last sign of life at the last look
+    int64_t sign_cpu_ns;        // what it had run when there was no new one for the first time
     int64_t silent_at_ns;       // heartbeat at the last look that found it hanging; 0: it did not
     enum hang_kind hang;        // its process is being ended for this
     int64_t killed_ns;          // when it was sent SIGKILL from here; 0: it was not

@@ -200,8 +200,8 @@ static void close_fds(struct supervisor *s)
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    // Asked again while the stop was being done: it is done, and the caller is about to clean up.
-    if (s->result->end == SUPERVISOR_END_STOPPED) {
+    // Asked, or asked again, when it was done: the caller is about to clean up.
+    if (s->result->end != SUPERVISOR_END_FAILED) {
         signal(SIGINT, SIG_IGN);
         signal(SIGTERM, SIG_IGN);
     }

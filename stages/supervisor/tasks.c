@@ -324,15 +324,35 @@ int64_t tasks_last_sign(const struct supervisor *s, const struct slot *slot)
     return is_own ? (int64_t)view.heartbeat_ns : slot->started_ns;
 }
 
+// Has it run, and not merely waited for a processor, since it has been silent? A part of the time
+// is enough: others may want the processor too.
+static bool has_run(const struct supervisor *s, const struct slot *slot)
+{
+    int64_t cpu = hang_cpu_ns(slot->pid);
+    return cpu == 0 || cpu - slot->sign_cpu_ns >= s->options->hang_after_ms * MS_NS / HANG_LOOKS;
+}
+
+// The first look without a new sign: from here on it is counted what it runs.
+static void note_sign(struct slot *slot, int64_t sign)
+{
+    if (slot->sign_ns != sign) {
+        slot->sign_ns = sign;
+        slot->sign_cpu_ns = -1;
+    } else if (slot->sign_cpu_ns < 0) {
+        slot->sign_cpu_ns = hang_cpu_ns(slot->pid);
+    }
+}
+
 // Twice in a row, without a sign between: one look may fall on a moment.
 static void look_at_hang(struct supervisor *s, struct slot *slot, int64_t now)
 {
     int64_t sign = tasks_last_sign(s, slot), was_silent_at = slot->silent_at_ns;
     slot->silent_at_ns = 0;
+    note_sign(slot, sign);
     if (now - sign < s->options->hang_after_ms * MS_NS)
         return;
     enum hang_kind kind = hang_judge(slot->pid);
-    if (kind == HANG_NONE)
+    if (kind == HANG_NONE || (kind == HANG_BUSY && (slot->sign_cpu_ns < 0 || !has_run(s, slot))))
         return;
     slot->silent_at_ns = sign;
     if (was_silent_at != sign)

@@ -78,6 +78,26 @@ static void test_hang_is_a_busy_loop(void **state)
     end(pid);
 }
 
+// Who turns has been on a processor; who is stopped, or waits for one, has not.
+static void test_hang_counts_what_a_process_has_run(void **state)
+{
+    const int64_t some_ns = INT64_C(50000000);
+    (void)state;
+    pid_t turns = child(turn), idles = child(sleep_on);
+    for (int i = 0; i < LOOKS && hang_cpu_ns(turns) < some_ns; i++)
+        poll(NULL, 0, LOOK_MS);
+    assert_true(hang_cpu_ns(turns) >= some_ns);
+    kill(turns, SIGSTOP);
+    assert_comes_to(turns, HANG_STOPPED);
+    int64_t ran_ns = hang_cpu_ns(turns);
+    poll(NULL, 0, 50);
+    assert_true(hang_cpu_ns(turns) == ran_ns);
+    assert_true(hang_cpu_ns(idles) < some_ns);
+    end(turns);
+    end(idles);
+    assert_true(hang_cpu_ns(turns) == 0);
+}
+
 static void write_to_nobody(void)
 {
     char room[1 << 16] = {0};
@@ -211,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hang_is_a_stopped_process),
         cmocka_unit_test(test_hang_is_a_busy_loop),
+        cmocka_unit_test(test_hang_counts_what_a_process_has_run),
         cmocka_unit_test(test_hang_is_no_wait_for_others),
         cmocka_unit_test(test_hang_is_no_debugger),
         cmocka_unit_test(test_hang_tells_a_sleep_in_the_kernel_apart),
