@@ -6,7 +6,7 @@
 //   --kills N        of that task (1000)
 //   --spares N       0: cold (1)
 //   --rate ROWS      a second; 0: half of what a run at full speed measures first (0)
-//   --after N        more kills, 2 s apart: rows in the second after, to the second before (10)
+//   --after N        more kills, 3 s apart: rows in the second after, to the second before (10)
 //   --calm SECONDS   of the same job undisturbed, for comparison (10)
 //   --every MS       at full speed, kill so often, ready or not: rows a second (0: off)
 //   --supervisor N   kill `weir run` instead, and start another one (0)
@@ -170,23 +170,27 @@ static void kill_when_ready(struct bench *b)
     }
 }
 
+// Rows a second in the second that begins now.
+static double rate_of_second(struct bench *b)
+{
+    uint64_t before = job_rows(&b->job);
+    int64_t began = now_ns();
+    look_for(b, 1000 * MS_NS);
+    return (double)(job_rows(&b->job) - before) * 1e9 / (double)(now_ns() - began);
+}
+
 static void compare_seconds(struct bench *b)
 {
-    const int64_t second_ns = 1000 * MS_NS;
-    uint64_t before = 0, after = 0;
+    double before = 0, after = 0;
     struct control_view task;
     for (long i = 0; i < b->settings.after; i++) {
-        look_for(b, second_ns);
-        uint64_t at_first = job_rows(&b->job);
-        look_for(b, second_ns);
+        look_for(b, 1000 * MS_NS);
         wait_ready(b, &task);
-        uint64_t at_kill = job_rows(&b->job);
+        before += rate_of_second(b);
         kill(task.process.pid, SIGKILL);
-        look_for(b, second_ns);
-        before += at_kill - at_first;
-        after += job_rows(&b->job) - at_kill;
+        after += rate_of_second(b);
     }
-    b->after_to_before = before ? (double)after / (double)before : 0;
+    b->after_to_before = before > 0 ? after / before : 0;
 }
 
 // --- the rest ---
