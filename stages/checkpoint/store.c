@@ -629,34 +629,46 @@ int store_retain(const struct store *store, int retain, struct err *err)
     return rc;
 }
 
-// Files of the store that lie in the folder itself.
+// Files of the store that lie in the folder itself, but for the two marks.
 static bool is_own_file(const char *name)
 {
-    static const char *const names[] = {"FINISHED", "FINISHED.tmp", "JOB",  "JOB.tmp",
-                                        "DEAD",     "DEAD.tmp",     "FROM", "FROM.tmp"};
+    static const char *const names[] = {"FINISHED.tmp", "JOB.tmp", "DEAD",
+                                        "DEAD.tmp",     "FROM",    "FROM.tmp"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
     return strncmp(name, "finish-", strlen("finish-")) == 0;
 }
 
-int store_remove_all(const struct store *store, struct err *err)
+static void remove_file(const struct store *store, const char *name)
 {
     char path[STORE_PATH_BYTES];
+    store_path(store, name, path);
+    store->env->unlink(store->env, path);
+}
+
+// A kill may come between any two of these. While JOB is there the folder is known for ours, so it
+// goes last; FINISHED goes before what it needs.
+int store_remove_all(const struct store *store, struct err *err)
+{
     struct store_entry *entries;
     int count, rc = store_list(store, &entries, &count, err);
+    if (rc == -ENOENT)
+        return 0;
     for (int i = count - 1; rc == 0 && i >= 0; i--)
         rc = store_remove(store, entries[i].checkpoint, err);
     free(entries);
+    rc = rc == 0 ? store_remove_new_state(store, err) : rc;
+    if (rc == 0)
+        remove_file(store, "FINISHED");
     DIR *dir = rc == 0 ? opendir(store->dir) : NULL;
-    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
-        store_path(store, e->d_name, path);
+    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
         if (is_own_file(e->d_name))
-            store->env->unlink(store->env, path);
-    }
+            remove_file(store, e->d_name);
     if (dir)
         closedir(dir);
-    rc = rc == 0 ? store_remove_new_state(store, err) : rc;
+    if (rc == 0)
+        remove_file(store, "JOB");
     if (rc == 0)
         store->env->rmdir(store->env, store->dir); // stays if something else is in it
     return rc;

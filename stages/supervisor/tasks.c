@@ -189,8 +189,6 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
         event.delay_ms = (double)slot->delay_ns / MS_NS;
         s->result->restarts++;
         control_note_restart(s->control, slot->index);
-        if (s->coordinator)
-            coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         event.went_on_ns = slot->died_ns + slot->gap_ns;
@@ -262,6 +260,9 @@ void tasks_ended(struct supervisor *s, struct slot *slot)
     enum slot_event event = slot_classify(&view, slot);
     if (event == SLOT_CRASHED && slot->state != SLOT_LOST)
         postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
+    // Whatever comes next, also while it stops: what it has not reported it never will.
+    if (event == SLOT_CRASHED && s->coordinator)
+        coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
     bool is_lost = event == SLOT_GAVE_UP && slot->exit_status == SUPERVISOR_EXIT_MEMORY;
     if (is_lost && regions_lose(s, slot, &view))
         return;

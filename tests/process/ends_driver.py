@@ -11,13 +11,15 @@ A round draws cores, spares, checkpoints or none, and how the job ends:
               a task has said that it has handled its input, or is finished
   stop        SIGTERM, and such kills around it; with checkpoints the next run finishes the job
   supervisor  as finish, but the supervisor is killed too, up to three times, and started again
+  last        as stop, with checkpoints, but one task is killed while the last of them is under way: that is
+              seen and given up, not waited for
   stopped     as stop, but the supervisor is killed after the SIGTERM, and started again
 """
 import argparse, collections, glob, json, os, random, shutil, signal, struct, subprocess, sys, tempfile, time
 import everything
 
 PAGE = 4096
-BOUND = 20  # seconds from the last kill to the end of the run
+BOUND, SLOW = 20, 4  # seconds from the last kill to the end of the run
 FINISHED, ENDED_AT = 5, 40
 SCRIPT = """CREATE TABLE n (i BIGINT, t TIMESTAMP(3), WATERMARK FOR t AS t) WITH ('connector' = 'datagen',
   'rows-per-second' = '{rate}', 'fields.i.kind' = 'sequence', 'fields.i.start' = '0', 'fields.i.end' = '{last}',
@@ -36,16 +38,17 @@ class Wrong(Exception):
 class Round:
     def __init__(self, a, seed, job):
         self.a, self.job, self.r = a, job, random.Random(seed)
-        self.kind = self.r.choice(["finish"] * 3 + ["stop"] * 2 + ["supervisor"] * 2 + ["stopped"])
+        self.kind = self.r.choice(["finish"] * 3 + ["stop"] * 2 + ["supervisor"] * 2 + ["last"] * 2 + ["stopped"])
         self.cores, self.spares = self.r.choice([1, 2, 2]), self.r.choice([0, 1, 1, 2])
-        self.durable = self.r.random() < 0.5
+        self.durable = self.r.random() < 0.5 or self.kind == "last"
         self.rows = 1000 * self.r.randrange(15, 90)
         self.rate = self.r.choice([0, 100000, 200000, 200000])
         self.kills, self.last_kill, self.memory = 0, 0, everything.memory(job)
-        self.p = None
+        self.p, self.seen = None, []
         for name in ("out", "checkpoints"):
             shutil.rmtree(name, ignore_errors=True)
         everything.reboot(job)
+        open("err", "w").close()
         with open("job.sql", "w") as f:
             f.write("SET 'execution.checkpointing.interval' = '30 ms';\n" if self.durable else "")
             f.write(SCRIPT.format(rate=self.rate, last=self.rows - 1))
@@ -59,8 +62,14 @@ class Round:
                 f"{self.rows} rows, rate {self.rate}, {self.kills} kills")
 
     def start(self):
-        with open("err", "w") as f:
+        with open("err", "a") as f:
+            f.write(f"--- {self.job}\n")
             self.p = subprocess.Popen([self.a.weir, "run", "--json", "job.yaml"], stderr=f, stdout=subprocess.DEVNULL)
+
+    @staticmethod
+    def tell():
+        with open("err", errors="replace") as f:
+            print("".join("     " + line for line in f.readlines()[-40:] if '"checkpoint"' not in line), flush=True)
 
     def states(self):
         """Of each task: it runs 2.., has ended its input, is finished; its rows."""
@@ -77,6 +86,24 @@ class Round:
             rows, = struct.unpack_from("<q", data, (2 + t) * PAGE + 64)
             found.append((state, ended, rows))
         return found
+
+    def describe(self):
+        """What stands in the control block, when a run does not end."""
+        try:
+            with open(self.memory + "/control", "rb") as f:
+                data = f.read()
+        except OSError:
+            return ["nothing"]
+        count, = struct.unpack_from("<I", data, PAGE)
+        lines = ["wanted, complete checkpoint %d, %d" % struct.unpack_from("<QQ", data, PAGE + 32)]
+        for t in range(count):
+            page, box = (2 + t) * PAGE, (2 + count + t) * PAGE
+            pid, state = struct.unpack_from("<II", data, page)
+            lines.append(f"task {t}: pid {pid}, state {state}, ended {struct.unpack_from('<I', data, page + ENDED_AT)[0]}, "
+                         f"attempt {struct.unpack_from('<Q', data, page + 32)[0]}, stop, drain, cancel, finish "
+                         f"{struct.unpack_from('<IIII', data, box)}, pass {struct.unpack_from('<I', data, box + 20)[0]}, "
+                         f"spares {[struct.unpack_from('<II', data, (2 + 3 * count + t) * PAGE + 64 * k) for k in range(3)]}")
+        return lines + [f"lives: {pid} {' '.join(words)}" for pid, words in everything.processes(self.job).items()]
 
     def wait_for_moment(self):
         """Some part of the input is read; or a task has ended its input; or is finished."""
@@ -108,7 +135,11 @@ class Round:
         """The end of the run, by itself."""
         begin = max(self.last_kill, time.monotonic())
         try:
-            status = self.p.wait(BOUND)
+            try:
+                self.p.wait(SLOW)
+            except subprocess.TimeoutExpired:
+                self.seen = self.describe()
+            status = self.p.wait(BOUND - SLOW)
         except subprocess.TimeoutExpired:
             raise Wrong(f"no end {BOUND} s after the last kill; states {self.states()}, processes "
                         f"{everything.processes(self.job)}") from None
@@ -141,6 +172,38 @@ class Round:
         self.p.send_signal(signal.SIGTERM)
         self.strike(3)
         self.wait()
+
+    def last(self):
+        self.start()
+        self.wait_for_moment()
+        self.p.send_signal(signal.SIGTERM)
+        wanted = 0
+        while self.p.poll() is None and not wanted:
+            wanted = self.last_checkpoint()
+        living = list(everything.tasks(self.job))
+        if wanted and living:
+            everything.kill(self.r.choice(living))
+            self.kills += 1
+        self.last_kill = time.monotonic()
+        self.wait()
+        told = [e for e in self.events() if e["event"].startswith("checkpoint") and e["checkpoint"] == wanted]
+        if wanted and not told:
+            raise Wrong(f"nothing is said of checkpoint {wanted}, of which a task was killed")
+
+    def last_checkpoint(self):
+        """Its number, while it is under way; 0: it is not."""
+        states = self.states()
+        try:
+            with open(self.memory + "/control", "rb") as f:
+                wanted, complete = struct.unpack_from("<QQ", f.read(2 * PAGE), PAGE + 32)
+        except (OSError, struct.error):
+            return 0
+        return wanted if wanted > complete and states and all(s[1] for s in states) else 0
+
+    @staticmethod
+    def events():
+        with open("err", errors="replace") as f:
+            return [json.loads(line) for line in f.read().split("\n") if line.startswith("{")]
 
     def supervisor(self):
         for _ in range(self.r.randrange(1, 4)):
@@ -200,7 +263,7 @@ class Round:
 
     def run(self):
         getattr(self, self.kind)()
-        if self.kind in ("stop", "stopped") and self.durable and self.windows_are_few():
+        if self.kind in ("stop", "stopped", "last") and self.durable and self.windows_are_few():
             if not self.p.returncode and (everything.processes(self.job) or os.path.exists(self.memory)):
                 raise Wrong("processes or memory are left after the stop")
             self.start()
@@ -234,14 +297,17 @@ def main():
         except Wrong as wrong:
             failed += 1
             print(f"FAIL --seed {seed} --rounds 1: {one}: {wrong}")
-            with open("err", errors="replace") as f:
-                print("".join("     " + line for line in f.readlines()[-15:] if '"checkpoint"' not in line), flush=True)
+            one.tell()
         everything.reboot(job, one.p)
         if failed and a.keep:
             break
         kills += one.kills
         kinds[one.kind] += 1
         longest = max(longest, getattr(one, "closing", 0))
+        if getattr(one, "closing", 0) > SLOW:
+            print(f"slow: --seed {seed} --rounds 1: {one}: {one.closing:.1f} s", flush=True)
+            one.tell()
+            print("\n".join("     " + line for line in one.seen))
     os.chdir("/")
     if failed and a.keep:
         print(f"left in {folder}")

@@ -540,6 +540,28 @@ static int teardown(void **state)
     return 0;
 }
 
+// A kill between two of its calls leaves a folder that is known for ours, and no mark that the job
+// is finished without what that needs.
+static void test_store_removes_its_marks_in_order(void **state)
+{
+    struct place p;
+    (void)state;
+    place_make(&p);
+    assert_int_equal(store_write_finish(&p.store, 0, slice_of("[]"), &p.err), 0);
+    assert_int_equal(store_set_finished(&p.store, 1, &p.err), 0);
+    p.store.env = env_failing(FAIL_NEVER, 0);
+    assert_int_equal(store_remove_all(&p.store, &p.err), 0);
+    const char *text = buf_str(&history);
+    const char *finished = strstr(text, "/FINISHED\n"), *part = strstr(text, "/finish-");
+    const char *job = strstr(text, "/JOB\n");
+    assert_non_null(finished);
+    assert_non_null(part);
+    assert_non_null(job);
+    assert_true(finished < part && part < job && !strstr(job, "unlink"));
+    assert_int_equal(store_remove_all(&p.store, &p.err), 0); // gone: that was what was wanted
+    place_remove(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_store_commit_is_durable_in_order),
         cmocka_unit_test(test_store_finishes_what_a_job_left),
         cmocka_unit_test(test_store_removes_all_but_what_is_others),
+        cmocka_unit_test(test_store_removes_its_marks_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
