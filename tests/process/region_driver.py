@@ -269,7 +269,8 @@ class World:
         for t in OTHERS:
             if after[t][0] != before[t][0] or after[t][3] != before[t][3]:
                 raise Wrong(f"{way}: task {t} of the other region was replaced")
-        if sum(after[t][2] for t in OTHERS) <= sum(before[t][2] for t in OTHERS):
+        has_input = after[5][4] + after[6][4] <= self.rows  # the rows 0 .. rows, of two sources
+        if has_input and sum(after[t][2] for t in OTHERS) <= sum(before[t][2] for t in OTHERS):
             raise Wrong(f"{way}: the other region stood still")
         moved = [s for i, s in enumerate(samples) if i == 0 or s[1] > samples[i - 1][1]] + samples[-1:]
         self.longest = max([self.longest] + [b[0] - a[0] for a, b in zip(moved, moved[1:])])

@@ -17,6 +17,7 @@ static struct events run_losing(const char *letters, int mode, struct events eve
 static int set_up_remaking(void **state)
 {
     (void)state;
+    stop_timeout_ms = 30000; // nothing is killed for being slow
     remaking =
         mmap(NULL, sizeof(*remaking), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return remaking == MAP_FAILED;
@@ -145,6 +146,7 @@ static void test_supervisor_does_not_wait_for_ever(void **state)
 {
     (void)state;
     struct supervisor_result result;
+    stop_timeout_ms = 300;
     struct events events =
         run_losing("mww", REMAKE_NEVER_ENDS, (struct events){.raise_at_loss = true}, &result);
     assert_int_equal(result.end, SUPERVISOR_END_STOPPED);

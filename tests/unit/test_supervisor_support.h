@@ -229,6 +229,7 @@ static void on_tick(const struct control *control, void *context)
 }
 
 static enum supervisor_restart strategy; // of run_fakes
+static int stop_timeout_ms = 300;
 static const int *levels, *regions;
 
 static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
@@ -246,7 +247,7 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
                                          .task_count = TASKS,
                                          .names = names,
                                          .tick_ms = 20,
-                                         .stop_timeout_ms = 300,
+                                         .stop_timeout_ms = stop_timeout_ms,
                                          .restart = supervisor_restart_defaults(strategy),
                                          .levels = levels,
                                          .regions = regions,
