@@ -258,7 +258,7 @@ void checkpoint_forgo(struct task *task)
 static bool linger_ready(void *context)
 {
     struct task *task = context;
-    return task_is_cancelled(task) || control_requested(task->control, CONTROL_FINISH) ||
+    return task_is_called_off(task) || control_requested(task->control, CONTROL_FINISH) ||
            control_wanted_checkpoint(task->control) > task->state.barrier ||
            control_complete_checkpoint(task->control) > task->checkpoint.completed;
 }
@@ -284,14 +284,14 @@ int checkpoint_linger(struct task *task)
 {
     if (!task->checkpoint.is_on)
         return 0;
-    if (task_is_cancelled(task))
+    if (task_is_cancelled(task)) // perhaps with input unread: no checkpoint may count on this
         return -ECANCELED;
     task->checkpoint.lingers = true; // nobody reads from it any more, nobody writes to it
     int rc = prepare_finish(task);
     control_set_ended(task->control, rc == 0);
     while (rc == 0 && !control_requested(task->control, CONTROL_FINISH)) {
         int64_t sleep_ns = LINGER_SLEEP_NS;
-        if (task_is_cancelled(task))
+        if (task_is_called_off(task))
             return -ECANCELED;
         rc = checkpoint_from_source(task); // nothing comes in any more that could bring a barrier
         if (rc == 0)

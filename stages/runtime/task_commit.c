@@ -191,10 +191,15 @@ bool task_is_orphaned(struct task *task)
     return task->is_orphaned;
 }
 
+bool task_is_called_off(struct task *task)
+{
+    return control_requested(task->control, CONTROL_CANCEL) || task_is_orphaned(task);
+}
+
 bool task_is_cancelled(struct task *task)
 {
     static const int64_t PATIENCE_NS = INT64_C(2500000000); // of the supervisor's 10 s, each level
-    if (control_requested(task->control, CONTROL_CANCEL) || task_is_orphaned(task))
+    if (task_is_called_off(task))
         return true;
     if (!task_must_stop(task))
         return false;

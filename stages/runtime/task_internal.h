@@ -151,6 +151,8 @@ int task_find_dead_letter(struct task *task, bool is_first);
 // becomes that: the supervisor's patience ends too, and files are to be finished before.
 bool task_must_stop(const struct task *task);
 bool task_is_cancelled(struct task *task);
+// The same without that patience: a last checkpoint may take long, and the supervisor waits for it.
+bool task_is_called_off(struct task *task);
 // Has the supervisor been gone for recovery.orphan_after? Then end between two transactions, and
 // leave everything as it is: the next run goes on from there.
 bool task_is_orphaned(struct task *task);

@@ -54,6 +54,7 @@ static bool all_quiet(const struct supervisor *s)
 static void post_all(struct supervisor *s, enum control_request request)
 {
     s->finale = FINALE_DONE;
+    supervisor_allow(s, 0);
     for (int i = 0; i < s->options->task_count; i++)
         control_post(s->control, i, request);
 }
@@ -82,6 +83,7 @@ static void advance_finale(struct supervisor *s)
         coordinator_hold(s->coordinator, supervisor_now_ns());
         s->result->last_checkpoint = coordinator_complete(s->coordinator);
         coordinator_begin_last(s->coordinator, supervisor_now_ns());
+        supervisor_allow(s, s->options->checkpoints->timeout_ms); // it gives up by itself
         s->finale = FINALE_CHECKPOINT;
     } else if (coordinator_is_idle(s->coordinator)) {
         bool done = coordinator_complete(s->coordinator) > s->result->last_checkpoint;

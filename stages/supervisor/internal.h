@@ -67,6 +67,8 @@ int supervisor_watch(const struct supervisor *s, int fd, uint32_t tag);
 void supervisor_report(const struct supervisor *s, const struct supervisor_event *event);
 // The job shall end; what has not stopped by the timeout is killed.
 void supervisor_begin_end(struct supervisor *s);
+// Of a job that ends: the timeout begins anew, and so much more is allowed.
+void supervisor_allow(struct supervisor *s, int64_t more_ms);
 
 // tasks.c: a task's process is started in op_start (the slot table's `start`), watched through
 // its pidfd in the loop's epoll, and declared dead in tasks_on_end.

@@ -51,14 +51,22 @@ void supervisor_report(const struct supervisor *s, const struct supervisor_event
         s->options->on_event(event, s->options->context);
 }
 
+void supervisor_allow(struct supervisor *s, int64_t more_ms)
+{
+    int64_t now = supervisor_now_ns();
+    int timeout = s->options->stop_timeout_ms ? s->options->stop_timeout_ms : STOP_TIMEOUT_MS;
+    if (!s->ending || s->kill_at_ns < now) // asked twice: no more patience
+        return;
+    s->kill_at_ns = now + (timeout + more_ms) * MS_NS;
+}
+
 // The job shall end; what has not stopped by the timeout is killed.
 void supervisor_begin_end(struct supervisor *s)
 {
     if (s->ending)
         return;
     s->ending = true;
-    int timeout = s->options->stop_timeout_ms ? s->options->stop_timeout_ms : STOP_TIMEOUT_MS;
-    s->kill_at_ns = supervisor_now_ns() + timeout * MS_NS;
+    supervisor_allow(s, 0);
     for (int i = 0; i < s->options->task_count; i++) // no time left to put anything off
         s->slots[i].start_at_ns = 0;
 }
