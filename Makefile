@@ -52,7 +52,7 @@ TEST_SCRIPTS := $(sort $(wildcard tests/crash/*.sh tests/model/run.sh tests/proc
 TEST_EXTRA :=
 
 .PHONY: all unit fuzzers test run-tests soak bench run-bench demo lint tidy fmt
-.PHONY: check-asan check-tsan install help clean
+.PHONY: check-asan check-tsan install install-units help clean
 all: $(B)/weir
 	@:
 
@@ -166,7 +166,16 @@ demo:
 	$(Q)$(MAKE) all
 	$(Q)WEIR=$(CURDIR)/$(B)/weir sh scripts/demo.sh
 
-install: all
+# systemd looks for units in /usr/local/lib too. `systemd-sysusers` makes the user that they name.
+UNIT_DIR = $(PREFIX)/lib/systemd/system
+install-units:
+	install -d $(DESTDIR)$(UNIT_DIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|; s|@DOCDIR@|$(PREFIX)/share/doc/weir|' tools/systemd/weir@.service.in \
+	    >$(DESTDIR)$(UNIT_DIR)/weir@.service
+	chmod 644 $(DESTDIR)$(UNIT_DIR)/weir@.service
+	install -D -m 644 tools/systemd/weir.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
+	install -D -m 644 docs/operations.md $(DESTDIR)$(PREFIX)/share/doc/weir/operations.md
+install: all install-units
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -D -m 644 docs/config.schema.json $(DESTDIR)$(PREFIX)/share/weir/config.schema.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSE

@@ -18,10 +18,12 @@
 #include "tools/region.h"
 #include "tools/remains.h"
 #include "tools/resume.h"
+#include "tools/service.h"
 #include "tools/settings.h"
 
 enum {
     TICK_MS = 250,
+    START_S = 600,          // a service may take so long to read a checkpoint
     SPARES_AFTER_MS = 1000, // `auto`: a job that is over by then needs none
 };
 
@@ -34,6 +36,7 @@ struct run {
     struct resume resume;
     struct supervisor_restart_options restart;
     struct progress progress;
+    struct service service; // whoever started this run as a service hears of it
     struct supervisor_result result;
     struct progress_totals totals;
     const struct job_folders *folders;
@@ -143,6 +146,20 @@ static bool memory_is_lost(const struct run *run, int code)
            run->resume.is_on;
 }
 
+static void on_tick(const struct control *control, void *context)
+{
+    struct run *run = context;
+    progress_tick(control, &run->progress);
+    service_tick(&run->service, &run->progress, control, now_ns());
+}
+
+static void on_event(const struct supervisor_event *event, void *context)
+{
+    struct run *run = context;
+    progress_event(event, &run->progress);
+    service_event(&run->service, event);
+}
+
 static int supervise(struct run *run, struct err *err)
 {
     const struct plan *plan = run->load->plan;
@@ -176,10 +193,10 @@ static int supervise(struct run *run, struct err *err)
         .spares = job_memory_spares(&run->memory, run->load->config),
         .spares_after_ms = run->load->config->recovery.spares == CONFIG_AUTO ? SPARES_AFTER_MS : 0,
         .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
-        .tick_ms = TICK_MS,
-        .on_tick = progress_tick,
-        .on_event = progress_event,
-        .context = &run->progress,
+        .tick_ms = service_tick_ms(&run->service, TICK_MS),
+        .on_tick = on_tick,
+        .on_event = on_event,
+        .context = run,
     };
     struct errlog *errlog = NULL; // without it the job runs all the same
     errlog_attach(run->dir.fd, plan->fingerprint, -1, &errlog, NULL);
@@ -259,6 +276,8 @@ static int run_from_disk(struct run *run, bool was_killed, bool *again, struct e
                                    run->has_begun ? 0 : a->from,
                                    run->has_begun ? NULL : a->savepoint,
                                    a->allow_new_state};
+    service_starting(&run->service, "making the job's memory, from its last checkpoint if any",
+                     START_S);
     int code = resume_create_job(&run->resume, &job, err);
     if (code)
         return code == -ESTALE ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
@@ -362,6 +381,7 @@ static int run_prepared(struct run *run, struct err *err)
     if (!job_folders_claim(run->load->plan, &options, run->dir.path, &folders, err)) {
         run->folders = &folders;
         status = run_locked(run, err);
+        service_ending(&run->service, status ? err->text : NULL);
         job_folders_release(&folders);
     }
     if (run->keeps_memory)
@@ -391,7 +411,13 @@ static int run_loaded(const struct job_load *load, const struct arguments *argum
                      .job = load->config->job,
                      .dead_letter = dead_letter_of(load)},
     };
+    struct err why;
+    if (service_open(&run.service, &why))
+        command_complain(&why);
     int status = run_prepared(&run, err);
+    if (status) // also what was refused before there was a job
+        service_ending(&run.service, err->text);
+    service_close(&run.service);
     resume_fini(&run.resume);
     free(run.losses.tasks);
     return status;
