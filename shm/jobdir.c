@@ -18,6 +18,7 @@
 
 #include "core/base/check.h"
 #include "core/base/number.h"
+#include "shm/huge.h"
 #include "shm/process.h"
 
 enum { OPEN_ATTEMPTS = 16 };
@@ -346,7 +347,9 @@ static int segment_measure(int dir_fd, const char *name, void *context)
     if (strcmp(name, lock_name) == 0 || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
         !S_ISREG(st.st_mode))
         return 0;
-    uint64_t held = (uint64_t)st.st_blocks * 512, size = (uint64_t)st.st_size;
+    const struct huge huge = {.page_bytes = huge_page_bytes(&st)};
+    uint64_t held = (uint64_t)st.st_blocks * 512;
+    uint64_t size = huge_file_bytes(&huge, (uint64_t)st.st_size);
     entry->bytes_held += held;
     entry->bytes_promised += size > held ? size : held;
     entry->segment_count++;

@@ -17,6 +17,7 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "shm/atomic.h"
+#include "shm/huge.h"
 #include "shm/segment_layout.h"
 
 // fallocate on tmpfs undoes its work when a signal comes: small steps always get on.
@@ -91,6 +92,10 @@ int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segme
     if (ftruncate(fd, (off_t)bytes) < 0)
         status = err_set(err, -errno, "cannot make segment %s %llu bytes long: %s", spec->name,
                          (unsigned long long)bytes, strerror(errno));
+    // Its length comes first: it decides which pages the kernel takes.
+    struct stat st;
+    if (!status && fstat(fd, &st) == 0)
+        out->huge_bytes = huge_page_bytes(&st);
     if (!status)
         status = segment_claim(out, 0, SEGMENT_HEADER_BYTES, err);
     if (!status)
@@ -177,7 +182,7 @@ static int cannot_open(const struct segment_spec *spec, int code, struct err *er
                    segment_explain(code));
 }
 
-// Is the file one of ours, and long enough for a header? Sets out->bytes.
+// Is the file one of ours, and long enough for a header? Sets its sizes.
 static int file_measure(struct segment *out, struct err *err)
 {
     char what[sizeof(out->name) + sizeof("segment ")];
@@ -193,6 +198,7 @@ static int file_measure(struct segment *out, struct err *err)
                        "%s is %lld bytes long, less than its header: it was cut, or never finished",
                        what, (long long)st.st_size);
     out->bytes = (uint64_t)st.st_size;
+    out->huge_bytes = huge_page_bytes(&st);
     return 0;
 }
 
@@ -238,10 +244,22 @@ int segment_unlink(int dir_fd, const char *name, struct err *err)
     return 0;
 }
 
+// A claim that begins or ends inside a huge page would have the kernel fill that page twice.
+static void widen_to_huge(const struct segment *segment, uint64_t *offset, uint64_t *bytes)
+{
+    const uint64_t huge = segment->huge_bytes;
+    if (huge == 0 || *bytes == 0)
+        return;
+    uint64_t end = (*offset + *bytes + huge - 1) / huge * huge;
+    *offset = *offset / huge * huge;
+    *bytes = (end < segment->bytes ? end : segment->bytes) - *offset;
+}
+
 int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, struct err *err)
 {
     CHECK(offset <= segment->bytes && bytes <= segment->bytes - offset);
     uint64_t done = 0;
+    widen_to_huge(segment, &offset, &bytes);
     while (done < bytes) {
         uint64_t step = bytes - done < claim_step_bytes ? bytes - done : claim_step_bytes;
         if (fallocate(segment->fd, 0, (off_t)(offset + done), (off_t)step) == 0) {
@@ -274,10 +292,39 @@ static int range_map(const struct segment *segment, const struct segment_range *
     return 0;
 }
 
+// A huge page is mapped as one only where address and offset are the same modulo its size. The
+// header page in front makes that offset odd for an arena.
+static int map_aligned(const struct segment *segment, const struct segment_range *range, void **out,
+                       struct err *err)
+{
+    const uint64_t huge = segment->huge_bytes, page = SEGMENT_PAGE_BYTES;
+    uint64_t bytes = (range->bytes + page - 1) / page * page;
+    char *room =
+        mmap(NULL, bytes + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return err_set(err, -errno, "cannot reserve %llu bytes of addresses for segment %s: %s",
+                       (unsigned long long)(bytes + huge), segment->name, strerror(errno));
+    uint64_t before = (range->offset - (uint64_t)(uintptr_t)room) & (huge - 1);
+    void *at = room + before;
+    int status = range_map(segment, range, &at, MAP_FIXED, err);
+    if (status) {
+        munmap(room, bytes + huge);
+        return status;
+    }
+    if (before)
+        munmap(room, before);
+    if (before < huge)
+        munmap(room + before + bytes, huge - before);
+    *out = at;
+    return 0;
+}
+
 int segment_map(const struct segment *segment, const struct segment_range *range, void **out,
                 struct err *err)
 {
     *out = NULL;
+    if (segment->huge_bytes && range->bytes >= segment->huge_bytes)
+        return map_aligned(segment, range, out, err);
     return range_map(segment, range, out, 0, err);
 }
 

@@ -16,6 +16,7 @@
 #include "core/base/utf8.h"
 #include "tools/config_keys.h"
 #include "tools/file.h"
+#include "tools/memory_dir.h"
 
 enum { CONFIG_FILE_BYTES_MAX = 1024 * 1024, NESTING_MAX = 32 };
 
@@ -394,12 +395,22 @@ int config_parse(const char *file_name, struct slice text, struct config **out, 
     return code;
 }
 
+static void find_memory(struct config *config)
+{
+    char dir[PATH_MAX];
+    memory_dir_find(config->job, dir);
+    config->memory.dir = pool_strdup(&config->pool, dir);
+    config->memory.is_auto = true;
+}
+
 int config_load(const char *path, struct config **out, struct err *err)
 {
     struct buf text = {0};
     int code = file_read_all(path, CONFIG_FILE_BYTES_MAX + 1, &text, err);
     if (!code)
         code = config_parse(path, buf_slice(&text), out, err);
+    if (!code && !(*out)->memory.dir)
+        find_memory(*out);
     buf_fini(&text);
     return code;
 }

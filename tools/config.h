@@ -43,7 +43,8 @@ struct config {
     const char *job;
     const char *sql; // paths are joined to the folder of the config
     struct {
-        const char *dir;
+        const char *dir;     // NULL after config_parse: `auto`; config_load has found it
+        bool is_auto;        // and says that it was
         int64_t state_bytes; // of one task's arena; or CONFIG_AUTO
         struct config_share reserve;
         int64_t ring_bytes; // of one channel's ring
@@ -80,7 +81,8 @@ struct config {
 };
 
 // Read the file. On failure the text has file:line:column and a caret; -ENOENT and the like when
-// the file cannot be read, -EINVAL when its content is wrong. *out is freed with config_free.
+// the file cannot be read, -EINVAL when its content is wrong. *out is freed with config_free. Of
+// `auto` the folder of the memory is looked for here (memory_dir.h).
 int config_load(const char *path, struct config **out, struct err *err);
 
 // The same for text in memory; file_name is for messages, and relative paths are joined to its

@@ -28,10 +28,11 @@ const struct config_key config_keys[] = {
     {
         .section = "memory",
         .name = "dir",
-        .kind = CONFIG_KIND_PATH,
+        .kind = CONFIG_KIND_PATH_AUTO,
         .offset = AT(memory.dir),
-        .default_text = "/dev/shm",
-        .meaning = "folder of the job's shared memory, on tmpfs",
+        .default_text = "auto",
+        .meaning = "folder of the job's shared memory, on tmpfs; auto: what weir setup-host has "
+                   "mounted, else /dev/shm",
     },
     {
         .section = "memory",

@@ -7,6 +7,7 @@
 enum config_kind {
     CONFIG_KIND_NAME,          // letters, digits, - and _: it names files and folders
     CONFIG_KIND_PATH,          // joined to the folder of the config
+    CONFIG_KIND_PATH_AUTO,     // the same or auto -> NULL
     CONFIG_KIND_SIZE,          // 64MiB -> int64_t bytes
     CONFIG_KIND_SIZE_AUTO,     // the same or auto
     CONFIG_KIND_SHARE,         // 10% or a size -> struct config_share

@@ -352,6 +352,11 @@ int config_value_set(struct config *config, const struct config_key *key,
     switch (key->kind) {
     case CONFIG_KIND_NAME:
         return set_name(config, slot, key, scalar, complaint);
+    case CONFIG_KIND_PATH_AUTO:
+        *(const char **)slot = NULL;
+        if (!scalar.quoted && strcmp(scalar.text, "auto") == 0)
+            return 0;
+        return set_path(config, slot, key, scalar, complaint);
     case CONFIG_KIND_PATH:
         return set_path(config, slot, key, scalar, complaint);
     case CONFIG_KIND_SIZE:

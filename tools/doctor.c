@@ -11,6 +11,7 @@
 #include "shm/budget.h"
 #include "stages/checkpoint/engine.h"
 #include "tools/checkpoints.h"
+#include "tools/memory_dir.h"
 
 void doctor_say(struct doctor *doctor, enum doctor_grade grade, const char *what,
                 const char *finding, const char *advice)
@@ -156,7 +157,9 @@ static int doctor_command(const struct command *command, int argc, char **argv)
         int status = job_command(command, argc, argv, examine_job);
         return status == COMMAND_FAILED ? COMMAND_UNAVAILABLE : status;
     }
-    examine(&doctor, "/dev/shm", ".", ENGINE_AUTO);
+    char memory_dir[PATH_MAX];
+    memory_dir_find("", memory_dir);
+    examine(&doctor, memory_dir, ".", ENGINE_AUTO);
     return finish(&doctor);
 }
 
@@ -168,7 +171,7 @@ const struct command command_doctor = {
         "       weir doctor --arena [--json] JOB.yaml\n\n"
         "Look at the host: kernel, the engine that writes snapshots, limits, the folders of "
         "memory\n"
-        "and checkpoints (of the job; without one: /dev/shm and the current folder). A line each,\n"
+        "and checkpoints (of the job; without one: the defaults). A line each,\n"
         "ok or warn, and what to do. A few files of some KiB are written to the folder of the\n"
         "checkpoints and removed. Exit status 0 unless something makes weir unusable.\n\n"
         "  --json   one JSON object\n"

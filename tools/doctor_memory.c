@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "shm/budget.h"
+#include "shm/huge.h"
 #include "tools/doctor.h"
+#include "tools/memory_dir.h"
+#include "tools/shmem_pages.h"
 
 // The least that a job of one task asks for, about.
 #define MEMORY_LEAST (UINT64_C(128) << 20)
@@ -35,64 +38,37 @@ static void say_size(struct doctor *doctor, const char *dir, const struct statfs
         doctor_say(doctor, DOCTOR_OK, "memory.dir", text, NULL);
 }
 
-// The options of the file system that the folder is on: of the longest mount point that holds it.
-static void mount_options(const char *dir, char *out, size_t bytes)
+static bool is_in(const char *dir, const char *mount)
 {
-    char line[4096], point[4096];
-    size_t best = 0;
-    out[0] = '\0';
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    while (file && fgets(line, sizeof line, file)) {
-        const char *options = strstr(line, " - ");
-        if (sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1 || !options)
-            continue;
-        size_t len = strlen(point);
-        bool holds = strncmp(dir, point, len) == 0 &&
-                     (dir[len] == '/' || dir[len] == '\0' || strcmp(point, "/") == 0);
-        if (!holds || len < best)
-            continue;
-        best = len;
-        snprintf(out, bytes, "%s", options);
-    }
-    if (file)
-        fclose(file);
-}
-
-// "always within_size [never]": what is chosen.
-static void shmem_pages(char out[32])
-{
-    char line[256];
-    out[0] = '\0';
-    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
-    if (!file)
-        return;
-    if (fgets(line, sizeof line, file)) {
-        const char *from = strchr(line, '['), *to = from ? strchr(from, ']') : NULL;
-        if (to)
-            snprintf(out, 32, "%.*s", (int)(to - from - 1), from + 1);
-    }
-    fclose(file);
+    size_t len = strlen(mount);
+    return strncmp(dir, mount, len) == 0 && (dir[len] == '/' || dir[len] == '\0');
 }
 
 static void say_pages(struct doctor *doctor, const char *dir)
 {
-    char options[4096], chosen[32], text[256];
-    mount_options(dir, options, sizeof options);
-    shmem_pages(chosen);
-    bool is_huge = strstr(options, "huge=always") || strstr(options, "huge=within_size");
-    if (strcmp(chosen, "force") == 0)
-        is_huge = true;
-    if (strcmp(chosen, "deny") == 0)
-        is_huge = false;
+    char chosen[32], mount[PATH_MAX], text[256], advice[2 * PATH_MAX + 256];
+    shmem_pages_chosen(chosen);
+    bool is_huge = huge_look(dir).page_bytes != 0, is_set_up = memory_dir_mount(mount);
     snprintf(text, sizeof text, "%s (shmem_enabled: %s)",
              is_huge ? "2 MiB pages" : "4 KiB pages only", *chosen ? chosen : "not there");
-    if (is_huge)
+    if (is_huge) {
         doctor_say(doctor, DOCTOR_OK, "huge pages", text, NULL);
+        return;
+    }
+    if (is_set_up && !is_in(dir, mount))
+        snprintf(advice, sizeof advice,
+                 "this host has them, at %s, but the memory is in %s: leave memory.dir out of the "
+                 "config, and stop and run again a job that began there",
+                 mount, dir);
+    else if (!*chosen || strcmp(chosen, "deny") == 0)
+        snprintf(advice, sizeof advice,
+                 "a task with much state is replaced faster with 2 MiB pages, but this kernel %s",
+                 *chosen ? "is told to deny them" : "has none for shared memory");
     else
-        doctor_say(doctor, DOCTOR_WARN, "huge pages", text,
-                   "a task with much state is replaced faster with 2 MiB pages: as root, once, "
-                   "mount -t tmpfs -o huge=within_size,size=50% tmpfs /mnt/weir, then "
-                   "memory.dir: /mnt/weir");
+        snprintf(advice, sizeof advice,
+                 "a task with much state is replaced faster with 2 MiB pages: as root, once, "
+                 "weir setup-host (--dry-run shows what it does)");
+    doctor_say(doctor, DOCTOR_WARN, "huge pages", text, advice);
 }
 
 void doctor_memory(struct doctor *doctor, const char *dir)

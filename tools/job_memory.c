@@ -101,7 +101,8 @@ int job_memory_plan(const struct job_load *load, struct job_memory *out, struct 
     bool is_auto = config->memory.state_bytes == CONFIG_AUTO;
     out->options.state_bytes = is_auto ? auto_state_bytes(&out->budget, load->plan->task_count)
                                        : (uint64_t)config->memory.state_bytes;
-    out->request.wanted_bytes = job_memory_bytes(load->plan, &out->options);
+    out->huge = huge_look(config->memory.dir);
+    out->request.wanted_bytes = job_memory_bytes(load->plan, &out->options, &out->huge);
     return 0;
 }
 
@@ -110,7 +111,8 @@ uint64_t job_memory_spare_bytes(const struct job_memory *memory)
     enum { PER_TABLE_ENTRY = 512 };              // a page has 4096 bytes, its entry 8
     static const uint64_t PRIVATE = 10ULL << 20; // heap, stack, buffers of a batch
     uint64_t tasks = (uint64_t)memory->task_count;
-    return tasks * PRIVATE + memory->request.wanted_bytes / PER_TABLE_ENTRY;
+    uint64_t tables = memory->huge.page_bytes ? 0 : memory->request.wanted_bytes / PER_TABLE_ENTRY;
+    return tasks * PRIVATE + tables;
 }
 
 int job_memory_spares(const struct job_memory *memory, const struct config *config)

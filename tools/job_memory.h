@@ -10,6 +10,7 @@ struct job_memory {
     struct job_options options; // what job_create is told
     struct budget_request request;
     struct budget budget; // what the host can give
+    struct huge huge;     // the pages of memory.dir
     int task_count;
 };
 
@@ -24,7 +25,8 @@ int job_memory_plan(const struct job_load *load, struct job_memory *out, struct 
 // where the memory is there, which is not part of the promise.
 int job_memory_spares(const struct job_memory *memory, const struct config *config);
 
-// What the spares take, one a task: page tables (1/512 of the state) and private memory.
+// What the spares take, one a task: page tables (1/512 of the state; with huge pages hardly any)
+// and private memory.
 uint64_t job_memory_spare_bytes(const struct job_memory *memory);
 
 // -ENOSPC with a text (asked, there, what to set) when the promise cannot be kept.

@@ -72,7 +72,7 @@ static void size_as(struct job_memory *memory, const struct plan *plan,
 {
     memory->options.state_bytes = manifest->state_bytes;
     memory->options.is_restored = true;
-    memory->request.wanted_bytes = job_memory_bytes(plan, &memory->options);
+    memory->request.wanted_bytes = job_memory_bytes(plan, &memory->options, &memory->huge);
 }
 
 bool resume_is_damage(int rc)

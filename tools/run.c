@@ -14,6 +14,7 @@
 #include "tools/command.h"
 #include "tools/cores.h"
 #include "tools/job_memory.h"
+#include "tools/memory_dir.h"
 #include "tools/progress.h"
 #include "tools/region.h"
 #include "tools/remains.h"
@@ -376,6 +377,13 @@ static int run_prepared(struct run *run, struct err *err)
     if (code)
         return COMMAND_UNAVAILABLE;
     run->keeps_memory = run->dir.stale; // until it is known what becomes of it
+    if (config->memory.is_auto && memory_dir_check(config->job, config->memory.dir, err)) {
+        if (run->dir.stale)
+            jobdir_close(&run->dir);
+        else
+            jobdir_remove(&run->dir, &ignored);
+        return COMMAND_UNAVAILABLE;
+    }
     struct job_folders folders;
     int status = COMMAND_UNAVAILABLE;
     if (!job_folders_claim(run->load->plan, &options, run->dir.path, &folders, err)) {

@@ -73,12 +73,16 @@ static uint64_t channel_count(const struct plan *plan)
     return count;
 }
 
-uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options)
+uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options,
+                          const struct huge *huge)
 {
+    enum { TEXT_ROOM = 65536 };
     uint64_t tasks = (uint64_t)plan->task_count;
-    return control_segment_bytes(plan->task_count) + errlog_segment_bytes(plan->task_count) +
-           tasks * (job_state_bytes(options) + SEGMENT_PAGE_BYTES) +
-           channel_count(plan) * ring_file_bytes(ring_bytes(options)) + options->sql.len + 65536;
+    return huge_file_bytes(huge, control_segment_bytes(plan->task_count)) +
+           huge_file_bytes(huge, errlog_segment_bytes(plan->task_count)) +
+           tasks * huge_file_bytes(huge, job_state_bytes(options) + SEGMENT_PAGE_BYTES) +
+           channel_count(plan) * huge_file_bytes(huge, ring_file_bytes(ring_bytes(options))) +
+           huge_file_bytes(huge, options->sql.len + TEXT_ROOM);
 }
 
 static int claim_arena(void *context, uint64_t from, uint64_t to)

@@ -4,6 +4,7 @@
 
 #include "core/base/buf.h"
 #include "core/plan/plan.h"
+#include "shm/huge.h"
 #include "shm/jobdir.h"
 #include "shm/waiter.h"
 
@@ -40,8 +41,10 @@ bool job_uses_dead_letters(const struct plan *plan, const struct job_options *op
 // Bytes of one task's arena, as it is made.
 uint64_t job_state_bytes(const struct job_options *options);
 
-// Memory that the job promises to hold: all segments, at their largest.
-uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options);
+// Memory that the job promises to hold: all segments, at their largest, in pages of the folder's
+// kind (NULL: small ones).
+uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *options,
+                          const struct huge *huge);
 
 // Make every segment in the (empty) folder: control block, text, arenas, rings.
 int job_create(const struct jobdir *dir, const struct plan *plan, const struct job_options *options,
