@@ -73,6 +73,7 @@ static void tell(const struct supervisor *s, const struct region *region,
     };
     event->region = &told;
     supervisor_report(s, event);
+    event->region = NULL;
 }
 
 // --- the loss ---

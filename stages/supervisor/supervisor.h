@@ -124,7 +124,7 @@ struct supervisor_options {
     // NULL.
     int (*examine)(int task, void *context, struct err *err);
     void *remake_context; // of both
-    const int *kept_fds; // descriptors that tasks inherit: their locks must outlive this process
+    const int *kept_fds;  // descriptors that tasks inherit: their locks must outlive this process
     int kept_count;
     int tick_ms;         // how often on_tick is called; 0: never
     int hang_after_ms;   // SIGKILL for a task that gives no sign of life for so long and hangs; 0:

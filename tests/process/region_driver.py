@@ -31,7 +31,7 @@ INSERT INTO ob {query};
 SOURCE = """'connector' = 'datagen', 'rows-per-second' = '{rate}', 'fields.i.kind' = 'sequence', 'fields.i.start' = '0',
   'fields.i.end' = '{rows}', 'fields.t.start' = '2024-01-01 00:00:00', 'fields.t.rows-per-second' = '1000'"""
 SINK = "'connector' = 'filesystem', 'format' = 'csv', 'sink.rolling-policy.file-size' = '4kb'"
-QUERY = """SELECT window_start, i % 7, COUNT(*), COUNT(DISTINCT i), MIN(i)
+QUERY = """SELECT window_start, i % 7, COUNT(*), COUNT(DISTINCT i), MIN(600 / (i % 60))
   FROM TABLE(TUMBLE(TABLE {table}, DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, i % 7"""
 
 
@@ -119,7 +119,7 @@ class World:
 
     def configure(self, interval, rate=None, spares=0):
         rate = self.a.rate if rate is None else rate
-        for name in ("oa", "ob", "chk"):
+        for name in ("oa", "ob", "chk", self.job + ".dead"):
             shutil.rmtree(f"{self.dir}/{name}", ignore_errors=True)
         self.yaml = self.dir + "/job.yaml"
         source = SOURCE.format(rate=rate, rows=self.rows)
@@ -133,6 +133,7 @@ class World:
                     f"restart_delay: 100ms}}\n")
 
     def visible(self):
+        """Rows of both tables, and the dead letters: a row of 60 divides by zero."""
         found = []
         for name in ("oa", "ob"):
             rows = collections.Counter()
@@ -140,7 +141,11 @@ class World:
                 with open(path) as f:
                     rows.update(f.read().splitlines())
             found.append(rows)
-        return found
+        letters = collections.Counter()
+        for path in glob.glob(f"{self.dir}/{self.job}.dead/dead-*.jsonl"):
+            with open(path) as f:
+                letters.update(f"{path[-8:]}: {line}" for line in f.read().splitlines())
+        return found + [letters]
 
     def start(self, *options):
         with open(self.err_path, "w") as err:
@@ -160,9 +165,9 @@ class World:
     def finish(self):
         if self.p.wait(120):
             raise Wrong(f"status {self.p.returncode}: {self.said()[-600:]}")
-        for name, got, want in zip("ab", self.visible(), self.want[self.rows]):
+        for name, got, want in zip(("oa", "ob", "letters"), self.visible(), self.want[self.rows]):
             if got != want:
-                raise Wrong(f"o{name}: {sum((want - got).values())} rows lost, {sum((got - want).values())} "
+                raise Wrong(f"{name}: {sum((want - got).values())} rows lost, {sum((got - want).values())} "
                             f"too many, first {sorted((want - got) + (got - want))[:3]}")
         if os.path.exists(self.memory) or everything.processes(self.job):
             raise Wrong("tasks or memory are left")

@@ -106,10 +106,9 @@ static void test_supervisor_counts_a_region_that_goes_back(void **state)
     (void)state;
     struct supervisor_result result;
     strategy = SUPERVISOR_RESTART_FIXED_DELAY;
-    struct events events =
-        run_losing("mww", REMAKE_WELL, (struct events){.raise_after = 2}, &result);
+    run_losing("mww", REMAKE_WELL, (struct events){.raise_after = 2}, &result);
     assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
-    events = run_losing("Mww", REMAKE_WELL, (struct events){.ticks = 0}, &result);
+    struct events events = run_losing("Mww", REMAKE_WELL, (struct events){.ticks = 0}, &result);
     assert_int_equal(result.end, SUPERVISOR_END_FAILED);
     assert_int_equal(result.exit_status, SUPERVISOR_EXIT_FAILURE);
     assert_int_equal(events.count[SUPERVISOR_REMADE], 1);
