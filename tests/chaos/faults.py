@@ -345,8 +345,9 @@ def kill_supervisor_and_some(round_, u):
     round_.supervisor_dies()
     if u[1] < 0.5:
         job.kill_supervisor()
-    for _, task in victims:
-        send(task, KILL)
+    for index, task in victims:
+        if send(task, KILL):
+            job.note_kill(index, task)
     if u[1] >= 0.5:
         job.kill_supervisor()
     job.pause(u[2] * 0.05)
@@ -524,6 +525,7 @@ def spoil_running(round_, u):
     spoil(path, way, r, False)
     for process in job.spares(index, False) + [task]:
         send(process, KILL)
+    job.note_kill(index, task)
     job.losses += 1
     round_.forget_log()
 

@@ -63,7 +63,7 @@ class Job:
         self.w, self.folder, self.name = world, folder, name
         self.memory = control.memory(name)
         self.p, self.block, self.lives, self.losses = None, None, 0, 0
-        self.full, self.quick, self.progress = [], {}, {}
+        self.full, self.quick, self.progress, self.killed = [], {}, {}, set()
         self.complete_at_start, self.patience = 0, world.a.patience
         self.feed = lambda: None
         self.reaped = []
@@ -262,7 +262,12 @@ class Job:
         """This run's tasks have all attached and do their work, or have done it."""
         if not self.is_current():
             return False
-        return all(t.state >= FINISHED or (t.ready_ns and alive(t) and t.state >= RUNNING) for t in self.tasks())
+        return all(t.state >= FINISHED or (t.ready_ns and self.is_alive(t) and t.state >= RUNNING)
+                   for t in self.tasks())
+
+    def is_alive(self, task):
+        """Who was killed may still be there for a moment."""
+        return (task.pid, task.start) not in self.killed and alive(task)
 
     def wait_up(self, what):
         self.wait(self.is_up, what)
@@ -273,7 +278,7 @@ class Job:
         row without work in between would be taken for a crash loop."""
         found = []
         for index, task in enumerate(self.tasks()):
-            if task.state < RUNNING or task.state > WAITING_OUTPUT or not task.ready_ns or not alive(task):
+            if task.state < RUNNING or task.state > WAITING_OUTPUT or not task.ready_ns or not self.is_alive(task):
                 continue
             if task.progress > self.progress.get(index, -1) or task.state > RUNNING:
                 self.quick[index] = 0
@@ -282,6 +287,7 @@ class Job:
         return found
 
     def note_kill(self, index, task):
+        self.killed.add((task.pid, task.start))
         self.quick[index] = self.quick.get(index, 0) + 1
         self.progress[index] = task.progress
 

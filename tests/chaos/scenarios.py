@@ -104,7 +104,7 @@ def scenarios():
         Scenario("many", many, three, follow=True, bad=True),
         Scenario("late-hop", HOP.format("a", SLOW), [Sink("a", W4)], form="csv", late=0.05, rows=2, work=1500),
         Scenario("generated", TUMBLE.format("a"), [Sink("a", W4)], form=None, rows=6),
-        Scenario("day", DAY.format("a", SLOW), [Sink("a", W3)], form="csv", late=0.02, rows=0.1, work=3000),
+        Scenario("day", DAY.format("a", SLOW), [Sink("a", W3)], form="csv", late=0.02, rows=0.2, work=3000),
     ]
 
 
