@@ -152,7 +152,7 @@ def config(job, folder, **options):
     o.update(options)
     # Crashes on purpose are told from the jobs' own by their number: no waiting between them.
     return (f"job: {job}\nsql: job.sql\n"
-            f"memory: {{state: 24MiB, ring: {o['ring']}, reserve: 0%}}\n"
+            f"memory: {{dir: /dev/shm, state: 24MiB, ring: {o['ring']}, reserve: 0%}}\n"
             f"placement: {{cores: {o['cores']}, waiting: {o['waiting']}}}\n"
             f"checkpoint: {{interval: {o['interval']}ms, dir: {folder}/checkpoints, engine: {o['engine']}}}\n"
             f"recovery: {{spares: {o['spares']}, hang_after: {o['hang_after']}ms,\n"
