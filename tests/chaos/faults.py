@@ -305,9 +305,16 @@ def resumed(round_, kind, at, living):
     event = job.event("resumed")
     if not event:
         raise Wrong(f"{kind}: the memory is there, and is not used: {job.said()[:3]}")
+    await_adoption(job)
     if living is not None and event["adopted"] != living:
         raise Wrong(f"{kind}: {event['adopted']} tasks adopted, {living} lived")
     return event["adopted"]
+
+
+def await_adoption(job):
+    """Until then who dies, and is replaced by a spare, is a stranger to the new supervisor."""
+    wanted = (job.event("resumed") or {}).get("adopted", 0)
+    job.wait(lambda: job.count("adopted") >= wanted, f"{wanted} tasks are adopted")
 
 
 def kill_supervisor(round_, u):
@@ -452,6 +459,7 @@ def two_at_once(round_, u):
     if loser.returncode != BUSY:
         raise Wrong(f"two runs at once: the other one ended with status {loser.returncode}")
     job.wait_up("all tasks after two runs at once")
+    await_adoption(job)
     return [("two `weir run` at once, after SIGKILL of the supervisor", "adopted", ms(at))]
 
 
