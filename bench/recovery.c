@@ -11,6 +11,7 @@
 //   --every MS       at full speed, kill so often, ready or not: rows a second (0: off)
 //   --supervisor N   kill `weir run` instead, and start another one (0)
 //   --everything N   kill all of it, and start it again (0)
+//   --memory-dir DIR  of the job (/dev/shm)
 //   --row FILE       append the figures as a row of a Markdown table
 //
 // A kill waits until the task is at work, so rows are due from its first moment on. The times of
@@ -475,6 +476,10 @@ static void parse(struct settings *s, int argc, char **argv)
     const size_t count = sizeof options / sizeof options[0];
     for (int i = 1; i < argc; i += 2) {
         size_t k = 0;
+        if (i + 1 < argc && strcmp(argv[i], "--memory-dir") == 0) {
+            s->job.memory_dir = argv[i + 1];
+            continue;
+        }
         if (i + 1 < argc && strcmp(argv[i], "--row") == 0) {
             s->row_file = argv[i + 1];
             continue;

@@ -48,14 +48,19 @@ static uint64_t rows_per_point(long rate)
     return rows;
 }
 
+static const char *memory_dir(const struct job *job)
+{
+    return job->settings.memory_dir ? job->settings.memory_dir : "/dev/shm";
+}
+
 static void write_job(const struct job *job)
 {
     const struct job_settings *s = &job->settings;
     FILE *yaml = create(job, "job.yaml"), *sql = create(job, "job.sql");
     fprintf(yaml,
-            "job: %s\nsql: job.sql\nmemory: {state: %ldMiB, reserve: 5%%}\n"
+            "job: %s\nsql: job.sql\nmemory: {dir: %s, state: %ldMiB, reserve: 5%%}\n"
             "placement: {cores: 2}\ncheckpoint: {interval: none}\nrecovery: {spares: %ld}\n",
-            job->name, s->state_mib + s->state_mib / 4 + 64, s->spares);
+            job->name, memory_dir(job), s->state_mib + s->state_mib / 4 + 64, s->spares);
     fprintf(sql,
             "SET 'pipeline.auto-watermark-interval' = '0';\n"
             "CREATE TABLE src (n BIGINT, at TIMESTAMP(3),\n"
@@ -100,10 +105,10 @@ void job_run(struct job *job)
 
 static bool attach(struct job *job)
 {
-    char path[128];
+    char path[512];
     struct err err;
     int status;
-    snprintf(path, sizeof path, "/dev/shm/weir-%u/%s", (unsigned)getuid(), job->name);
+    snprintf(path, sizeof path, "%s/weir-%u/%s", memory_dir(job), (unsigned)getuid(), job->name);
     for (int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS; now_ns() < until; nap(10 * MS_NS)) {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         status = fd < 0 ? -ENOENT : control_attach_reader(fd, 0, &job->control, &err);

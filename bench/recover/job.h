@@ -20,7 +20,8 @@ enum { JOB_SOURCE, JOB_VICTIM, JOB_TASKS };
 struct job_settings {
     long state_mib; // of the victim, once every id has been seen
     long spares;
-    long rate; // rows a second; 0: as fast as it goes
+    long rate;              // rows a second; 0: as fast as it goes
+    const char *memory_dir; // NULL: /dev/shm, whatever this host has set up
 };
 
 struct job {
