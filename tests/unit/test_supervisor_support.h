@@ -98,6 +98,8 @@ static void leave_a_thread(void)
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
     be_killed(letter, control, attempt);
+    if (strchr("mMnN", letter))
+        return lose_memory(letter, control, index, attempt);
     switch (letter) {
     case 'p': // commits something and crashes, four times
         control_progress(control, 1);
@@ -118,11 +120,6 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
     case 'x':
         control_fail(control, "person.csv:3: no such column");
         return SUPERVISOR_EXIT_CONFIG;
-    case 'm':
-    case 'M':
-    case 'n':
-    case 'N':
-        return lose_memory(letter, control, index, attempt);
     case 'z': // never stops
         control_set_state(control, CONTROL_RUNNING);
         while (1)
