@@ -298,17 +298,17 @@ static int map_aligned(const struct segment *segment, const struct segment_range
                        struct err *err)
 {
     const uint64_t huge = segment->huge_bytes, page = SEGMENT_PAGE_BYTES;
-    uint64_t bytes = (range->bytes + page - 1) / page * page;
+    uint64_t bytes = (range->bytes + page - 1) / page * page, room_bytes = bytes + huge;
     char *room =
-        mmap(NULL, bytes + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(NULL, room_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED)
         return err_set(err, -errno, "cannot reserve %llu bytes of addresses for segment %s: %s",
-                       (unsigned long long)(bytes + huge), segment->name, strerror(errno));
+                       (unsigned long long)room_bytes, segment->name, strerror(errno));
     uint64_t before = (range->offset - (uint64_t)(uintptr_t)room) & (huge - 1);
     void *at = room + before;
     int status = range_map(segment, range, &at, MAP_FIXED, err);
     if (status) {
-        munmap(room, bytes + huge);
+        munmap(room, room_bytes);
         return status;
     }
     if (before)

@@ -63,7 +63,8 @@ void segment_close(struct segment *segment);
 int segment_unlink(int dir_fd, const char *name, struct err *err);
 
 // Have memory for [offset, offset + bytes) of the file, in steps; what is claimed already costs
-// little. Where pages are huge they are claimed whole, as far as the file goes. -ENOSPC: the memory is not there; nothing is harmed, the text says what to set.
+// little. Where pages are huge they are claimed whole, as far as the file goes. -ENOSPC: the memory
+// is not there; nothing is harmed, the text says what to set.
 int segment_claim(struct segment *segment, uint64_t offset, uint64_t bytes, struct err *err);
 
 // Map a range. Where pages are huge, at an address from which they can be mapped as such.

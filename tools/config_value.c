@@ -315,6 +315,9 @@ static int set_path(struct config *config, const char **slot, const struct confi
     const char *text = scalar.text;
     if (*text == '\0')
         return complain(complaint, "", "%s is empty", key->name);
+    *slot = NULL;
+    if (key->kind == CONFIG_KIND_PATH_AUTO && !scalar.quoted && strcmp(text, "auto") == 0)
+        return 0;
     const char *slash = strrchr(config->file_name, '/');
     if (*text == '/' || !slash) {
         *slot = pool_strdup(&config->pool, text);
@@ -353,10 +356,6 @@ int config_value_set(struct config *config, const struct config_key *key,
     case CONFIG_KIND_NAME:
         return set_name(config, slot, key, scalar, complaint);
     case CONFIG_KIND_PATH_AUTO:
-        *(const char **)slot = NULL;
-        if (!scalar.quoted && strcmp(scalar.text, "auto") == 0)
-            return 0;
-        return set_path(config, slot, key, scalar, complaint);
     case CONFIG_KIND_PATH:
         return set_path(config, slot, key, scalar, complaint);
     case CONFIG_KIND_SIZE:

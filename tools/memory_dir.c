@@ -17,8 +17,10 @@ static void unescape(char *text)
     for (const char *from = text; *from; to++) {
         bool is_octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
                         from[2] <= '7' && from[3] >= '0' && from[3] <= '7';
-        *to = is_octal ? (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'))
-                       : *from;
+        int byte = (unsigned char)*from;
+        if (is_octal)
+            byte = (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0');
+        *to = (char)byte;
         from += is_octal ? 4 : 1;
     }
     *to = '\0';

@@ -360,6 +360,15 @@ static int run_locked(struct run *run, struct err *err)
     return status;
 }
 
+// Nobody else may run this job, in whatever folder its memory is, nor write where it writes.
+static int claim_folders(const struct run *run, const struct job_options *options,
+                         struct job_folders *out, struct err *err)
+{
+    const struct config *config = run->load->config;
+    int code = config->memory.is_auto ? memory_dir_check(config->job, config->memory.dir, err) : 0;
+    return code ? code : job_folders_claim(run->load->plan, options, run->dir.path, out, err);
+}
+
 static int run_prepared(struct run *run, struct err *err)
 {
     struct err ignored;
@@ -377,16 +386,9 @@ static int run_prepared(struct run *run, struct err *err)
     if (code)
         return COMMAND_UNAVAILABLE;
     run->keeps_memory = run->dir.stale; // until it is known what becomes of it
-    if (config->memory.is_auto && memory_dir_check(config->job, config->memory.dir, err)) {
-        if (run->dir.stale)
-            jobdir_close(&run->dir);
-        else
-            jobdir_remove(&run->dir, &ignored);
-        return COMMAND_UNAVAILABLE;
-    }
     struct job_folders folders;
     int status = COMMAND_UNAVAILABLE;
-    if (!job_folders_claim(run->load->plan, &options, run->dir.path, &folders, err)) {
+    if (!claim_folders(run, &options, &folders, err)) {
         run->folders = &folders;
         status = run_locked(run, err);
         service_ending(&run->service, status ? err->text : NULL);

@@ -17,14 +17,14 @@
 
 #include "tools/service.h"
 
-static char folder[] = "/tmp/weir-test-XXXXXX", path[64];
+static char folder[32], path[64];
 static int manager;
 
 static int set_up(void **state)
 {
     (void)state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(folder, "/tmp/weir-test-XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/weir-test-XXXXXX");
     if (!mkdtemp(folder))
         return -1;
     snprintf(path, sizeof path, "%s/notify", folder);
