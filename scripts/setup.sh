@@ -26,7 +26,7 @@ test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with
 test  clang         builds the fuzzers (libFuzzer)
 test  libclang-rt-14-dev the runtime of libFuzzer and its sanitizers
-test  spin          checks the model of the ring protocol
+test  spin          checks the models of the protocols
 test  procps        finds the processes that tests kill (pgrep)
 lint  clang-format  checks the layout of the code
 lint  clang-tidy    finds suspicious code

@@ -7,9 +7,10 @@
  * a deadlock that Spin reports (an invalid end state).
  *
  * Checked: nothing is read that was not committed; items come in order, once; no deadlock.
- * -DNO_FENCE takes the publisher's fence away (a mutant): Spin must then find the deadlock.
- * -DUNCOMMITTED_PUBLISH publishes before the commit (a mutant): Spin must find the assertion.
+ * Each of these flags takes one step away; Spin must then find an error:
  */
+/* MUTANT NO_FENCE            no fence between publishing and the look at who sleeps */
+/* MUTANT UNCOMMITTED_PUBLISH published before it is committed */
 #ifndef ITEMS
 #define ITEMS 3
 #endif
