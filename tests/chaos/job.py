@@ -262,7 +262,7 @@ class Job:
         """This run's tasks have all attached and do their work, or have done it."""
         if not self.is_current():
             return False
-        return all(t.state >= FINISHED or (t.ready_ns and self.is_alive(t) and t.state >= RUNNING)
+        return all(t.state == FINISHED or (t.ready_ns and self.is_alive(t) and t.state >= RUNNING)
                    for t in self.tasks())
 
     def is_alive(self, task):
