@@ -262,8 +262,8 @@ class Job:
         """This run's tasks have all attached and do their work, or have done it."""
         if not self.is_current():
             return False
-        return all(t.state == FINISHED or (t.ready_ns and self.is_alive(t) and t.state >= RUNNING)
-                   for t in self.tasks())
+        return all(t.state == FINISHED or
+                   (t.ready_ns and RUNNING <= t.state <= WAITING_OUTPUT and self.is_alive(t)) for t in self.tasks())
 
     def is_alive(self, task):
         """Who was killed may still be there for a moment."""
