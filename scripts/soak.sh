@@ -42,6 +42,9 @@ while [ "$(left)" -gt 0 ]; do
     try "SEED=$seed" tests/process/checkpoint_stop.sh
     try "SEED=$seed FLIPS=35" tests/process/checkpoint_bad.sh
     try "SEED=$seed" tests/process/kill.sh
+    try "SEED=$seed ACTS=300 ROWS=3000000" tests/process/owners.sh
+    try "SEED=$seed ENDS_SECONDS=40" tests/process/ends.sh
+    try "SEED=$seed ROUNDS=10 ACTS=80" tests/process/spares.sh
     rounds=$((rounds + 1))
 done
 echo "soak: $runs runs in $rounds rounds, $(($(date +%s) - begin)) s, no failure"

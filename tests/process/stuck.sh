@@ -1,7 +1,7 @@
 #!/bin/sh
 # stuck.sh: a disk that does not answer, so that threads sleep where no signal reaches them (state D): see
 # stuck_driver.py. The disk is a file, mounted in a mount namespace of our own and frozen (fsfreeze). Root
-# only: 77 otherwise.
+# only: 77 otherwise. ONLY=NAME runs one part, or one that is left out otherwise ("plain write").
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
 here=$(cd "$(dirname "$0")" && pwd)
