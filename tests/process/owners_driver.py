@@ -121,7 +121,7 @@ class Job:
         with open("job.sql", "w") as f:
             f.write(SCRIPT.format(rate=rate, rows=self.a.rows))
         with open("job.yaml", "w") as f:
-            f.write(f"job: {self.job}\nsql: job.sql\nmemory: {{state: 16MiB, reserve: 0%}}\n"
+            f.write(f"job: {self.job}\nsql: job.sql\nmemory: {{state: 96MiB, reserve: 0%}}\n"
                     f"recovery: {{spares: {spares}}}\nplacement: {{cores: 2}}\n")
 
     def start(self):
