@@ -254,9 +254,14 @@ class Round:
 
 
 def events_of(path):
-    """Of a file of JSON lines; none when it is not there."""
+    """Of a file of JSON lines; none when it is not there. A supervisor that is killed while it writes may leave
+    half a line, which the next one ends."""
     found = []
     if os.path.exists(path):
         with open(path, errors="replace") as f:
-            found = [json.loads(line) for line in f if line.startswith("{")]
+            for line in f:
+                try:
+                    found += [json.loads(line)] if line.startswith("{") else []
+                except ValueError:
+                    pass
     return found
