@@ -36,7 +36,7 @@ enum {
     PAUSE_MIN_NS = 50 * 1000,   // the kernel rounds to that anyway
     HEAP_BYTES = 4 << 20,       // of private memory that a task will want
     STACK_BYTES = 256 << 10,
-    DEAD_NICE = 10, // a ninth of others' share, where there is nothing left over
+    DEAD_NICE = 5, // a third of others' share, where there is nothing left over
 };
 
 #define ROUND_NS     (500 * MS_NS)  // how often a spare looks for pages that came into use

@@ -192,6 +192,8 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
     } else if (kind == SUPERVISOR_RESTARTED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         event.went_on_ns = slot->died_ns + slot->gap_ns;
+        // It has been checked. A spare that takes over from it reads this before we know of it.
+        control_ask_check(s->control, slot->index, false);
         event.rung = slot->goes_back ? "region" : slot->was_spare ? "spare" : "task";
         postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
         postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms, event.rung);

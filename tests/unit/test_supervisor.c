@@ -423,6 +423,20 @@ static void test_supervisor_replaces_a_task_whose_process_lives_on(void **state)
     assert_int_equal(result.left_behind, 0);
 }
 
+// After a crash the memory is checked by who comes next, and by nobody after that: a spare that
+// takes over from a killed task has no time for it.
+static void test_supervisor_has_memory_checked_once(void **state)
+{
+    (void)state;
+    struct events events = {0};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("fcf", &events, &result), 0);
+    assert_int_equal(result.restarts, 1);
+    assert_int_equal(events.died_signal, SIGABRT);
+    assert_int_equal(events.count[SUPERVISOR_RESTARTED], 1);
+    assert_false(events.is_check_asked);
+}
+
 static void test_supervisor_restarts_first_quick_deaths_at_once(void **state)
 {
     (void)state;
@@ -606,6 +620,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_supervisor_ends_when_all_tasks_finish),
         cmocka_unit_test(test_supervisor_restarts_only_what_died),
         cmocka_unit_test(test_supervisor_replaces_a_task_whose_process_lives_on),
+        cmocka_unit_test(test_supervisor_has_memory_checked_once),
         cmocka_unit_test(test_supervisor_restarts_first_quick_deaths_at_once),
         cmocka_unit_test(test_supervisor_takes_an_idle_task_for_no_crash_loop),
         cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),

@@ -95,6 +95,16 @@ static void leave_a_thread(void)
         pthread_exit(NULL);
 }
 
+// Who comes next is to check what the crash left.
+static int crash_once(struct control *control, uint64_t attempt)
+{
+    bool must_check = control_must_check(control);
+    control_progress(control, 1);
+    if (attempt == 1)
+        abort();
+    return must_check ? finish(control) : 3;
+}
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
     be_killed(letter, control, attempt);
@@ -106,6 +116,8 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
         if (attempt <= 4)
             abort();
         return finish(control);
+    case 'c': // crashes once
+        return crash_once(control, attempt);
     case 's': // is killed once when asked to stop; then stops well
         wait_for_stop(control, index);
         return attempt == 1 ? kill(getpid(), SIGKILL) : 0;
@@ -190,8 +202,18 @@ struct events {
     bool lost[TASKS], remade[TASKS];
     char text[512];
     int died_signal, finished[16], finished_count;
+    bool is_check_asked; // still, of a task whose replacement runs
     double gap_ms;
 };
+
+static bool is_check_asked(int task)
+{
+    struct control *control;
+    assert_int_equal(control_attach_task(dir.fd, FINGERPRINT, task, &control, &err), 0);
+    bool is = control_must_check(control);
+    control_detach(control);
+    return is;
+}
 
 static void on_event(const struct supervisor_event *event, void *context)
 {
@@ -201,6 +223,7 @@ static void on_event(const struct supervisor_event *event, void *context)
         events->died_signal = event->signal;
     if (event->kind == SUPERVISOR_RESTARTED) {
         events->restarted[event->task_index]++;
+        events->is_check_asked |= is_check_asked(event->task_index);
         events->gap_ms = event->gap_ms;
     }
     if (event->kind == SUPERVISOR_FINISHED)
