@@ -171,7 +171,21 @@ static int name_is_segment(int dir_fd, const char *name, void *context)
     return strcmp(name, lock_name) != 0;
 }
 
-static int open_once(const char *memory_dir, const char *job, struct jobdir *out, struct err *err)
+// The lock that this process has taken when it was another program.
+static int lock_keep(struct jobdir *dir, int fd, struct err *err)
+{
+    struct stat ours, named;
+    if (fstat(fd, &ours) < 0 || fstatat(dir->fd, lock_name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+        ours.st_dev != named.st_dev || ours.st_ino != named.st_ino ||
+        flock(fd, LOCK_EX | LOCK_NB) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return err_set(err, -EBADF, "descriptor %d does not hold %s/lock", fd, dir->path);
+    dir->lock_fd = fd;
+    return 0;
+}
+
+// lock_fd < 0: take the lock.
+static int open_once(const char *memory_dir, const char *job, int lock_fd, struct jobdir *out,
+                     struct err *err)
 {
     char parent[JOBDIR_PATH_BYTES];
     *out = (struct jobdir){.fd = -1, .lock_fd = -1};
@@ -186,7 +200,7 @@ static int open_once(const char *memory_dir, const char *job, struct jobdir *out
     close(parent_fd);
     if (status)
         return status == -ENOENT ? -EAGAIN : status;
-    status = lock_take(out, err);
+    status = lock_fd < 0 ? lock_take(out, err) : lock_keep(out, lock_fd, err);
     if (!status) {
         int found = names_visit(out->fd, name_is_segment, NULL);
         out->stale = found > 0;
@@ -210,11 +224,19 @@ int jobdir_open(const char *memory_dir, const char *job, struct jobdir *out, str
         return err_set(err, -ENOENT, "memory.dir %s is not a folder", memory_dir);
     int status = -EAGAIN;
     for (int i = 0; i < OPEN_ATTEMPTS && status == -EAGAIN; i++)
-        status = open_once(memory_dir, job, out, err);
+        status = open_once(memory_dir, job, -1, out, err);
     if (status == -EAGAIN)
         err_set(err, status, "folder of job '%s' under %s is removed as fast as it is made", job,
                 memory_dir);
     return status;
+}
+
+int jobdir_reopen(const char *memory_dir, const char *job, int lock_fd, struct jobdir *out,
+                  struct err *err)
+{
+    CHECK(lock_fd >= 0 && jobdir_name_valid(job));
+    int status = open_once(memory_dir, job, lock_fd, out, err);
+    return status == -EAGAIN ? err_set(err, -EBADF, "the folder of job '%s' is gone", job) : status;
 }
 
 int jobdir_attach(const char *path, struct jobdir *out, struct err *err)

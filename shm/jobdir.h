@@ -42,6 +42,11 @@ bool jobdir_name_valid(const char *job);
 // control_sweep.
 int jobdir_open(const char *memory_dir, const char *job, struct jobdir *out, struct err *err);
 
+// The same for a process that holds the lock already, because it was another program when it took
+// it: lock_fd is that descriptor, which is the folder's from now on. -EBADF: it is no such thing.
+int jobdir_reopen(const char *memory_dir, const char *job, int lock_fd, struct jobdir *out,
+                  struct err *err);
+
 // A task's way in: open the folder at `path`, which its supervisor has locked.
 int jobdir_attach(const char *path, struct jobdir *out, struct err *err);
 

@@ -2,11 +2,14 @@
 #include "tools/command.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/base/number.h"
 #include "stages/runtime/savepoint.h"
 
 static const char *const known_options[] = {
@@ -47,6 +50,16 @@ bool checkpoint_number(const char *word, uint64_t *out)
     return errno == 0 && end != name && *end == '\0' && *name != '-' && number > 0;
 }
 
+// One that is none of the standard streams.
+static bool descriptor(const char *word, int *out)
+{
+    int64_t number;
+    bool is_one = number_parse_int64(slice_of(word), &number) == 0 && number > STDERR_FILENO &&
+                  number <= INT_MAX;
+    *out = is_one ? (int)number : 0;
+    return is_one;
+}
+
 // --fresh, --verbose, --allow-new-state, --from N. false: none of them. *problem: what is wrong.
 static bool parse_restoring(int argc, char **argv, int *at, struct arguments *out,
                             const char **problem)
@@ -58,6 +71,10 @@ static bool parse_restoring(int argc, char **argv, int *at, struct arguments *ou
         out->allow_new_state = true;
     else if (is_one_of(word, "--verbose", "-v"))
         out->verbose = true;
+    else if (strcmp(word, "--lock-fd") == 0) // not for people: see handover.h
+        *problem = ++*at < argc && descriptor(argv[*at], &out->lock_fd)
+                       ? NULL
+                       : "a descriptor must follow";
     else if (strcmp(word, "--from") != 0)
         return false;
     else if (++*at < argc && savepoint_is_there(argv[*at]))

@@ -29,7 +29,8 @@ struct command {
 };
 
 extern const struct command command_run, command_check, command_explain, command_task,
-    command_checkpoint, command_doctor, command_savepoint, command_events, command_setup_host;
+    command_checkpoint, command_doctor, command_savepoint, command_events, command_setup_host,
+    command_stop, command_replace;
 
 // "12" or the name of its folder, "chk-12" (a path to it is one too).
 bool checkpoint_number(const char *word, uint64_t *out);
@@ -43,6 +44,7 @@ struct arguments {
     uint64_t from;         // go on from this checkpoint; 0: the newest
     const char *savepoint; // go on from the savepoint in this folder; NULL: from a checkpoint
     const char *path;      // the config
+    int lock_fd; // this process supervised the job with another program; it holds the lock. 0: no
 };
 
 // Read options and the one path. On success *exit_status is not touched and true is returned;

@@ -262,6 +262,12 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_MEMORY_LOST] = "memory-lost",
         [SUPERVISOR_REMADE] = "region-restored",
         [SUPERVISOR_STUCK] = "stuck",
+        [SUPERVISOR_DRAINING] = "draining",
+        [SUPERVISOR_REPLACING] = "replacing",
+        [SUPERVISOR_REPLACED] = "replaced",
+        [SUPERVISOR_REPLACE_DEATH] = "replace-death",
+        [SUPERVISOR_REPLACE_DONE] = "replace-done",
+        [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -313,7 +319,7 @@ static void format_event_json(const struct supervisor_event *event, struct buf *
     else if (event->kind == SUPERVISOR_DIED)
         buf_printf(out, ",\"signal\":%d,\"exit_status\":%d,\"delay_ms\":%.1f", event->signal,
                    event->exit_status, event->delay_ms);
-    if (event->kind == SUPERVISOR_RESTARTED)
+    if (event->kind == SUPERVISOR_RESTARTED || event->kind == SUPERVISOR_REPLACED)
         buf_printf(out, ",\"gap_ms\":%.3f,\"went_on_ns\":%" PRId64 ",\"rung\":\"%s\"",
                    event->gap_ms, event->went_on_ns, event->rung);
     if (event->checkpoint)
@@ -354,6 +360,22 @@ static void format_spare(const struct supervisor_event *event, struct buf *out)
                event->task_index, (int)event->pid, mapped, tables);
 }
 
+static void format_replace(const struct supervisor_event *event, const char *name, struct buf *out)
+{
+    if (event->kind == SUPERVISOR_REPLACING)
+        buf_printf(out, "weir: putting %s in", event->text);
+    else if (event->kind == SUPERVISOR_REPLACED)
+        buf_printf(out, "weir: task %d (%s) goes on after %.1f ms, as pid %d, with %s",
+                   event->task_index, name, event->gap_ms, (int)event->pid, event->text);
+    else if (event->kind == SUPERVISOR_REPLACE_DEATH)
+        buf_printf(out, "weir: task %d (%s): the new program fails: %s", event->task_index, name,
+                   event->text);
+    else if (event->kind == SUPERVISOR_REPLACE_FAILED)
+        buf_printf(out, "weir: NOT REPLACED: %s", event->text);
+    else
+        buf_printf(out, "weir: %s", event->text);
+}
+
 // What a person wants to know; a start or an end as planned is not news.
 static bool format_event_text(const struct supervisor_event *event, const char *name,
                               struct buf *out)
@@ -367,8 +389,21 @@ static bool format_event_text(const struct supervisor_event *event, const char *
                    name, event->gap_ms, (int)event->pid);
         return true;
     case SUPERVISOR_STOPPING:
-        buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
-                   strsignal(event->signal));
+        if (event->signal)
+            buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
+                       strsignal(event->signal));
+        else
+            buf_printf(out, "weir: stopping (%s)", event->text);
+        return true;
+    case SUPERVISOR_DRAINING:
+        buf_append_str(out, "weir: draining: sources end as if their input had");
+        return true;
+    case SUPERVISOR_REPLACING:
+    case SUPERVISOR_REPLACED:
+    case SUPERVISOR_REPLACE_DEATH:
+    case SUPERVISOR_REPLACE_DONE:
+    case SUPERVISOR_REPLACE_FAILED:
+        format_replace(event, name, out);
         return true;
     case SUPERVISOR_HUNG:
         buf_printf(out, "weir: task %d (%s, pid %d) hangs: it %s; it is replaced",

@@ -60,7 +60,11 @@ static void say_goes_on(const struct remains_context *c, int living, bool is_end
                 living, count - living, is_ending ? "true" : "false");
         return;
     }
-    if (living == count)
+    if (c->arguments->lock_fd && living == count)
+        fprintf(stderr, "weir: the supervisor of %s is weir %s now; its %d task%s run%s on",
+                c->load->config->job, WEIR_VERSION, count, count == 1 ? "" : "s",
+                count == 1 ? "s" : "");
+    else if (living == count)
         fprintf(stderr,
                 "weir: an earlier run of %s was killed; its %d task%s run%s on under this one",
                 c->load->config->job, count, count == 1 ? "" : "s", count == 1 ? "s" : "");
@@ -235,7 +239,8 @@ int remains_prepare(const struct remains_context *c, const struct job_options *o
         control_view(control, task, &view);
         living += process_alive(view.process);
         is_ending |= control_was_asked(control, task, CONTROL_STOP) ||
-                     control_was_asked(control, task, CONTROL_CANCEL);
+                     control_was_asked(control, task, CONTROL_CANCEL) ||
+                     control_was_asked(control, task, CONTROL_DRAIN);
     }
     control_detach(control);
     if (rc == 0)

@@ -7,12 +7,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/base/env.h"
 #include "stages/runtime/job_folders.h"
 #include "tools/command.h"
+#include "tools/conclude.h"
 #include "tools/cores.h"
+#include "tools/handover.h"
 #include "tools/job_memory.h"
 #include "tools/memory_dir.h"
 #include "tools/progress.h"
@@ -26,6 +29,7 @@ enum {
     TICK_MS = 250,
     START_S = 600,          // a service may take so long to read a checkpoint
     SPARES_AFTER_MS = 1000, // `auto`: a job that is over by then needs none
+    SAVEPOINT_S = 600,      // what a service manager is asked for
 };
 
 // One run, from the loaded job to the result.
@@ -41,6 +45,7 @@ struct run {
     struct supervisor_result result;
     struct progress_totals totals;
     const struct job_folders *folders;
+    struct request_box requests;
     bool has_begun;    // --fresh and --from are done: what is lost now goes back to the newest
     bool from_memory;  // of an earlier run
     bool keeps_memory; // refused: what an earlier run has left stays
@@ -161,7 +166,7 @@ static void on_event(const struct supervisor_event *event, void *context)
     service_event(&run->service, event);
 }
 
-static int supervise(struct run *run, struct err *err)
+static int supervise_once(struct run *run, bool adopts, struct err *err)
 {
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
@@ -183,12 +188,15 @@ static int supervise(struct run *run, struct err *err)
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = run->restart,
         .regions = regions,
-        .adopts = run->from_memory,
+        .adopts = adopts,
         .lost = run->from_memory ? run->losses.tasks : NULL,
         .lost_text = run->losses.why.text,
         .remake = run->resume.is_on ? region_remake : NULL,
         .examine = region_examine,
         .remake_context = &region,
+        .requests = &run->requests,
+        .config = run->arguments->path,
+        .was_replaced = run->arguments->lock_fd > 0,
         .kept_fds = run->folders->fds,
         .kept_count = run->folders->count,
         .spares = job_memory_spares(&run->memory, run->load->config),
@@ -211,7 +219,8 @@ static int supervise(struct run *run, struct err *err)
     errlog_detach(errlog);
     buf_fini(&run->progress.told);
     read_totals(run);
-    if (!code || code == -ECANCELED)
+    bool has_ended = run->result.end != SUPERVISOR_END_REPLACED;
+    if ((!code && has_ended) || code == -ECANCELED)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
     buf_fini(&command);
     buf_fini(&sql);
@@ -220,6 +229,38 @@ static int supervise(struct run *run, struct err *err)
     free(cpus);
     free(names);
     return code;
+}
+
+// Another program is to supervise the job from now on. Where this process cannot become it, it goes
+// on as it is.
+static int supervise(struct run *run, struct err *err)
+{
+    struct err why = {.text = ""};
+    int code = supervise_once(run, run->from_memory, err);
+    while (!code && run->result.end == SUPERVISOR_END_REPLACED) {
+        const struct handover handover = {run->requests.request.path, run->result.program_fd,
+                                          run->dir.lock_fd, run->arguments};
+        service_hand_on(&run->service);
+        handover_exec(&handover, &why);
+        service_keep();
+        command_complain(&why);
+        request_answer(&run->requests, REQUEST_FAILED, NULL, why.text);
+        close(run->result.program_fd);
+        run->from_memory = false; // what was lost then is there by now
+        code = supervise_once(run, true, err);
+    }
+    return code;
+}
+
+static void answer_request(struct run *run, int status, const struct err *err)
+{
+    const struct conclusion conclusion = {
+        &run->requests,       &run->result,
+        run->load->plan,      run->resume.is_on ? &run->resume.store : NULL,
+        run->arguments->path, status};
+    if (conclude_wants_savepoint(&run->requests))
+        service_extend(&run->service, "writing the savepoint", SAVEPOINT_S);
+    conclude(&conclusion, err);
 }
 
 // A finished job needs no checkpoint; a stopped one goes on from its last.
@@ -314,7 +355,10 @@ static int run_from_memory(struct run *run, bool *again, struct err *err)
     *again = memory_is_lost(run, code);
     if (code)
         return exit_status_of(run, code);
-    *again = run->result.ended_earlier && run->result.stop_signal == 0;
+    *again = run->result.ended_earlier && run->result.stop_signal == 0 &&
+             !conclude_wants_savepoint(&run->requests); // that was to be the end of it
+    if (*again)
+        answer_request(run, COMMAND_OK, err);
     return *again ? COMMAND_OK : end_checkpoints(run, err);
 }
 
@@ -380,17 +424,21 @@ static int run_prepared(struct run *run, struct err *err)
         return COMMAND_CONFIG;
     if (job_memory_plan(run->load, &run->memory, err))
         return COMMAND_UNAVAILABLE;
-    int code = jobdir_open(config->memory.dir, config->job, &run->dir, err);
+    int lock_fd = run->arguments->lock_fd;
+    int code = lock_fd > 0 ? jobdir_reopen(config->memory.dir, config->job, lock_fd, &run->dir, err)
+                           : jobdir_open(config->memory.dir, config->job, &run->dir, err);
     if (code == -ENOSPC) // not even room for the lock: say how much is asked and there
         job_memory_check(&run->memory, err);
     if (code)
         return COMMAND_UNAVAILABLE;
+    run->requests = (struct request_box){.dir_fd = run->dir.fd, .fd = -1};
     run->keeps_memory = run->dir.stale; // until it is known what becomes of it
     struct job_folders folders;
     int status = COMMAND_UNAVAILABLE;
     if (!claim_folders(run, &options, &folders, err)) {
         run->folders = &folders;
         status = run_locked(run, err);
+        answer_request(run, status, err);
         service_ending(&run->service, status ? err->text : NULL);
         job_folders_release(&folders);
     }

@@ -84,6 +84,13 @@ static int64_t read_watchdog(const char *period, const char *pid)
     return errno || end == period || *end || us <= 0 || us > INT64_MAX / 1000 ? 0 : us * 1000;
 }
 
+void service_keep(void)
+{
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
+}
+
 int service_open(struct service *out, struct err *err)
 {
     const struct timeval patience = {.tv_usec = LAST_WORDS_MS * 1000};
@@ -99,9 +106,7 @@ int service_open(struct service *out, struct err *err)
         else
             setsockopt(out->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     }
-    unsetenv("NOTIFY_SOCKET");
-    unsetenv("WATCHDOG_USEC");
-    unsetenv("WATCHDOG_PID");
+    service_keep();
     return status;
 }
 
@@ -110,6 +115,24 @@ void service_close(struct service *service)
     if (service->fd >= 0)
         close(service->fd);
     service->fd = -1;
+}
+
+void service_hand_on(const struct service *service)
+{
+    char path[sizeof service->address.sun_path + 1] = "", number[32];
+    if (service->fd < 0)
+        return;
+    size_t len = service->address_bytes - offsetof(struct sockaddr_un, sun_path);
+    memcpy(path, service->address.sun_path, len);
+    if (path[0] == '\0')
+        path[0] = '@';
+    setenv("NOTIFY_SOCKET", path, 1);
+    if (service->watchdog_ns == 0)
+        return;
+    snprintf(number, sizeof number, "%lld", (long long)(service->watchdog_ns / 1000));
+    setenv("WATCHDOG_USEC", number, 1);
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    setenv("WATCHDOG_PID", number, 1);
 }
 
 int service_tick_ms(const struct service *service, int wanted_ms)
@@ -200,8 +223,11 @@ void service_event(struct service *service, const struct supervisor_event *event
             snprintf(status, sizeof status, "stopping; its last checkpoint, %llu, is complete",
                      (unsigned long long)service->checkpoint);
     } else if (event->kind == SUPERVISOR_STOPPING) {
-        snprintf(status, sizeof status, "stopping on signal %d (%s)", event->signal,
-                 strsignal(event->signal));
+        if (event->signal)
+            snprintf(status, sizeof status, "stopping on signal %d (%s)", event->signal,
+                     strsignal(event->signal));
+        else
+            snprintf(status, sizeof status, "stopping (%s)", event->text);
         if (!service->is_stopping)
             buf_printf(&text, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%d\n", EXTEND_BY_S * 1000000);
     }
@@ -222,6 +248,15 @@ void service_starting(struct service *service, const char *status, int seconds)
         buf_printf(&text, "EXTEND_TIMEOUT_USEC=%lld\n", seconds * 1000000LL);
     append_status(&text, status);
     send_text(service, &text, MSG_DONTWAIT);
+    buf_fini(&text);
+}
+
+void service_extend(struct service *service, const char *status, int seconds)
+{
+    struct buf text = {.data = NULL};
+    buf_printf(&text, "EXTEND_TIMEOUT_USEC=%lld\n", seconds * 1000000LL);
+    append_status(&text, status);
+    send_text(service, &text, 0);
     buf_fini(&text);
 }
 

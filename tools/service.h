@@ -46,6 +46,14 @@ void service_event(struct service *service, const struct supervisor_event *event
 // What a start is busy with, before there are tasks. `seconds` more may pass until the next word.
 void service_starting(struct service *service, const char *text, int seconds);
 
+// This process is about to become another program, which speaks for the service then: give the
+// environment back what service_open has taken; or, when it could not, take it again.
+void service_hand_on(const struct service *service);
+void service_keep(void);
+
+// Something else that takes time while it ends.
+void service_extend(struct service *service, const char *text, int seconds);
+
 // The run is over but for cleaning up. `why` (NULL: all is well) is its error; a job that was done
 // before it could be said to be ready was ready.
 void service_ending(struct service *service, const char *why);

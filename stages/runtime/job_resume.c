@@ -115,6 +115,7 @@ static int check_errlog(const struct jobdir *dir, const struct plan *plan, struc
 struct losses {
     bool *lost; // of each task: its memory cannot be used
     bool any;
+    bool runs; // the job does: its dead are its supervisor's business
     struct err *err;
 };
 
@@ -155,7 +156,7 @@ static int check_segments(const struct jobdir *dir, const struct plan *plan,
         check_rings(dir, plan, e, losses);
     for (int task = 0; task < plan->task_count && rc == 0; task++) {
         struct err why = {.text = ""};
-        if (check_arena(dir, plan, control, task, &why) < 0)
+        if (check_arena(dir, plan, losses->runs ? NULL : control, task, &why) < 0)
             note_loss(losses, task, &why);
     }
     return losses->any ? -ENODATA : rc;
@@ -249,13 +250,65 @@ int job_resume_check(const struct jobdir *dir, const struct plan *plan,
     struct process_id predecessor = control_supervisor(control);
     if (predecessor.pid == 0)
         rc = err_set(err, -ENOENT, "it was never finished");
-    else if (process_wait(predecessor, PREDECESSOR_MS) < 0)
+    else if (predecessor.pid != getpid() && // else it was another program that this process ran
+             process_wait(predecessor, PREDECESSOR_MS) < 0)
         rc = err_set(err, -ENODATA, "its supervisor, pid %d, does not come to its end",
                      (int)predecessor.pid);
     if (rc == 0)
         rc = check_text(dir, plan, control, options, err);
     if (rc == 0 && check_segments(dir, plan, control, &losses) < 0)
         rc = unusable(err);
+    control_detach(control);
+    return rc;
+}
+
+// The job runs the script and the cores of before: then it is this program that means something
+// else by them.
+static int explain_plan(const struct jobdir *dir, const struct job_options *options,
+                        struct err *err)
+{
+    struct job left = {.dir = *dir};
+    int rc = job_text_read(&left, err);
+    if (rc == 0 && left.options.cores != options->cores)
+        rc = err_set(err, -ESTALE, "the job runs on %d cores, and would be started with %d now",
+                     left.options.cores, options->cores);
+    else if (rc == 0 && (left.options.sql.len != options->sql.len ||
+                         memcmp(left.options.sql.ptr, options->sql.ptr, options->sql.len) != 0))
+        rc = err_set(
+            err, -ESTALE,
+            "the script has changed since the job was started: undo the change, or stop the "
+            "job and run it again");
+    else if (rc == 0)
+        rc = err_set(err, -EPROTO, "it makes another plan of the same script");
+    buf_fini(&left.text);
+    return rc;
+}
+
+static int check_running(const struct jobdir *dir, const struct plan *plan,
+                         const struct control *control, struct err *err)
+{
+    struct losses losses = {
+        .lost = calloc((size_t)plan->task_count, sizeof(bool)), .runs = true, .err = err};
+    CHECK(losses.lost);
+    int rc = check_segments(dir, plan, control, &losses);
+    free(losses.lost);
+    return rc;
+}
+
+int job_resume_fits(const struct jobdir *dir, const struct plan *plan,
+                    const struct job_options *options, struct err *err)
+{
+    struct control *control;
+    int rc = control_attach_reader(dir->fd, 0, &control, err);
+    if (rc < 0)
+        return rc;
+    if (control_fingerprint(control) != plan->fingerprint ||
+        control_task_count(control) != plan->task_count)
+        rc = explain_plan(dir, options, err);
+    else
+        rc = check_text(dir, plan, control, options, err);
+    if (rc == 0)
+        rc = check_running(dir, plan, control, err);
     control_detach(control);
     return rc;
 }

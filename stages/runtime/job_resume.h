@@ -24,6 +24,12 @@ int job_check_shared(const struct jobdir *dir, const struct plan *plan, struct e
 // a text.
 int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task, struct err *err);
 
+// The same of a job that runs, for a program that is to take it over: are its segments of this
+// program's layout, and is this the plan that runs? 0; -ESTALE: script or cores have changed;
+// -EINVAL as above; others: this program cannot. Changes nothing.
+int job_resume_fits(const struct jobdir *dir, const struct plan *plan,
+                    const struct job_options *options, struct err *err);
+
 // The job's text as a run now would write it, as far as that can change while the arenas stay.
 // Tasks that are started from now on read it. *changed: tasks that live have read another one.
 int job_resume_text(const struct jobdir *dir, const struct plan *plan,

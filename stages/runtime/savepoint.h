@@ -17,6 +17,9 @@ struct savepoint_origin {
     const struct plan *plan;
 };
 
+// -ENOTSUP with a text when the plan has state that no savepoint carries.
+int savepoint_can_carry(const struct plan *plan, struct err *err);
+
 // Write it into the folder, which must not be there or be empty. -ENOTSUP: the job keeps state that
 // a savepoint cannot carry, the text says which; -EBADMSG, -ENOENT: of the checkpoint's files. What
 // was begun is removed then.

@@ -11,9 +11,6 @@
 // How the operator's state is carried; NULL: it has none.
 const struct savepoint_class *savepoint_class_of(const struct op *op);
 
-// -ENOTSUP with a text when the plan has state that no savepoint carries.
-int savepoint_can_carry(const struct plan *plan, struct err *err);
-
 // DIR/NAME. `out` has STORE_PATH_BYTES.
 void savepoint_path(const char *dir, const char *name, char *out);
 

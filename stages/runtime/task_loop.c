@@ -31,8 +31,9 @@ int task_drain_work(struct task *task)
 static bool never_ready(void *context)
 {
     struct task *task = context;
-    return task_must_stop(task) || (task->checkpoint.is_on &&
-                                    control_wanted_checkpoint(task->control) > task->state.barrier);
+    return task_must_stop(task) || control_requested(task->control, CONTROL_DRAIN) ||
+           (task->checkpoint.is_on &&
+            control_wanted_checkpoint(task->control) > task->state.barrier);
 }
 
 static bool input_ready(void *context)

@@ -37,7 +37,7 @@ struct coordinator {
     uint64_t wanted;         // under way; 0: none
     uint64_t last, complete; // highest number used; newest complete
     uint64_t given_up;       // its folder keeps its number used; 0: none
-    int64_t begun_ns, begun_ms, due_ns;
+    int64_t begun_ns, begun_ms, due_ns, not_before_ns;
     bool is_held, is_paused, needs_full;
     int failures; // in a row
 };
@@ -293,9 +293,10 @@ int coordinator_tick(struct coordinator *c, int64_t now_ns, int64_t *again_ns, s
     if (tolerable >= 0 && c->failures > tolerable)
         return err_set(err, -ECANCELED, "%d checkpoints in a row have failed", c->failures);
     bool rests = c->is_held || c->is_paused;
-    if (!c->wanted && !rests && now_ns >= c->due_ns)
+    int64_t due_ns = c->due_ns > c->not_before_ns ? c->due_ns : c->not_before_ns;
+    if (!c->wanted && !rests && now_ns >= due_ns)
         begin(c, now_ns);
-    *again_ns = c->wanted ? now_ns + LOOK_MS * MS_NS : rests ? INT64_MAX : c->due_ns;
+    *again_ns = c->wanted ? now_ns + LOOK_MS * MS_NS : rests ? INT64_MAX : due_ns;
     return 0;
 }
 
@@ -350,6 +351,11 @@ void coordinator_hold(struct coordinator *c, int64_t now_ns)
 {
     c->is_held = true;
     drop(c, "the job ends", now_ns);
+}
+
+void coordinator_put_off(struct coordinator *c, int64_t until_ns)
+{
+    c->not_before_ns = until_ns;
 }
 
 void coordinator_ask(struct coordinator *c, int64_t now_ns)

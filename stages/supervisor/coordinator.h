@@ -66,6 +66,9 @@ void coordinator_resume(struct coordinator *c);
 // No further checkpoint is begun by time; one under way is given up.
 void coordinator_hold(struct coordinator *c, int64_t now_ns);
 
+// No checkpoint is begun by time before then.
+void coordinator_put_off(struct coordinator *c, int64_t until_ns);
+
 // Somebody asks for a checkpoint now, whatever the interval: one that is under way will do.
 void coordinator_ask(struct coordinator *c, int64_t now_ns);
 

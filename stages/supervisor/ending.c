@@ -86,9 +86,9 @@ static void advance_finale(struct supervisor *s)
         supervisor_allow(s, s->options->checkpoints->timeout_ms); // it gives up by itself
         s->finale = FINALE_CHECKPOINT;
     } else if (coordinator_is_idle(s->coordinator)) {
-        bool done = coordinator_complete(s->coordinator) > s->result->last_checkpoint;
+        s->result->is_cut = coordinator_complete(s->coordinator) > s->result->last_checkpoint;
         s->result->last_checkpoint = coordinator_complete(s->coordinator);
-        post_all(s, done ? CONTROL_FINISH : CONTROL_CANCEL);
+        post_all(s, s->result->is_cut ? CONTROL_FINISH : CONTROL_CANCEL);
     }
 }
 
@@ -122,10 +122,15 @@ void ending_take_over(struct supervisor *s)
         s->result->ended_earlier = true;
         supervisor_begin_end(s);
     }
-    if (cancel)
+    if (!stop && !cancel && was_asked(s, CONTROL_DRAIN))
+        asked_take_over_drain(s);
+    if (cancel) {
         post_all(s, CONTROL_CANCEL);
-    else if (was_asked(s, CONTROL_FINISH))
+    } else if (was_asked(s, CONTROL_FINISH)) {
         post_all(s, CONTROL_FINISH);
+        s->result->is_cut = stop && s->coordinator;
+        s->result->last_checkpoint = s->result->is_cut ? coordinator_complete(s->coordinator) : 0;
+    }
 }
 
 int ending_begin_checkpoints(struct supervisor *s)

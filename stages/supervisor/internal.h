@@ -50,6 +50,10 @@ struct supervisor {
     int64_t look_at_ns; // when to look at checkpoints and their end again
     int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
     struct stuck stuck;
+    struct roll *roll;       // another program is or was put in; NULL: none
+    int64_t stop_timeout_ms; // of who asks for a stop, for all of it; 0: the options'
+    bool is_draining;
+    int64_t drain_until_ns; // then it becomes a stop; INT64_MAX: never
 };
 
 // The policy of the task's region.
@@ -57,6 +61,14 @@ static inline struct restart_policy *supervisor_policy(const struct supervisor *
 {
     return &s->policies[s->options->regions ? s->options->regions[task] : 0];
 }
+
+// asked.c: what others ask for (request.h). false: nothing new.
+bool asked_look(struct supervisor *s);
+// The run has begun: what an earlier supervisor left.
+void asked_begin(struct supervisor *s);
+// An earlier supervisor was draining the job: go on with that.
+void asked_take_over_drain(struct supervisor *s);
+void asked_on_time(struct supervisor *s, int64_t now);
 
 // supervisor.c
 int64_t supervisor_now_ns(void);
@@ -80,6 +92,12 @@ int tasks_handle_all(struct supervisor *s, enum slot_event event);
 void tasks_on_end(struct supervisor *s, struct slot *slot);
 // The same, when it is known how: slot->signal and exit_status are set.
 void tasks_ended(struct supervisor *s, struct slot *slot);
+// Has it done something, or had nothing to do?
+bool tasks_progressed(const struct supervisor *s, const struct slot *slot);
+// Is it our child?
+bool supervisor_is_parent(int pidfd);
+// They run on, for a supervisor that is to come.
+void tasks_let_go(struct supervisor *s);
 // Start a process for the slot, whatever waits to replace it. 0 or -errno.
 int tasks_start_cold(struct supervisor *s, struct slot *slot);
 // What it takes to start one.

@@ -26,6 +26,18 @@ static const char *name_of(const struct supervisor_event *event)
     switch (event->kind) {
     case SUPERVISOR_STOPPING:
         return "stopping";
+    case SUPERVISOR_DRAINING:
+        return "draining";
+    case SUPERVISOR_REPLACING:
+        return "replacing";
+    case SUPERVISOR_REPLACED:
+        return "replaced";
+    case SUPERVISOR_REPLACE_DEATH:
+        return "replace-death";
+    case SUPERVISOR_REPLACE_DONE:
+        return "replace-done";
+    case SUPERVISOR_REPLACE_FAILED:
+        return "replace-failed";
     case SUPERVISOR_KILLED:
         return "killed";
     case SUPERVISOR_FAILED:
@@ -71,6 +83,8 @@ void journal_event(const struct supervisor_options *options, const struct superv
         buf_printf(&record, ",\"task\":%d,\"pid\":%d", event->task_index, (int)event->pid);
     if (event->kind == SUPERVISOR_STOPPING)
         buf_printf(&record, ",\"signal\":%d", event->signal);
+    if (event->kind == SUPERVISOR_REPLACED)
+        buf_printf(&record, ",\"gap_ms\":%.3f", event->gap_ms);
     if (event->checkpoint)
         buf_printf(&record, ",\"checkpoint\":%" PRIu64, event->checkpoint->checkpoint);
     if (event->text)
@@ -83,7 +97,8 @@ void journal_end(const struct supervisor_options *options, const struct supervis
 {
     static const char *const ends[] = {[SUPERVISOR_END_FINISHED] = "finished",
                                        [SUPERVISOR_END_STOPPED] = "stopped",
-                                       [SUPERVISOR_END_FAILED] = "failed"};
+                                       [SUPERVISOR_END_FAILED] = "failed",
+                                       [SUPERVISOR_END_REPLACED] = "replaced"};
     if (!options->events)
         return;
     struct buf record = events_begin("end");

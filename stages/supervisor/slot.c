@@ -76,7 +76,8 @@ static int restart(struct slot *slot, const struct cause *cause)
 static int recovered(struct slot *slot, const struct cause *cause)
 {
     slot->gap_ns = cause->now_ns - slot->died_ns;
-    cause->ops->report(slot, SUPERVISOR_RESTARTED, cause->ops->context);
+    cause->ops->report(slot, slot->is_replacing ? SUPERVISOR_REPLACED : SUPERVISOR_RESTARTED,
+                       cause->ops->context);
     slot->goes_back = false;
     return SLOT_UP;
 }
@@ -101,10 +102,23 @@ static int schedule(struct slot *slot, const struct cause *cause)
     // A replacement that dies before it runs makes the gap longer, it does not begin a new one.
     if (slot->state != SLOT_HURT)
         slot->died_ns = cause->now_ns;
+    slot->is_replacing = false;
     int next = put_off(slot, progressed, cause);
     if (next == SLOT_DOWN)
         cause->ops->report(slot, SUPERVISOR_DIED, cause->ops->context);
     return next;
+}
+
+// It was ended on purpose, or is a program on trial: that counts for nothing, and the next goes on
+// at once.
+static int replace(struct slot *slot, const struct cause *cause)
+{
+    if (slot->state != SLOT_HURT) {
+        slot->died_ns = cause->now_ns;
+        slot->is_replacing = true;
+    }
+    slot->delay_ns = 0;
+    return restart(slot, cause);
 }
 
 static int ask_stop(struct slot *slot, const struct cause *cause)
@@ -174,23 +188,23 @@ static int forsake(struct slot *slot, const struct cause *cause)
 // clang-format off
 static int (*const table[SLOT_STATE_COUNT][SLOT_EVENT_COUNT])(struct slot *,
                                                              const struct cause *) = {
-    // START   READY      ENDED_WELL GAVE_UP  CRASHED     STOP       KILL       ADOPT  LOSE   REMADE
+    // START, READY, ENDED_WELL, GAVE_UP, CRASHED, STOP, KILL, ADOPT, LOSE, REMADE, REPLACED
     [SLOT_IDLE] =
-    {begin,   never,     never,     never,   never,      give_back, give_back, adopt, never, never},
+    {begin,  never,    never,   never,  never,     give_back,give_back,adopt,never,never,never},
     [SLOT_UP] =
-    {ignore,  ignore,    finished,  gave_up, schedule,   ask_stop,  kill_late, never, lose,  never},
+    {ignore, ignore,   finished,gave_up,schedule,  ask_stop, kill_late,never,lose, never,replace},
     [SLOT_HURT] =
-    {ignore,  recovered, finished,  gave_up, schedule,   ask_stop,  kill_late, never, lose,  never},
+    {ignore, recovered,finished,gave_up,schedule,  ask_stop, kill_late,never,lose, never,replace},
     [SLOT_DOWN] =
-    {restart, never,     never,     never,   never,      stop_anew, give_back, never, lose,  never},
+    {restart,never,    never,   never,  never,     stop_anew,give_back,never,lose, never,never},
     [SLOT_STOPPING] =
-    {ignore,  ignore,    finished,  gave_up, stop_again, ignore,    kill_late, never, never, never},
+    {ignore, ignore,   finished,gave_up,stop_again,ignore,   kill_late,never,never,never,never},
     [SLOT_KILLED] =
-    {ignore,  ignore,    finished,  gave_up, give_back,  ignore,    ignore,    never, never, never},
+    {ignore, ignore,   finished,gave_up,give_back, ignore,   ignore,   never,never,never,never},
     [SLOT_LOST] =
-    {ignore,  never,     ignore,    ignore,  ignore,     ignore,    forsake,   never, never, again},
+    {ignore, never,    ignore,  ignore, ignore,    ignore,   forsake,  never,never,again,never},
     [SLOT_DONE] =
-    {ignore,  never,     never,     never,   never,      ignore,    ignore,    never, never, never},
+    {ignore, never,    never,   never,  never,     ignore,   ignore,   never,never,never,never},
 };
 // clang-format on
 

@@ -12,6 +12,8 @@
 #include "stages/supervisor/hang.h"
 #include "stages/supervisor/supervisor.h"
 
+enum { SLOT_PROGRAM_BYTES = 32 };
+
 enum slot_state {
     SLOT_IDLE,     // not started yet
     SLOT_UP,       // its process runs
@@ -35,6 +37,7 @@ enum slot_event {
     SLOT_ADOPT,      // an earlier supervisor had started it; its process lives if pidfd is set
     SLOT_LOSE,       // the memory of its region is lost
     SLOT_REMADE,     // it was made anew, as a checkpoint has it
+    SLOT_REPLACED,   // its process has ended so that one of another program goes on (roll.h)
     SLOT_EVENT_COUNT,
 };
 
@@ -65,6 +68,10 @@ struct slot {
     bool goes_back;             // to a checkpoint, since it was last up
     bool is_used_up;            // so are the restarts of its region: the loss ends the job
     uint64_t progress_at_start; // of its counter, to see whether a process did anything
+    char program[SLOT_PROGRAM_BYTES]; // what its next process runs; "": as the supervisor does
+    bool runs_other;                  // its process runs the program that is put in (roll.h)
+    bool is_to_be_replaced;           // its process was sent SIGKILL for that
+    bool is_replacing;                // no death of its own came before its process
 };
 
 // What the table makes happen.

@@ -16,6 +16,7 @@
 
 #include "core/base/check.h"
 #include "stages/supervisor/internal.h"
+#include "stages/supervisor/roll.h"
 
 enum {
     NEXT_MS = 20,      // after a promotion
@@ -33,6 +34,7 @@ struct spare {
     int pidfd;
     bool is_adopted; // nobody's child here
     bool is_ready;   // was seen to be
+    bool runs_other; // see struct slot
     bool has_ended;  // and was the task by then; its slot's old process is still about to end
     int signal, exit_status;
     int64_t started_ns;
@@ -144,6 +146,7 @@ static void hand_over(struct supervisor *s, struct crew *crew, struct spare *spa
     slot->hang = HANG_NONE; // that was the one before
     slot->killed_ns = slot->dying_ns = slot->asleep_since_ns = 0;
     slot->was_spare = true;
+    slot->runs_other = spare->runs_other;
     if ((int64_t)view->taken_ns < slot->died_ns) // it knew before us
         slot->died_ns = (int64_t)view->taken_ns;
     if (slot->pidfd >= 0)
@@ -275,12 +278,13 @@ void spares_on_end(struct supervisor *s, uint32_t tag)
                        : crew->backoff_ms * 2 < BACKOFF_MAX_MS ? crew->backoff_ms * 2
                                                                : BACKOFF_MAX_MS;
     crew->due_ns = now + crew->backoff_ms * MS_NS;
+    roll_spare_ended(s, slot_of(s, crew), spare->pid, spare->signal, spare->exit_status);
     forget(spare);
 }
 
 // --- starting ---
 
-static void start_spare(struct supervisor *s, struct crew *crew, int number)
+static int start_spare(struct supervisor *s, struct crew *crew, int number)
 {
     struct slot *slot = slot_of(s, crew);
     struct spare *spare = &crew->spares[number];
@@ -289,19 +293,68 @@ static void start_spare(struct supervisor *s, struct crew *crew, int number)
     request.cpu = -1; // it finds a place for itself
     request.spare = number;
     uint32_t tag = SPARE_TAG | (uint32_t)(slot->index * CONTROL_SPARES_MAX + number);
-    *spare = (struct spare){.pidfd = -1, .started_ns = now};
+    *spare =
+        (struct spare){.pidfd = -1, .started_ns = now, .runs_other = roll_starts_other(s, slot)};
     crew->due_ns = now + NEXT_MS * MS_NS;
     if (crew->was_taken)
         crew->backoff_ms = BACKOFF_MS / 2;
     crew->was_taken = false;
-    if (spawn_task(&request, &spare->pid, &spare->pidfd) < 0) {
+    int rc = spawn_task(&request, &spare->pid, &spare->pidfd);
+    if (rc < 0) {
         spare->pid = 0;
         crew->due_ns = now + BACKOFF_MAX_MS * MS_NS;
-    } else if (supervisor_watch(s, spare->pidfd, tag) < 0) {
+        return rc;
+    }
+    rc = supervisor_watch(s, spare->pidfd, tag);
+    if (rc < 0) {
         kill_spare(spare);
         waitpid(spare->pid, NULL, 0);
         forget(spare);
     }
+    return rc;
+}
+
+static int free_line(const struct crew *crew)
+{
+    for (int k = 0; k < CONTROL_SPARES_MAX; k++)
+        if (!crew->spares[k].pid)
+            return k;
+    return -1;
+}
+
+int spares_make(struct supervisor *s, struct slot *slot, pid_t *pid)
+{
+    struct crew *crew = crew_of(s, slot->index);
+    int line = free_line(crew);
+    *pid = 0;
+    if (line < 0)
+        return -EAGAIN;
+    int rc = start_spare(s, crew, line);
+    *pid = crew->spares[line].pid;
+    return rc;
+}
+
+bool spares_is_ready(const struct supervisor *s, const struct slot *slot, pid_t pid)
+{
+    const struct crew *crew = crew_of(s, slot->index);
+    for (int k = 0; pid && k < CONTROL_SPARES_MAX; k++)
+        if (crew->spares[k].pid == pid)
+            return crew->spares[k].is_ready && !crew->spares[k].has_ended;
+    return false;
+}
+
+void spares_look_at_programs(struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
+            struct spare *spare = &crew_of(s, i)->spares[k];
+            spare->runs_other = spare->pid && roll_runs_other(s, spare->pid);
+        }
+}
+
+void spares_retire(struct supervisor *s, const struct slot *slot)
+{
+    kill_crew(crew_of(s, slot->index));
 }
 
 static void start_missing(struct supervisor *s, struct crew *crew, int64_t now)
@@ -314,11 +367,9 @@ static void start_missing(struct supervisor *s, struct crew *crew, int64_t now)
         crew->due_ns = slot->started_ns + s->options->spares_after_ms * MS_NS;
         return;
     }
-    for (int k = 0; k < CONTROL_SPARES_MAX; k++)
-        if (!crew->spares[k].pid) {
-            start_spare(s, crew, k);
-            return;
-        }
+    int line = free_line(crew);
+    if (line >= 0)
+        start_spare(s, crew, line);
 }
 
 static void look_at_ready(struct supervisor *s, struct crew *crew)
@@ -375,6 +426,17 @@ static bool any_prepares(const struct crew *crew)
     return false;
 }
 
+bool spares_are_settled(const struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++) {
+        const struct crew *crew = crew_of(s, i);
+        bool is_settled = s->slots[i].state == SLOT_UP || s->slots[i].state == SLOT_DONE;
+        if (!is_settled || crew->awaits || crew->promoted_ns || any_prepares(crew))
+            return false;
+    }
+    return true;
+}
+
 int64_t spares_next_deadline(const struct supervisor *s, int64_t now)
 {
     int64_t next = INT64_MAX;
@@ -406,14 +468,14 @@ void spares_open(struct supervisor *s)
     }
 }
 
-void spares_close(struct supervisor *s)
+void spares_close(struct supervisor *s, bool keeps)
 {
-    for (int i = 0; i < s->options->task_count; i++)
+    for (int i = 0; i < s->options->task_count && !keeps; i++)
         kill_crew(crew_of(s, i));
     for (int i = 0; i < s->options->task_count; i++)
         for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
             struct spare *spare = &crew_of(s, i)->spares[k];
-            if (spare->pidfd >= 0)
+            if (spare->pidfd >= 0 && !keeps)
                 stuck_wait_end(s, spare->pid, spare->pidfd, spare->is_adopted);
             forget(spare);
         }
@@ -431,11 +493,14 @@ int spares_adopt(struct supervisor *s, struct slot *slot)
         int fd = view.state != CONTROL_SPARE_NONE && process_alive(view.process)
                      ? process_open(view.process)
                      : -ESRCH;
-        if (fd < 0)
+        if (fd < 0) {
+            if (view.process.pid > 0) // a child of the program that this process was before
+                waitpid(view.process.pid, NULL, WNOHANG);
             continue;
+        }
         crew->spares[k] = (struct spare){.pid = view.process.pid,
                                          .pidfd = fd,
-                                         .is_adopted = true,
+                                         .is_adopted = !supervisor_is_parent(fd),
                                          .is_ready = view.state == CONTROL_SPARE_READY,
                                          .started_ns = supervisor_now_ns()};
         s->spares_adopted = true;

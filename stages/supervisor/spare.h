@@ -20,7 +20,8 @@ enum { SPARE_TAG = 1 << 24 };
 
 // Without any spare to make, all the rest does nothing.
 void spares_open(struct supervisor *s);
-void spares_close(struct supervisor *s);
+// keeps: they live on, for a supervisor that is to come.
+void spares_close(struct supervisor *s, bool keeps);
 
 // Of an earlier supervisor: watch those of this task that live.
 int spares_adopt(struct supervisor *s, struct slot *slot);
@@ -41,6 +42,16 @@ int64_t spares_next_deadline(const struct supervisor *s, int64_t now_ns);
 // that nobody holds that memory any more?
 void spares_abandon(struct supervisor *s, const struct slot *slot);
 bool spares_are_gone(struct supervisor *s, const struct slot *slot);
+// One more of what slot->program says, whatever the options say. -EAGAIN: not yet, others are about
+// to end; another -errno.
+int spares_make(struct supervisor *s, struct slot *slot, pid_t *pid);
+bool spares_is_ready(const struct supervisor *s, const struct slot *slot, pid_t pid);
+// Another program is being put in: which of them run it?
+void spares_look_at_programs(struct supervisor *s);
+// The spares of the slot are of no use any more.
+void spares_retire(struct supervisor *s, const struct slot *slot);
+// No task is being restarted and no spare prepares itself: whoever takes over finds them all.
+bool spares_are_settled(const struct supervisor *s);
 
 // SIGKILL to every spare of the slot, also to one that has become the task unseen.
 void spares_kill(struct supervisor *s, const struct slot *slot);

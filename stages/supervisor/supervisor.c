@@ -18,6 +18,7 @@
 #include "core/base/env.h"
 #include "stages/supervisor/internal.h"
 #include "stages/supervisor/journal.h"
+#include "stages/supervisor/roll.h"
 
 enum {
     EVENTS_AT_ONCE = 64,
@@ -57,6 +58,8 @@ void supervisor_allow(struct supervisor *s, int64_t more_ms)
     int timeout = s->options->stop_timeout_ms ? s->options->stop_timeout_ms : STOP_TIMEOUT_MS;
     if (!s->ending || s->kill_at_ns < now) // asked twice: no more patience
         return;
+    if (s->stop_timeout_ms) // who asked has said how long all of it may take
+        return;
     s->kill_at_ns = now + (timeout + more_ms) * MS_NS;
 }
 
@@ -67,6 +70,8 @@ void supervisor_begin_end(struct supervisor *s)
         return;
     s->ending = true;
     supervisor_allow(s, 0);
+    if (s->stop_timeout_ms)
+        s->kill_at_ns = supervisor_now_ns() + s->stop_timeout_ms * MS_NS;
     for (int i = 0; i < s->options->task_count; i++) // no time left to put anything off
         s->slots[i].start_at_ns = 0;
 }
@@ -77,8 +82,8 @@ static void on_signal(struct supervisor *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGUSR1) { // a checkpoint now
-            if (s->coordinator && !s->ending) {
+        if (info.ssi_signo == SIGUSR1) { // somebody asks for something; if not, for a checkpoint
+            if (!asked_look(s) && s->coordinator && !s->ending) {
                 coordinator_ask(s->coordinator, supervisor_now_ns());
                 s->look_at_ns = 0;
             }
@@ -105,6 +110,8 @@ static void on_time(struct supervisor *s)
     int64_t now = supervisor_now_ns();
     tasks_on_time(s, now);
     regions_on_time(s);
+    asked_on_time(s, now);
+    roll_on_time(s, now);
     if (s->kill_at_ns <= now) {
         s->kill_at_ns = INT64_MAX;
         tasks_handle_all(s, SLOT_KILL);
@@ -120,7 +127,9 @@ static void on_time(struct supervisor *s)
 static int64_t next_deadline(const struct supervisor *s)
 {
     int64_t next = supervisor_earlier(s->tick_at_ns, s->kill_at_ns);
-    return supervisor_earlier(supervisor_earlier(next, s->look_at_ns), tasks_next_deadline(s));
+    next = supervisor_earlier(supervisor_earlier(next, s->look_at_ns), s->drain_until_ns);
+    next = supervisor_earlier(next, roll_next_deadline(s, supervisor_now_ns()));
+    return supervisor_earlier(next, tasks_next_deadline(s));
 }
 
 static void arm_timer(const struct supervisor *s)
@@ -146,7 +155,7 @@ static bool all_done(const struct supervisor *s)
 static int wait_loop(struct supervisor *s)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
-    while (!all_done(s)) {
+    while (!all_done(s) && s->result->end != SUPERVISOR_END_REPLACED) {
         arm_timer(s);
         int n = epoll_wait(s->epoll_fd, events, EVENTS_AT_ONCE, -1);
         if (n < 0 && errno != EINTR)
@@ -213,7 +222,8 @@ static void close_fds(struct supervisor *s)
         signal(SIGINT, SIG_IGN);
         signal(SIGTERM, SIG_IGN);
     }
-    sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+    if (s->result->end != SUPERVISOR_END_REPLACED) // else the next one waits for them
+        sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 }
 
 static int run(struct supervisor *s)
@@ -234,13 +244,20 @@ static int run(struct supervisor *s)
             ending_take_over(s);
         if (!status && s->options->adopts)
             regions_take_over(s);
-        if (!status)
+        if (!status) {
+            asked_begin(s);
             status = wait_loop(s);
+        }
     }
     regions_close(s);
+    bool goes_on = !status && s->result->end == SUPERVISOR_END_REPLACED;
     coordinator_free(s->coordinator);
-    tasks_kill_rest(s);
-    spares_close(s);
+    if (goes_on)
+        tasks_let_go(s);
+    else
+        tasks_kill_rest(s);
+    spares_close(s, goes_on);
+    roll_free(s);
     status = stuck_end(s, status);
     close_fds(s);
     return status;
@@ -276,7 +293,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                    struct err *err)
 {
     CHECK(options->task_count > 0 && options->task_count <= CONTROL_TASKS_MAX);
-    *out = (struct supervisor_result){.end = SUPERVISOR_END_FINISHED};
+    *out = (struct supervisor_result){.end = SUPERVISOR_END_FINISHED, .program_fd = -1};
     struct supervisor s = {.options = options,
                            .result = out,
                            .err = err,
@@ -286,6 +303,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .tick_at_ns = INT64_MAX,
                            .kill_at_ns = INT64_MAX,
                            .look_at_ns = INT64_MAX,
+                           .drain_until_ns = INT64_MAX,
                            .hang_at_ns = options->hang_after_ms > 0 ? 0 : INT64_MAX};
     s.ops = tasks_ops(&s);
     int status =

@@ -14,6 +14,7 @@
 #include "shm/jobdir.h"
 #include "stages/supervisor/coordinator.h"
 #include "stages/supervisor/events.h"
+#include "stages/supervisor/request.h"
 
 // Exit statuses of a task, besides 0 (done; state FINISHED in the control block). With either of
 // these and state FAILED the job ends with the task's error text; any other end is a crash and is
@@ -40,6 +41,12 @@ enum supervisor_event_kind {
     SUPERVISOR_STUCK,             // a task's process sleeps in the kernel, or does not end
     SUPERVISOR_MEMORY_LOST,       // of a region, which goes back to a checkpoint; text says why
     SUPERVISOR_REMADE,            // its memory is there again; its tasks are started
+    SUPERVISOR_DRAINING,          // sources shall end as if their input had
+    SUPERVISOR_REPLACING,         // another program is put in, task by task; text: which
+    SUPERVISOR_REPLACED,          // a task goes on with another program; text: which
+    SUPERVISOR_REPLACE_DEATH,     // that program has ended before it did anything; text: how
+    SUPERVISOR_REPLACE_DONE,      // every process runs it; text: which
+    SUPERVISOR_REPLACE_FAILED,    // not every process does; text: why, and what runs now
     SUPERVISOR_EVENT_COUNT,
 };
 
@@ -56,14 +63,14 @@ struct supervisor_event {
     enum supervisor_event_kind kind;
     int task_index; // -1: of the whole job
     pid_t pid;
-    int signal;            // DIED: by this signal, or 0; STOPPING: the signal
+    int signal;            // DIED: by this signal, or 0; STOPPING: the signal, 0: `weir stop`
     int exit_status;       // DIED: with this status when signal is 0
     bool is_cause_unknown; // DIED: it had been adopted, so neither is known
-    double gap_ms;         // RESTARTED: from noticing the death to its first progress
+    double gap_ms;         // RESTARTED, REPLACED: from noticing the death to its first progress
     int64_t went_on_ns;    // RESTARTED: when that was; monotonic
     const char *rung;      // RESTARTED: "spare"; "task": a process started for it; "region"
     double delay_ms;       // DIED: how long its restart is put off
-    const char *text;      // HUNG, STUCK: what it does; FAILED, CHECKPOINT_FAILED: the reason
+    const char *text;      // HUNG, STUCK: what it does; FAILED, CHECKPOINT_FAILED: why; REPLAC..
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
     const struct control_spare *spare;          // SPARE_READY
     const struct supervisor_region *region;     // MEMORY_LOST, REMADE
@@ -130,6 +137,11 @@ struct supervisor_options {
     int hang_after_ms;   // SIGKILL for a task that gives no sign of life for so long and hangs; 0:
                          // never
     int stop_timeout_ms; // SIGKILL for what has not stopped by then; 0: 10 s
+    // What `weir stop` and `weir replace` ask (request.h), in the job's folder; NULL: nobody can.
+    // The caller gives the last answer to what is still in the box when the run has ended.
+    struct request_box *requests;
+    const char *config; // of the job: what another program would be started with; NULL: none can
+    bool was_replaced;  // this process supervised the job before, with another program
     void (*on_tick)(const struct control *control, void *context);         // may be NULL
     void (*on_event)(const struct supervisor_event *event, void *context); // may be NULL
     void *context;
@@ -139,6 +151,9 @@ enum supervisor_end {
     SUPERVISOR_END_FINISHED, // all input handled
     SUPERVISOR_END_STOPPED,  // SIGINT, SIGTERM
     SUPERVISOR_END_FAILED,   // a task failed for good; the text is in err
+    // Every task runs the program that the request in the box names, and this process is to
+    // become it (exec). Tasks and spares run on; SIGINT, SIGTERM and SIGUSR1 are blocked.
+    SUPERVISOR_END_REPLACED,
 };
 
 struct supervisor_result {
@@ -147,6 +162,8 @@ struct supervisor_result {
     int exit_status;          // of the task that FAILED
     uint64_t restarts;        // of all tasks
     uint64_t last_checkpoint; // when STOPPED with checkpoints: what the next run goes on from
+    bool is_cut;              // it holds all that was committed: nothing came after it
+    int program_fd;           // when REPLACED: the program (O_PATH); the caller's to close
     bool ended_earlier;       // it was an earlier supervisor that began to stop the job
     int adopted, started;     // tasks, when the memory was an earlier run's
     int left_behind;          // tasks that could not be ended: their memory must stay as it is
@@ -156,8 +173,9 @@ struct supervisor_result {
 // Run the job to its end. SIGINT, SIGTERM and SIGHUP are taken (and given back) here: they stop the
 // tasks level by level, so that what a task has committed arrives where it was going. 0, also for a
 // STOPPED job; -ECANCELED with the task's text when FAILED; another -errno when it could not be
-// run. No task lives when it returns, but for those that the kernel does not end (left_behind;
-// -EBUSY when that is all that went wrong). The folder and its segments are left to the caller.
+// run. No task lives when it returns, unless it was REPLACED, but for those that the kernel does
+// not end (left_behind; -EBUSY when that is all that went wrong). The folder and its segments are
+// left to the caller.
 int supervisor_run(const struct supervisor_options *options, struct supervisor_result *out,
                    struct err *err);
 

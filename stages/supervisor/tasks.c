@@ -12,6 +12,7 @@
 #include "core/base/check.h"
 #include "stages/supervisor/hang.h"
 #include "stages/supervisor/internal.h"
+#include "stages/supervisor/roll.h"
 #include "stages/supervisor/spawn.h"
 
 enum {
@@ -33,8 +34,9 @@ static void slot_close(struct slot *slot)
 struct spawn_request tasks_spawn_request(const struct supervisor *s, const struct slot *slot)
 {
     const struct supervisor_options *options = s->options;
+    const char *own = options->program ? options->program : "/proc/self/exe";
     return (struct spawn_request){
-        .program = options->program ? options->program : "/proc/self/exe",
+        .program = *slot->program ? slot->program : own,
         .job_folder = options->dir->path,
         .task_index = slot->index,
         .spare = -1,
@@ -60,6 +62,7 @@ int tasks_start_cold(struct supervisor *s, struct slot *slot)
     }
     control_note_cpu(s->control, slot->index, request.cpu);
     slot->is_adopted = slot->is_cause_unknown = false;
+    slot->runs_other = roll_starts_other(s, slot);
     return 0;
 }
 
@@ -82,15 +85,19 @@ static int op_start(struct slot *slot, void *context)
 
 // Did the process do what there was to do? One that waited for others, or lived long, is in no
 // crash loop, however little it has committed: there may have been nothing.
-static bool op_progressed(const struct slot *slot, void *context)
+bool tasks_progressed(const struct supervisor *s, const struct slot *slot)
 {
-    struct supervisor *s = context;
     struct control_view view;
     control_view(s->control, slot->index, &view);
     bool waited = view.process.pid == slot->pid &&
                   (view.state == CONTROL_WAITING_INPUT || view.state == CONTROL_WAITING_OUTPUT);
     return view.progress > slot->progress_at_start || waited ||
            supervisor_now_ns() - slot->started_ns > LONG_LIFE_MS * MS_NS;
+}
+
+static bool op_progressed(const struct slot *slot, void *context)
+{
+    return tasks_progressed(context, slot);
 }
 
 static struct restart_death death_of(const struct supervisor *s, const struct slot *slot,
@@ -189,12 +196,13 @@ static void op_report(const struct slot *slot, enum supervisor_event_kind kind, 
         event.delay_ms = (double)slot->delay_ns / MS_NS;
         s->result->restarts++;
         control_note_restart(s->control, slot->index);
-    } else if (kind == SUPERVISOR_RESTARTED) {
+    } else if (kind == SUPERVISOR_RESTARTED || kind == SUPERVISOR_REPLACED) {
         event.gap_ms = (double)slot->gap_ns / MS_NS;
         event.went_on_ns = slot->died_ns + slot->gap_ns;
         // It has been checked. A spare that takes over from it reads this before we know of it.
         control_ask_check(s->control, slot->index, false);
         event.rung = slot->goes_back ? "region" : slot->was_spare ? "spare" : "task";
+        event.text = kind == SUPERVISOR_REPLACED ? roll_program_name(s, slot) : NULL;
         postmortem_write(&s->mortuary, slot, &s->deaths[slot->index]);
         postmortem_settle(&s->mortuary, &s->deaths[slot->index], event.gap_ms, event.rung);
         if (event.gap_ms > s->result->worst_gap_ms)
@@ -259,16 +267,36 @@ void tasks_ended(struct supervisor *s, struct slot *slot)
 {
     struct control_view view;
     control_view(s->control, slot->index, &view);
-    enum slot_event event = slot_classify(&view, slot);
+    enum slot_event event = roll_judge(s, slot, slot_classify(&view, slot));
     if (event == SLOT_CRASHED && slot->state != SLOT_LOST)
         postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
     // Whatever comes next, also while it stops: what it has not reported it never will.
-    if (event == SLOT_CRASHED && s->coordinator)
+    if ((event == SLOT_CRASHED || event == SLOT_REPLACED) && s->coordinator)
         coordinator_task_died(s->coordinator, slot->index, supervisor_now_ns());
     bool is_lost = event == SLOT_GAVE_UP && slot->exit_status == SUPERVISOR_EXIT_MEMORY;
     if (is_lost && regions_lose(s, slot, &view))
         return;
+    if (event == SLOT_REPLACED)
+        control_set_judged(s->control, slot->index, (uint32_t)slot->pid);
     slot_handle(slot, event, supervisor_now_ns(), &s->ops);
+}
+
+bool supervisor_is_parent(int pidfd)
+{
+    siginfo_t info = {0};
+    return waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+// This process may have been the supervisor before, with another program: then its tasks are its
+// children, and one that has died meanwhile says how.
+static void take_end_of_child(struct slot *slot)
+{
+    int status;
+    if (slot->pid <= 0 || waitpid(slot->pid, &status, WNOHANG) != slot->pid)
+        return;
+    slot->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    slot->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    slot->is_cause_unknown = false;
 }
 
 // A pid counts only with its start time: another process that has it by now is left alone.
@@ -280,13 +308,15 @@ static int adopt(struct supervisor *s, struct slot *slot)
     slot->pid = view.process.pid;
     slot->started_ns = supervisor_now_ns();
     slot->progress_at_start = view.progress;
-    slot->is_adopted = slot->pidfd >= 0;
-    slot->is_cause_unknown = true;
+    slot->is_adopted = slot->pidfd >= 0 && !supervisor_is_parent(slot->pidfd);
+    slot->is_cause_unknown = slot->pidfd < 0 || slot->is_adopted;
+    if (slot->pidfd < 0)
+        take_end_of_child(slot);
     bool ended = view.state == CONTROL_FINISHED || view.state == CONTROL_FAILED;
     bool is_new = slot->pid && control_judged(s->control, slot->index) != (uint32_t)slot->pid;
-    if (!slot->is_adopted && !ended && is_new) // it died while nobody looked
+    if (slot->pidfd < 0 && !ended && is_new) // it died while nobody looked
         postmortem_examine(&s->mortuary, slot, &s->deaths[slot->index]);
-    int status = slot->is_adopted ? supervisor_watch(s, slot->pidfd, (uint32_t)slot->index) : 0;
+    int status = slot->pidfd >= 0 ? supervisor_watch(s, slot->pidfd, (uint32_t)slot->index) : 0;
     if (!status)
         status = spares_adopt(s, slot);
     return status ? status : slot_handle(slot, SLOT_ADOPT, slot->started_ns, &s->ops);
@@ -297,7 +327,7 @@ int tasks_adopt(struct supervisor *s)
     int status = 0;
     for (int i = 0; i < s->options->task_count && !status; i++) {
         status = adopt(s, &s->slots[i]);
-        s->result->adopted += s->slots[i].is_adopted;
+        s->result->adopted += s->slots[i].pidfd >= 0;
     }
     s->result->started = s->options->task_count - s->result->adopted;
     return status;
@@ -425,6 +455,12 @@ int64_t tasks_next_deadline(const struct supervisor *s)
                                                        : READY_LOOK_LATE_MS * MS_NS));
     }
     return next;
+}
+
+void tasks_let_go(struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        slot_close(&s->slots[i]);
 }
 
 // No task may outlive the run, however it ends.

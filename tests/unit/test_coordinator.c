@@ -114,6 +114,25 @@ static bool has_folder(const struct scene *s, uint64_t checkpoint)
     return access(path, F_OK) == 0;
 }
 
+// --- when one begins ---
+
+static void test_coordinator_is_put_off(void **state)
+{
+    (void)state;
+    struct scene s;
+    int64_t again;
+    struct err err;
+    scene_open(&s);
+    coordinator_put_off(s.coordinator, s.now_ns + 500 * 1000 * 1000);
+    s.now_ns += 100 * 1000 * 1000; // several intervals
+    assert_int_equal(coordinator_tick(s.coordinator, s.now_ns, &again, &err), 0);
+    assert_true(coordinator_is_idle(s.coordinator));
+    assert_int_equal(again, s.now_ns + 400 * 1000 * 1000);
+    s.now_ns = again;
+    assert_int_equal(next_wanted(&s), 1);
+    scene_close(&s);
+}
+
 // --- numbers ---
 
 // Whatever becomes of a checkpoint, and whoever supervises: no number comes twice.
@@ -284,6 +303,7 @@ static void test_coordinator_misses_positions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_coordinator_is_put_off),
         cmocka_unit_test(test_coordinator_numbers_only_grow),
         cmocka_unit_test(test_coordinator_that_cannot_begin_keeps_the_numbers),
         cmocka_unit_test(test_coordinator_takes_positions_of_any_length),

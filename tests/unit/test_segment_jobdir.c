@@ -167,6 +167,25 @@ static int see(const struct jobdir_entry *entry, void *context)
 }
 
 // A supervisor dies while its child, not yet a task, holds the lock: the next run waits for that.
+// The process that holds the lock goes on with the same descriptor, as after an exec: no moment
+// without a lock.
+static void test_jobdir_keeps_its_lock(void **state)
+{
+    (void)state;
+    struct jobdir first, second, other;
+    assert_int_equal(jobdir_open(folder, "kept", &first, &err), 0);
+    int lock_fd = dup(first.lock_fd); // what an exec leaves
+    jobdir_close(&first);
+    assert_int_equal(jobdir_reopen(folder, "kept", lock_fd, &second, &err), 0);
+    assert_int_equal(second.lock_fd, lock_fd);
+    assert_int_equal(fcntl(lock_fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(jobdir_open(folder, "kept", &other, &err), -EBUSY);
+    int stranger = dup(STDERR_FILENO);
+    assert_int_equal(jobdir_reopen(folder, "kept", stranger, &other, &err), -EBADF);
+    close(stranger);
+    assert_int_equal(jobdir_remove(&second, &err), 0);
+}
+
 static void test_jobdir_waits_for_a_dead_runs_child(void **state)
 {
     (void)state;
@@ -364,6 +383,7 @@ int main(void)
         TEST(test_jobdir_is_private_and_vanishes),
         TEST(test_jobdir_refuses_what_others_could_enter),
         TEST(test_jobdir_second_run_is_refused_with_the_pid),
+        TEST(test_jobdir_keeps_its_lock),
         TEST(test_jobdir_waits_for_a_dead_runs_child),
         TEST(test_jobdir_list_counts_jobs_and_memory),
         TEST(test_budget_keeps_the_reserve_of_the_host),

@@ -62,6 +62,31 @@ static void assert_told(const char *wanted)
     assert_string_equal(text, wanted);
 }
 
+// A program that this process becomes finds what this one was given.
+static void test_service_is_handed_on(void **state)
+{
+    (void)state;
+    char pid[32];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("WATCHDOG_USEC", "4000000", 1);
+    setenv("WATCHDOG_PID", pid, 1);
+    struct service service = open_service();
+    assert_null(getenv("NOTIFY_SOCKET"));
+    service_hand_on(&service);
+    assert_string_equal(getenv("NOTIFY_SOCKET"), path);
+    assert_string_equal(getenv("WATCHDOG_USEC"), "4000000");
+    assert_string_equal(getenv("WATCHDOG_PID"), pid);
+    service_close(&service);
+    setenv("NOTIFY_SOCKET", "@abstract", 1);
+    unsetenv("WATCHDOG_USEC");
+    service = open_service();
+    service_hand_on(&service);
+    assert_string_equal(getenv("NOTIFY_SOCKET"), "@abstract");
+    service_keep();
+    assert_null(getenv("NOTIFY_SOCKET"));
+    service_close(&service);
+}
+
 static void assert_refused(const char *address)
 {
     struct service service;
@@ -182,6 +207,7 @@ static void test_service_tells_a_stop_and_its_checkpoint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_service_is_handed_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_service_takes_its_words_out_of_the_environment, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_service_without_a_manager_is_silent, set_up,

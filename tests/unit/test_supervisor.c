@@ -76,7 +76,7 @@ static void trace_kill(struct slot *slot, void *context)
 
 static void trace_report(const struct slot *slot, enum supervisor_event_kind kind, void *context)
 {
-    static const char letters[] = "SDRFXPK...A"; // in the order of supervisor_event_kind
+    static const char letters[] = "SDRFXPK...A.....r..."; // in the order of supervisor_event_kind
     (void)slot;
     trace_add(context, letters[kind]);
 }
@@ -111,6 +111,8 @@ static const struct cell cells[] = {
     {SLOT_UP, SLOT_CRASHED, SLOT_DOWN, "D"},
     {SLOT_UP, SLOT_STOP, SLOT_STOPPING, "a"},
     {SLOT_UP, SLOT_KILL, SLOT_KILLED, "kK"},
+    {SLOT_UP, SLOT_REPLACED, SLOT_HURT, "s"},
+    {SLOT_HURT, SLOT_REPLACED, SLOT_HURT, "s"},
     {SLOT_HURT, SLOT_START, SLOT_HURT, ""},
     {SLOT_HURT, SLOT_READY, SLOT_UP, "R"},
     {SLOT_HURT, SLOT_ENDED_WELL, SLOT_DONE, "RF"},
@@ -487,6 +489,57 @@ static void test_supervisor_stops_on_a_signal(void **state)
     assert_true(events.ticks >= 3);
 }
 
+static void test_supervisor_stops_when_it_is_asked(void **state)
+{
+    (void)state;
+    struct events events = {.ask_at_tick = 3, .request = {.kind = REQUEST_STOP}};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("wwf", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(result.stop_signal, 0);
+    assert_int_equal(events.count[SUPERVISOR_STOPPING], 1);
+    assert_string_equal(events.answer, "{\"answer\":\"taken\"}"); // the rest is the caller's
+}
+
+static void test_supervisor_drains_when_it_is_asked(void **state)
+{
+    (void)state;
+    struct events events = {.ask_at_tick = 3, .request = {.kind = REQUEST_STOP, .drains = true}};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("ddf", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(events.count[SUPERVISOR_DRAINING], 1);
+    assert_int_equal(events.count[SUPERVISOR_STOPPING], 0);
+}
+
+// What is not drained in the time that was given is stopped.
+static void test_supervisor_stops_what_drains_for_too_long(void **state)
+{
+    (void)state;
+    struct events events = {.ask_at_tick = 3,
+                            .request = {.kind = REQUEST_STOP, .drains = true, .timeout_ms = 50}};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("wdf", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_int_equal(events.count[SUPERVISOR_DRAINING], 1);
+    assert_int_equal(events.count[SUPERVISOR_STOPPING], 1);
+}
+
+// A program that is none is refused before a task is touched.
+static void test_supervisor_refuses_a_program_that_is_none(void **state)
+{
+    (void)state;
+    struct events events = {.ask_at_tick = 3,
+                            .raise_at_tick = 6,
+                            .request = {.kind = REQUEST_REPLACE, .path = "/bin/true"}};
+    struct supervisor_result result;
+    assert_int_equal(run_fakes("www", &events, &result), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_STOPPED);
+    assert_non_null(strstr(events.answer, "\"refused\""));
+    assert_int_equal(events.count[SUPERVISOR_REPLACING], 0);
+    assert_int_equal(events.count[SUPERVISOR_DIED], 0);
+}
+
 static void test_supervisor_kills_what_does_not_stop(void **state)
 {
     (void)state;
@@ -625,6 +678,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_supervisor_takes_an_idle_task_for_no_crash_loop),
         cmocka_unit_test(test_supervisor_ends_the_job_with_the_text_of_a_task),
         cmocka_unit_test(test_supervisor_stops_on_a_signal),
+        cmocka_unit_test(test_supervisor_stops_when_it_is_asked),
+        cmocka_unit_test(test_supervisor_drains_when_it_is_asked),
+        cmocka_unit_test(test_supervisor_stops_what_drains_for_too_long),
+        cmocka_unit_test(test_supervisor_refuses_a_program_that_is_none),
         cmocka_unit_test(test_supervisor_kills_what_does_not_stop),
         cmocka_unit_test(test_supervisor_stops_level_by_level),
         cmocka_unit_test(test_supervisor_replaces_what_dies_while_it_stops),

@@ -40,19 +40,24 @@ static int finish(struct control *control)
     return 0;
 }
 
-static bool stop_requested(void *context)
+static bool any_requested(void *context)
 {
-    return control_requested(context, CONTROL_STOP);
+    return control_requested(context, CONTROL_STOP) || control_requested(context, CONTROL_DRAIN);
+}
+
+static int wait_for(struct control *control, int index, enum control_request request)
+{
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    while (!control_requested(control, request))
+        waiter_wait(control_waiter(control, index), WAITER_BLOCK, any_requested, control,
+                    10000000000);
+    control_set_state(control, CONTROL_FINISHED);
+    return 0;
 }
 
 static int wait_for_stop(struct control *control, int index)
 {
-    control_set_state(control, CONTROL_WAITING_INPUT);
-    while (!stop_requested(control))
-        waiter_wait(control_waiter(control, index), WAITER_BLOCK, stop_requested, control,
-                    10000000000);
-    control_set_state(control, CONTROL_FINISHED);
-    return 0;
+    return wait_for(control, index, CONTROL_STOP);
 }
 
 // k: is killed once. a: is killed four times before it does anything. i: has nothing to do and is
@@ -127,6 +132,8 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
         return finish(control);
     case '0': // ends as if all were well, without having said so
         return attempt == 1 ? 0 : finish(control);
+    case 'd': // runs until it is asked to drain
+        return wait_for(control, index, CONTROL_DRAIN);
     case 'w': // runs until it is asked to stop
         return wait_for_stop(control, index);
     case 'x':
@@ -196,7 +203,12 @@ struct events {
     int count[SUPERVISOR_EVENT_COUNT];
     int ticks;
     int raise_at_tick; // SIGTERM to ourselves then; 0: never
-    int raise_after;   // so many replacements that run; 0: never
+    int ask_at_tick;   // the request below; 0: never
+    struct request request;
+    uint64_t answers; // of which so many bytes were read
+    char answer[512]; // the last one
+    int request_fd;
+    int raise_after; // so many replacements that run; 0: never
     bool raise_at_loss;
     int restarted[TASKS];
     bool lost[TASKS], remade[TASKS];
@@ -246,6 +258,20 @@ static void on_tick(const struct control *control, void *context)
     assert_int_equal(control_task_count(control), TASKS);
     if (++events->ticks == events->raise_at_tick)
         kill(getpid(), SIGTERM);
+    if (events->ticks != events->ask_at_tick)
+        return;
+    assert_int_equal(request_post(dir.fd, &events->request, false, &events->request_fd, &err), 0);
+    kill(getpid(), SIGUSR1);
+}
+
+// The last answer so far.
+static void read_answers(struct events *events)
+{
+    struct buf line = {0};
+    while (request_next_answer(events->request_fd, &events->answers, &line))
+        snprintf(events->answer, sizeof(events->answer), "%s", buf_str(&line));
+    buf_fini(&line);
+    close(events->request_fd);
 }
 
 static enum supervisor_restart strategy; // of run_fakes
@@ -271,6 +297,7 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
                                          .restart = supervisor_restart_defaults(strategy),
                                          .levels = levels,
                                          .regions = regions,
+                                         .config = "fake.yaml",
                                          .on_tick = on_tick,
                                          .on_event = on_event,
                                          .context = events};
@@ -290,11 +317,16 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
         options.examine = fake_examine;
         options.remake_context = remaking;
     }
+    struct request_box box = {.dir_fd = dir.fd, .fd = -1};
+    options.requests = &box;
     options.restart.jitter = 0;
     if (strategy == SUPERVISOR_RESTART_FIXED_DELAY)
         options.restart.delay_ms = 10;
     err.text[0] = 0;
     int status = supervisor_run(&options, result, &err);
+    if (events->ask_at_tick)
+        read_answers(events);
+    request_box_close(&box);
     // No task may be left: it would be our child.
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
