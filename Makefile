@@ -23,7 +23,9 @@ OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address -DWEIR_DEBUG_CHECKS
 WARN_fuzz := -w # gcc's warnings decide; the fuzzers' compiler only instruments
 CFLAGS := -std=gnu11 $(OPT_$(CONFIG)) $(WARN) $(WARN_$(CONFIG)) $(if $(CI),-Werror) -D_GNU_SOURCE
 CPPFLAGS := -I. -I$(B) -MMD -MP
-LDFLAGS := $(OPT_$(CONFIG))
+# Functions of libraries are bound at the start: a spare does not look for them when it takes over, and a process
+# that is stepped through does the same instructions each time.
+LDFLAGS := $(OPT_$(CONFIG)) -Wl,-z,now
 LDLIBS := -lfyaml -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring -lm -lpthread
 
 LIB_SRC := $(wildcard core/*/*.c shm/*.c stages/*/*.c)

@@ -73,6 +73,19 @@ def lives(pid):
         return False
 
 
+def children(parent):
+    """Of a process, those that are not reaped yet among them."""
+    pids = set()
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as f:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) == parent:
+                    pids.add(int(path.split("/")[2]))
+        except OSError:
+            pass
+    return pids
+
+
 class Control:
     """The job's control block (shm/control_layout.h); gone at the job's end."""
 
@@ -169,9 +182,20 @@ class Job:
         until(lambda: any(state == 1 for _, state in self.control.spares(t)) or self.ended(), 2)
         send(pid, signal.SIGKILL)
 
+    def is_at_rest(self, t):
+        """The supervisor sees to no death: each child of its is a task or a spare, and t's may take over unasked."""
+        known = {self.control.task(i)[0] for i in self.control.tasks()}
+        known |= {pid for i in self.control.tasks() for pid, _ in self.control.spares(i)}
+        return children(self.supervisor.pid) <= known and self.control.may_take_over(t)
+
     def settle(self, t):
-        """Until a spare of t may take over unasked: not while the supervisor still sees to the death before."""
-        if not until(lambda: self.control.may_take_over(t) or self.ended()):
+        def rests():  # twice: its books are kept a moment after the process is gone
+            if not self.is_at_rest(t):
+                return False
+            time.sleep(0.05)
+            return self.is_at_rest(t)
+
+        if not until(lambda: rests() or self.ended()):
             raise Wrong(f"the supervisor does not let task {t}'s spares take over again")
 
     def act_held(self, t, pid):
