@@ -2,6 +2,9 @@
 # soak.sh BUILD: the proofs of checkpoints over and over, each time with a new seed, which is printed,
 # until SOAK_SECONDS (600) are over. Stops at the first failure and says how to see it again.
 #
+# With STEP_ALL=1 every instruction of the walked tasks is judged, and with MODELS=1 the models are searched
+# at their large bounds, once, before the rounds: hours, and gigabytes; SOAK_SECONDS does not cut them.
+#
 # WEIR and BUILD are set for the scripts; BUILD is absolute.
 set -u
 build=${1:?usage: soak.sh BUILD}
@@ -28,6 +31,17 @@ try() {
     exit 1
 }
 
+# Shown as they go. The rounds take samples.
+all=${STEP_ALL:-}
+unset STEP_ALL
+if [ "$all" = 1 ]; then
+    "$build/tests/crash/test_step_kill" all || exit 1
+    STEP_ALL=1 "$build/tests/crash/test_step_kill_task" || exit 1
+fi
+if [ "${MODELS:-}" = 1 ]; then
+    sh tests/model/run.sh large || exit 1
+fi
+begin=$(date +%s)
 while [ "$(left)" -gt 0 ]; do
     seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
     seed=$((seed % 2147483647 + 1))
@@ -35,6 +49,7 @@ while [ "$(left)" -gt 0 ]; do
     for program in unit/test_snapshot fault/test_disk_crash fault/test_disk_faults; do
         try "WEIR_SEED=$seed" "$build/tests/$program"
     done
+    try "WEIR_SEED=$seed" "$build/tests/crash/test_step_kill_task"
     try "SEED=$seed ROUNDS=24" tests/process/checkpoint_kills.sh
     try "SEED=$seed ROUNDS=60" tests/process/adopt.sh
     try "SEED=$seed" tests/process/checkpoint.sh
