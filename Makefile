@@ -46,7 +46,8 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 CRASH_BIN := $(CRASH_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 SOAK_BIN := $(addprefix $(B)/tests/,unit/test_snapshot fault/test_disk_crash \
-              fault/test_disk_faults crash/test_step_kill crash/test_step_kill_task) \
+              fault/test_disk_faults crash/test_step_kill \
+              crash/test_step_kill_window crash/test_step_kill_task) \
             $(B)/bench/uv_data
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 # Tests that are scripts; they find the programs through WEIR and BUILD.

@@ -36,6 +36,7 @@ all=${STEP_ALL:-}
 unset STEP_ALL
 if [ "$all" = 1 ]; then
     "$build/tests/crash/test_step_kill" all || exit 1
+    STEP_ALL=1 "$build/tests/crash/test_step_kill_window" || exit 1
     STEP_ALL=1 "$build/tests/crash/test_step_kill_task" || exit 1
 fi
 if [ "${MODELS:-}" = 1 ]; then

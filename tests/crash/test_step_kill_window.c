@@ -58,7 +58,10 @@ static int sink_watermark(struct operator* op, int64_t watermark_ms)
 static const struct operator_class sink_class = {
     .name = "sink", .push = sink_push, .watermark = sink_watermark};
 
-static void plan_by_hand(struct scene *s, enum window_kind kind, enum window_phase phase)
+// `changelog`: a group window, which sends a result for each row, early and late, and takes the one
+// before it back.
+static void plan_by_hand(struct scene *s, enum window_kind kind, enum window_phase phase,
+                         bool changelog)
 {
     static const enum type_kind out[] = {TYPE_STRING,    TYPE_TIMESTAMP, TYPE_TIMESTAMP,
                                          TYPE_TIMESTAMP, TYPE_BIGINT,    TYPE_BIGINT,
@@ -82,8 +85,9 @@ static void plan_by_hand(struct scene *s, enum window_kind kind, enum window_pha
                                       .keys = s->keys,
                                       .agg_count = 3,
                                       .aggs = s->aggs,
-                                      .early_delay_ms = -1,
-                                      .late_delay_ms = -1};
+                                      .changelog = changelog,
+                                      .early_delay_ms = changelog ? 0 : -1,
+                                      .late_delay_ms = changelog ? 0 : -1};
     rel_window_partials(&s->plan.pool, &s->op.window, &s->before.output);
     s->op.window.phase = phase;
     if (phase == WINDOW_PARTIAL)
@@ -214,7 +218,8 @@ static void judge(void *context, uint8_t *memory, uint64_t k)
 }
 
 // A pane with some rows in the shared arena; then the images of each step, made on a copy.
-static void scene_init(struct scene *s, enum window_kind kind, enum window_phase phase)
+static void scene_init(struct scene *s, enum window_kind kind, enum window_phase phase,
+                       bool changelog)
 {
     const struct arena_options options = {.fingerprint = 7, .log_bytes = LOG_BYTES};
     struct operator* window;
@@ -224,7 +229,7 @@ static void scene_init(struct scene *s, enum window_kind kind, enum window_phase
     s->stepper.act = act;
     s->stepper.judge = judge;
     s->stepper.stops = 1;
-    plan_by_hand(s, kind, phase);
+    plan_by_hand(s, kind, phase, changelog);
     if (arena_format(s->stepper.shared, ARENA_BYTES, &options, &err))
         fail_msg("%s", err.text);
     struct arena *a = attach(s, s->stepper.shared, &window);
@@ -258,10 +263,10 @@ static void scene_fini(struct scene *s)
     stepper_fini(&s->stepper);
 }
 
-static void step_window(enum window_kind kind, enum window_phase phase)
+static void step_window(enum window_kind kind, enum window_phase phase, bool changelog)
 {
     static struct scene s;
-    scene_init(&s, kind, phase);
+    scene_init(&s, kind, phase, changelog);
     assert_true(s.step_count > 3);
     stepper_run(&s.stepper);
     printf("%d transactions\n", s.step_count);
@@ -272,21 +277,38 @@ static void step_window(enum window_kind kind, enum window_phase phase)
 static void test_step_kill_window_tumble(void **state)
 {
     (void)state;
-    step_window(WINDOW_TUMBLE, WINDOW_SINGLE);
+    step_window(WINDOW_TUMBLE, WINDOW_SINGLE, false);
 }
 
 static void test_step_kill_window_cumulate(void **state)
 {
     (void)state;
-    step_window(WINDOW_CUMULATE, WINDOW_SINGLE);
+    step_window(WINDOW_CUMULATE, WINDOW_SINGLE, false);
+}
+
+// 400,000 instructions more: with STEP_ALL=1.
+static void test_step_kill_window_hop(void **state)
+{
+    (void)state;
+    if (!getenv("STEP_ALL"))
+        skip();
+    step_window(WINDOW_HOP, WINDOW_SINGLE, true);
+    step_window(WINDOW_HOP, WINDOW_SINGLE, false);
+}
+
+// Early results, late ones, and what is taken back.
+static void test_step_kill_window_changelog(void **state)
+{
+    (void)state;
+    step_window(WINDOW_TUMBLE, WINDOW_SINGLE, true);
 }
 
 // What was sent is marked as sent, or neither.
 static void test_step_kill_window_partial(void **state)
 {
     (void)state;
-    step_window(WINDOW_TUMBLE, WINDOW_PARTIAL);
-    step_window(WINDOW_CUMULATE, WINDOW_PARTIAL);
+    step_window(WINDOW_TUMBLE, WINDOW_PARTIAL, false);
+    step_window(WINDOW_CUMULATE, WINDOW_PARTIAL, false);
 }
 
 // The child attaches to what a kill in the middle of the batch has left, and opens the operator.
@@ -295,7 +317,7 @@ static void test_step_kill_window_attach(void **state)
     (void)state;
     static struct scene s;
     struct operator* window;
-    scene_init(&s, WINDOW_CUMULATE, WINDOW_SINGLE);
+    scene_init(&s, WINDOW_CUMULATE, WINDOW_SINGLE, false);
     struct arena *a = attach(&s, s.stepper.shared, &window);
     push(&s, window, 5000, 8200);
     arena_commit_prepare(a);
@@ -313,6 +335,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_step_kill_window_tumble),
         cmocka_unit_test(test_step_kill_window_cumulate),
+        cmocka_unit_test(test_step_kill_window_hop),
+        cmocka_unit_test(test_step_kill_window_changelog),
         cmocka_unit_test(test_step_kill_window_partial),
         cmocka_unit_test(test_step_kill_window_attach),
     };
