@@ -55,7 +55,7 @@ struct scene {
     struct store store;
     struct snapshot_engine *engine;
     struct err err;
-    const bool *only;   // restore these tasks, into `made`
+    const bool *only; // restore these tasks, into `made`
     struct jobdir made;
     // What the tasks' snapshots will say.
     struct channel_state channels[TASKS_MAX][CHANNELS_MAX];

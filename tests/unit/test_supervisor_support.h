@@ -110,6 +110,14 @@ static int crash_once(struct control *control, uint64_t attempt)
     return must_check ? finish(control) : 3;
 }
 
+// Its thread ends once, its process does not.
+static int end_thread_once(struct control *control, uint64_t attempt)
+{
+    if (attempt == 1)
+        leave_a_thread();
+    return finish(control);
+}
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
     be_killed(letter, control, attempt);
@@ -126,10 +134,8 @@ static int act(char letter, struct control *control, int index, uint64_t attempt
     case 's': // is killed once when asked to stop; then stops well
         wait_for_stop(control, index);
         return attempt == 1 ? kill(getpid(), SIGKILL) : 0;
-    case 't': // its thread ends, its process does not
-        if (attempt == 1)
-            leave_a_thread();
-        return finish(control);
+    case 't':
+        return end_thread_once(control, attempt);
     case '0': // ends as if all were well, without having said so
         return attempt == 1 ? 0 : finish(control);
     case 'd': // runs until it is asked to drain
