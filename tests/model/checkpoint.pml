@@ -39,7 +39,7 @@
 /* MUTANT NO_ALIGNMENT     a sink reads on behind the first barrier [FAULTS=1] */
 /* MUTANT ANY_REPORT       the supervisor does not look of which checkpoint a report is [CHECKPOINTS=2 FAULTS=1] */
 /* MUTANT NUMBER_AGAIN     a checkpoint that was given up is asked for again under its number [FAULTS=1] */
-/* MUTANT GIVE_UP_COMPLETE the next supervisor gives up what is complete without being announced [FAULTS=1] */
+/* MUTANT GIVE_UP_COMPLETE the next supervisor gives up what is complete without being announced [FAULTS=2] */
 /* MUTANT RESTORE_ONE      only the task whose memory was lost goes back [FAULTS=1] */
 /* MUTANT CHANNELS_STAY    the channels of a region do not go back with its tasks [FAULTS=1] */
 /* MUTANT NO_RESTORE_MARK      a supervisor that dies while a region goes back leaves no word of it */
