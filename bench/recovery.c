@@ -350,18 +350,20 @@ static void print_gaps(struct bench *b)
 static void append_row(struct bench *b, double state_mib, const struct job_account *account)
 {
     FILE *file = b->settings.row_file ? fopen(b->settings.row_file, "a") : NULL;
+    char after[16] = "-"; // not measured
     if (!file)
         return;
+    if (b->settings.after)
+        snprintf(after, sizeof after, "%.2f", b->after_to_before);
     fprintf(file,
             "| %.0f MiB | %s | %ld | %.2f | %.2f | %.2f | %.2f, %.2f, %.2f | %.2f | %.1f / %.1f | "
-            "%.1f / %.1f | %.2f | %" PRId64 ", %" PRId64 " |\n",
+            "%.1f / %.1f | %s | %" PRId64 ", %" PRId64 " |\n",
             state_mib, b->settings.job.spares ? "spare" : "cold", b->gap.count,
             samples_at(&b->gap, 0.5), samples_at(&b->gap, 0.99), samples_at(&b->gap, 1),
             samples_at(&b->taken, 0.5), samples_at(&b->attach, 0.5), samples_at(&b->first, 0.5),
             samples_at(&b->waited, 0.99), samples_at(&b->seen.neighbour.laps, 1),
             samples_at(&b->calm.neighbour.laps, 1), samples_at(&b->seen.reader.laps, 1),
-            samples_at(&b->calm.reader.laps, 1), b->after_to_before, account->rows_lost,
-            account->rows_twice);
+            samples_at(&b->calm.reader.laps, 1), after, account->rows_lost, account->rows_twice);
     fclose(file);
 }
 
