@@ -41,7 +41,7 @@ struct scene {
 static uint64_t rng;
 static bool all;
 static const char *wanted_scene;
-static int wanted_visits; // 0: as the scene has it
+static int wanted_visits;       // 0: as the scene has it
 static struct control *control; // of the live world, as its supervisor
 
 // --- what is told at each step, cheaply ---
