@@ -203,7 +203,9 @@ class Round:
         for output in self.outputs:
             output.check_end()
         verify.compare_dead(self.want_dead, dead_letters(self.folder + "/dead"))
-        if everything.processes(self.job.name) or os.path.exists(self.job.memory):
+        # A supervisor that was killed amid its last work, when all output was final: the next run clears it.
+        is_cut_short = self.job.p is not None and self.job.p.returncode == -9
+        if everything.processes(self.job.name) or (os.path.exists(self.job.memory) and not is_cut_short):
             raise Wrong(f"processes or memory are left: {everything.processes(self.job.name)}, "
                         f"{os.path.exists(self.job.memory)}")
         self.check_log()
