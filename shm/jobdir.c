@@ -85,21 +85,23 @@ static int lock_write_pid(int lock_fd)
     return 0;
 }
 
-static bool holder_is_dead(int lock_fd)
+static bool holder_lives(int lock_fd)
 {
     pid_t pid = lock_read_pid(lock_fd);
     struct process_id id = {pid, process_start_time(pid)};
-    return pid > 0 && !process_alive(id);
+    return pid > 0 && process_alive(id);
 }
 
-// A supervisor that was killed between fork and exec of a task leaves a child that holds the lock
-// for a moment more: wait for that, not for a supervisor that lives. 0 or -errno of flock.
+// Two hold the lock for a moment only, and are waited for: the child of a supervisor that was
+// killed between fork and exec of a task (the pid in the file is dead), and whoever lists the jobs
+// of the host (lock_holder; in a new file there is no pid). A supervisor writes its pid as soon as
+// it has the lock and is not waited for. 0 or -errno of flock.
 static int lock_file(int fd)
 {
     enum { TRIES = 200, PAUSE_NS = 10 * 1000 * 1000 };
     const struct timespec pause = {0, PAUSE_NS};
     for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
-        if (errno != EWOULDBLOCK || i == TRIES || !holder_is_dead(fd))
+        if (errno != EWOULDBLOCK || i == TRIES || holder_lives(fd))
             return -errno;
         nanosleep(&pause, NULL);
     }

@@ -166,7 +166,6 @@ static int see(const struct jobdir_entry *entry, void *context)
     return 0;
 }
 
-// A supervisor dies while its child, not yet a task, holds the lock: the next run waits for that.
 // The process that holds the lock goes on with the same descriptor, as after an exec: no moment
 // without a lock.
 static void test_jobdir_keeps_its_lock(void **state)
@@ -186,6 +185,7 @@ static void test_jobdir_keeps_its_lock(void **state)
     assert_int_equal(jobdir_remove(&second, &err), 0);
 }
 
+// A supervisor dies while its child, not yet a task, holds the lock: the next run waits for that.
 static void test_jobdir_waits_for_a_dead_runs_child(void **state)
 {
     (void)state;
@@ -206,6 +206,39 @@ static void test_jobdir_waits_for_a_dead_runs_child(void **state)
     assert_int_equal(status, 0);
     assert_int_equal(jobdir_open(folder, "uv", &dir, &err), 0);
     assert_int_equal(jobdir_remove(&dir, &err), 0);
+}
+
+// Lists the jobs until the parent ends it: every look takes the lock of a job for a moment.
+static pid_t lister_start(void)
+{
+    pid_t pid = fork();
+    while (pid == 0) {
+        struct seen seen = {0};
+        if (jobdir_list(folder, see, &seen, &err))
+            _exit(1);
+    }
+    return pid;
+}
+
+static void test_jobdir_waits_for_who_lists_the_jobs(void **state)
+{
+    enum { JOBS = 3000 };
+    (void)state;
+    pid_t listers[] = {lister_start(), lister_start()};
+    int opened = 0, status;
+    for (int i = 0; i < JOBS; i++) {
+        struct jobdir dir;
+        int rc = jobdir_open(folder, "uv", &dir, &err);
+        opened += rc == 0;
+        if (rc == 0)
+            jobdir_remove(&dir, &err);
+    }
+    for (int i = 0; i < 2; i++) {
+        kill(listers[i], SIGKILL);
+        assert_int_equal(waitpid(listers[i], &status, 0), listers[i]);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    }
+    assert_int_equal(opened, JOBS);
 }
 
 static void test_jobdir_list_counts_jobs_and_memory(void **state)
@@ -385,6 +418,7 @@ int main(void)
         TEST(test_jobdir_second_run_is_refused_with_the_pid),
         TEST(test_jobdir_keeps_its_lock),
         TEST(test_jobdir_waits_for_a_dead_runs_child),
+        TEST(test_jobdir_waits_for_who_lists_the_jobs),
         TEST(test_jobdir_list_counts_jobs_and_memory),
         TEST(test_budget_keeps_the_reserve_of_the_host),
         TEST(test_budget_sees_control_groups_of_both_versions),
