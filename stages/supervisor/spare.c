@@ -490,9 +490,10 @@ int spares_adopt(struct supervisor *s, struct slot *slot)
     for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
         struct control_spare view;
         control_view_spare(s->control, slot->index, k, &view);
-        int fd = view.state != CONTROL_SPARE_NONE && process_alive(view.process)
-                     ? process_open(view.process)
-                     : -ESRCH;
+        if (view.process.pid == slot->pid && slot->pidfd >= 0)
+            continue; // it is the task
+        // One that lives and calls itself no spare any more is about to be the task, or to end.
+        int fd = process_alive(view.process) ? process_open(view.process) : -ESRCH;
         if (fd < 0) {
             if (view.process.pid > 0) // a child of the program that this process was before
                 waitpid(view.process.pid, NULL, WNOHANG);

@@ -8,7 +8,8 @@
  * |                 | task_commit, task_close; then its end as the kernel makes it            |
  * | weir_run        | `weir run`: the lock, job_resume_check, tasks_adopt and spares_adopt,   |
  * |                 | then the loop of supervisor.c: tasks_on_end, op_start, spares_take,     |
- * |                 | look_at_promotion, spares_on_end, start_missing, set_pass               |
+ * |                 | look_at_promotion, forget_passed_over, spares_on_end, start_missing,    |
+ * |                 | set_pass                                                                |
  * | woken           | the reader of the ring: how much it knows of (waiter_wake)              |
  * | world           | whoever kills, crashes and hangs, and takes pids that are free          |
  * | view_*          | the task's page of the control block (control_begin, control_view)      |
@@ -16,27 +17,30 @@
  * | pass            | control_set_pass, control_pass                                          |
  *
  * Left out: weak memory and the reader's sleep (ring.pml has them), room in the ring, more than one
- * spare a task and more than one task, checkpoints (checkpoint.pml), the arena's check, restart delays (a slot that is DOWN is started whenever it likes). A pid that stands
- * in the control block, or in a mutex which was not handed on, is not given to a process of the same
- * task: pids come round after some ten thousands.
+ * spare a task and more than one task, checkpoints (checkpoint.pml), the arena's check, a mutex that was
+ * written over, restart delays (a slot that is DOWN is started whenever it likes). A thread that ends
+ * while its process lives on is ended by the supervisor also where no spare waits, which the code does
+ * not see yet (hang_judge). A pid that stands in the control block, or in a mutex which was not handed
+ * on, is not given to a process of the same task: pids come round after some ten thousands.
  *
- * Checked: one writer of the arena, always, and it holds the mutex; what is published was
- * committed, in order, once, and its reader was woken behind it; nobody signals a stranger; memory that is whole is never given up; no
- * process of the job outlives the run; and, when no more crashes come, the job ends (else Spin reports
- * an invalid end state).
+ * Checked: one writer of the arena, always, and it holds the mutex; what is published was committed, in
+ * order, once, and its reader was woken behind it; nobody signals a stranger; memory that is whole is
+ * never given up, and who owns it is known to the next supervisor; no process of the job outlives the run; and, when no more crashes come, the job ends
+ * (else Spin reports an invalid end state).
  *
  * Each of these flags takes one step away; Spin must then find an error:
  */
-/* MUTANT PUBLISH_FIRST        the ring's word moves before the commit */
-/* MUTANT COUNT_FIRST      an undo entry is counted before it is written [ITEMS=2 RUNS=1 SPARES=0] */
-/* MUTANT NO_UNDO              attach does not undo */
-/* MUTANT NO_WAKE              attach publishes, but wakes nobody */
-/* MUTANT NO_OWNER             a spare believes a late heartbeat, not the owner mutex */
-/* MUTANT HAND_ON_UNSEEN       a mutex is handed on without a look whether its holder is gone */
-/* MUTANT ADOPT_BY_PID     the next supervisor adopts a pid without its start time [SPARES=0 FAULTS=2] */
-/* MUTANT NO_DEATH_SIGNAL  a process that nobody knows of outlives its supervisor [SPARES=0] */
-/* MUTANT NO_PREDECESSOR   the next supervisor does not wait until the one before is gone [SPARES=0] */
-/* MUTANT SPARE_IS_STRANGE a spare that owns the arena already is taken for a stranger [FAULTS=2 ONLY_CRASHES=1] */
+/* MUTANT PUBLISH_FIRST     the ring's word moves before the commit */
+/* MUTANT COUNT_FIRST       an undo entry is counted before it is written [ITEMS=2 RUNS=1 SPARES=0] */
+/* MUTANT NO_UNDO           attach does not undo */
+/* MUTANT NO_WAKE           attach publishes, but wakes nobody */
+/* MUTANT NO_OWNER          a spare believes a late heartbeat, not the owner mutex */
+/* MUTANT HAND_ON_UNSEEN    a mutex is handed on without a look whether its holder is gone */
+/* MUTANT ADOPT_BY_PID      the next supervisor adopts a pid without its start time [SPARES=0 FAULTS=2] */
+/* MUTANT NO_DEATH_SIGNAL   a process that nobody knows of outlives its supervisor [SPARES=0] */
+/* MUTANT NO_PREDECESSOR    the next supervisor does not wait until the one before is gone [SPARES=0] */
+/* MUTANT SPARE_IN_BETWEEN  the next supervisor knows no process that is about to be the task */
+/* MUTANT SPARE_IS_STRANGE  a spare that owns the arena already is taken for a stranger [FAULTS=2 ONLY_CRASHES=1] */
 
 #ifndef ITEMS
 #define ITEMS 1   /* transactions */
@@ -87,7 +91,7 @@ bool is_over;
 /* --- processes, as the kernel knows them --- */
 
 mtype life[PIDS + 1] = FREE, role[PIDS + 1];
-byte start_time[PIDS + 1], parent[PIDS + 1] = INIT;
+byte clock, start_time[PIDS + 1], parent[PIDS + 1] = INIT;
 bool killed[PIDS + 1], is_left[PIDS + 1], is_bound[PIDS + 1] /* PR_SET_PDEATHSIG */, exited_well[PIDS + 1];
 bool run_killed[RUNS + 1], run_gone[RUNS + 1];
 
@@ -176,8 +180,10 @@ inline task_wait_turn(p, is_task, has_died)
     fi;
     if
     :: is_task ->
+#ifdef SPARE_IN_BETWEEN
         if :: role[p] == SPARE -> spare_line_pid = NOBODY :: else fi;
-        control_begin(p);
+#endif
+        control_begin(p); /* its line still names it, as a spare no longer */
         is_bound[p] = false
     :: else
     fi
@@ -324,7 +330,8 @@ inline spawn_task(what, p, start)
         :: !CAN_HAVE(0) && CAN_HAVE(1) -> p = 1
         :: !CAN_HAVE(0) && !CAN_HAVE(1) && CAN_HAVE(2) -> p = 2
         fi;
-        start_time[p]++;
+        clock++;
+        start_time[p] = clock;
         start = start_time[p];
         role[p] = what;
         parent[p] = me;
@@ -397,13 +404,17 @@ inline tasks_adopt()
     };
     atomic {
         if
-        :: spare_line_pid != NOBODY && IS_ALIVE(spare_line_pid, spare_line_start) ->
+        :: spare_line_pid != NOBODY && IS_ALIVE(spare_line_pid, spare_line_start) &&
+           !(has_fd && spare_line_pid == slot_pid) ->
             crew_pid = spare_line_pid;
             crew_start = spare_line_start;
             crew_has_fd = true
         :: else
         fi;
-        slot = (has_fd -> UP : DOWN)
+        slot = (has_fd -> UP : DOWN);
+        /* who owns the arena is known */
+        assert(owner >= PIDS || killed[owner] || life[owner] != ALIVE ||
+               owner == slot_pid || owner == crew_pid)
     }
 }
 
@@ -518,7 +529,8 @@ active [RUNS] proctype weir_run()
         :: slot == DONE && crew_pid != NOBODY && crew_has_fd && !killed[crew_pid] ->
             kill_process(crew_pid, crew_start)
         :: slot == DONE && crew_pid == NOBODY -> break
-        :: atomic { slot == DONE && crew_has_ended -> forget_spare() }
+        /* forget_passed_over: it was the task for a moment, and another one is by now */
+        :: atomic { crew_has_ended && (!PROMOTED || slot == DONE) -> forget_spare() }
         od;
         atomic {
             /* no task outlives the run */
@@ -578,7 +590,7 @@ end:
                 faults++; leftovers++; is_left[owner] = true; killed[owner] = true }
     /* a pid that the control block still names is somebody else's now */
     :: atomic { damaged + strangers < 1 && view_pid != NOBODY && life[view_pid] == FREE && owner != view_pid ->
-                strangers++; start_time[view_pid]++; role[view_pid] = STRANGER;
+                strangers++; clock++; start_time[view_pid] = clock; role[view_pid] = STRANGER;
                 life[view_pid] = ALIVE; parent[view_pid] = INIT; killed[view_pid] = false;
                 is_bound[view_pid] = false }
 #endif

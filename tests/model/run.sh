@@ -36,7 +36,7 @@ if [ "$size" = one ]; then
         [ "${errors:-0}" != 0 ] || fail "NOT caught: $what"
         echo "passed $name: caught: $what"
     else
-        [ "$errors" = 0 ] || { ./pan -r >pan.log 2>&1 || true; fail "an error: $what"; }
+        [ "${errors:-1}" = 0 ] || { ./pan -r "$model.pml.trail" >pan.log 2>&1 || true; fail "an error: $what"; }
         echo "passed $name: $what"
     fi
     exit 0

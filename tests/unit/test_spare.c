@@ -130,17 +130,32 @@ static void on_tick(const struct control *control, void *context)
         kill(getpid(), SIGTERM);
 }
 
+static void make_job(char *folder)
+{
+    static const char *const names[] = {"a"};
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(jobdir_open(folder, "fake", &dir, &err), 0);
+    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, 1, &err), 0);
+}
+
+static void remove_job(const char *folder)
+{
+    char parent[128];
+    jobdir_remove(&dir, &err);
+    snprintf(parent, sizeof(parent), "%s/weir-%u", folder, (unsigned)getuid());
+    rmdir(parent);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 // Three in a row, of which the one in the middle ended before the first: the fourth is started.
 static void test_spare_that_was_passed_over_is_forgotten(void **state)
 {
     (void)state;
     static const char *const names[] = {"a"};
-    char folder[] = "/dev/shm/weir-test-XXXXXX", parent[128];
+    char folder[] = "/dev/shm/weir-test-XXXXXX";
     struct seen seen = {0};
     struct supervisor_result result;
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(jobdir_open(folder, "fake", &dir, &err), 0);
-    assert_int_equal(control_create(dir.fd, FINGERPRINT, names, 1, &err), 0);
+    make_job(folder);
     struct supervisor_options options = {
         .dir = &dir,
         .job_fingerprint = FINGERPRINT,
@@ -159,10 +174,90 @@ static void test_spare_that_was_passed_over_is_forgotten(void **state)
     assert_int_equal(seen.restarted, 2);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
-    jobdir_remove(&dir, &err);
-    snprintf(parent, sizeof(parent), "%s/weir-%u", folder, (unsigned)getuid());
-    rmdir(parent);
-    assert_int_equal(rmdir(folder), 0);
+    remove_job(folder);
+}
+
+// A task that is dead by now, or the spare that follows it: no spare any more, not the task yet.
+static void play_in_between(bool is_spare, int ready_fd)
+{
+    const struct control_spare none = {.state = CONTROL_SPARE_NONE};
+    struct control *control;
+    if (control_attach_task(dir.fd, FINGERPRINT, 0, &control, &err))
+        _exit(3);
+    if (is_spare) {
+        control_spare_begin(control, 0);
+        control_spare_note(control, 0, &none);
+    } else {
+        control_begin(control, 1);
+    }
+    if (write(ready_fd, "!", 1) != 1)
+        _exit(3);
+    if (!is_spare)
+        for (;;)
+            pause();
+    let_it_look();
+    control_begin(control, 2);
+    control_set_ready(control, 2);
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    let_it_look();
+    control_progress(control, 1);
+    control_set_state(control, CONTROL_FINISHED);
+    _exit(0);
+}
+
+static pid_t start_in_between(bool is_spare)
+{
+    int fds[2];
+    char byte;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        play_in_between(is_spare, fds[1]);
+    close(fds[1]);
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    close(fds[0]);
+    return pid;
+}
+
+// The next supervisor looks while a spare becomes the task: it must know that process afterwards,
+// and start no other one.
+static void test_spare_that_becomes_the_task_is_adopted(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a"};
+    char folder[] = "/dev/shm/weir-test-XXXXXX";
+    struct seen seen = {0};
+    struct supervisor_result result;
+    struct control *control;
+    struct control_view view;
+    make_job(folder);
+    pid_t before = start_in_between(false);
+    assert_int_equal(kill(before, SIGKILL), 0);
+    assert_int_equal(waitpid(before, NULL, 0), before);
+    pid_t spare = start_in_between(true);
+    struct supervisor_options options = {
+        .dir = &dir,
+        .job_fingerprint = FINGERPRINT,
+        .task_count = 1,
+        .names = names,
+        .adopts = true,
+        .tick_ms = 20,
+        .stop_timeout_ms = 300,
+        .restart = supervisor_restart_defaults(SUPERVISOR_RESTART_EXPONENTIAL_DELAY),
+        .on_tick = on_tick,
+        .on_event = on_event,
+        .context = &seen};
+    assert_int_equal(supervisor_run(&options, &result, &err), 0);
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(control_attach_reader(dir.fd, FINGERPRINT, &control, &err), 0);
+    control_view(control, 0, &view);
+    control_detach(control);
+    assert_int_equal(view.process.pid, spare);
+    assert_int_equal(view.attempt, 2);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    remove_job(folder);
 }
 
 int main(int argc, char **argv)
@@ -171,6 +266,7 @@ int main(int argc, char **argv)
         return fake(argv[2], argc == 6 ? argv[5] : NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spare_that_was_passed_over_is_forgotten),
+        cmocka_unit_test(test_spare_that_becomes_the_task_is_adopted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
