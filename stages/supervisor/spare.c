@@ -367,6 +367,12 @@ static void start_missing(struct supervisor *s, struct crew *crew, int64_t now)
         crew->due_ns = slot->started_ns + s->options->spares_after_ms * MS_NS;
         return;
     }
+    struct control_view view;
+    control_view(s->control, slot->index, &view);
+    if (view.process.pid != slot->pid) { // a spare could own the arena before its task does
+        crew->due_ns = now + NEXT_MS * MS_NS;
+        return;
+    }
     int line = free_line(crew);
     if (line >= 0)
         start_spare(s, crew, line);

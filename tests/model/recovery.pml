@@ -40,6 +40,7 @@
 /* MUTANT NO_DEATH_SIGNAL   a process that nobody knows of outlives its supervisor [SPARES=0] */
 /* MUTANT NO_PREDECESSOR    the next supervisor does not wait until the one before is gone [SPARES=0] */
 /* MUTANT SPARE_IN_BETWEEN  the next supervisor knows no process that is about to be the task */
+/* MUTANT SPARE_FIRST       a spare is made before its task owns the arena [SPARES=2 RUNS=1] */
 /* MUTANT SPARE_IS_STRANGE  a spare that owns the arena already is taken for a stranger [FAULTS=2 ONLY_CRASHES=1] */
 
 #ifndef ITEMS
@@ -308,7 +309,9 @@ end_free:
     };
     /* Only later is the process gone. A thread of a library keeps it until it is killed. */
     if
-    :: atomic { is_left[_pid] -> is_left[_pid] = false; killed[_pid] = false }; killed[_pid]
+    :: atomic { is_left[_pid] -> is_left[_pid] = false; killed[_pid] = false };
+end_left: /* where the supervisor that saw it come so far is dead too, it stays: it does no harm */
+        killed[_pid]
     :: !is_left[_pid]
     fi;
     atomic { life[_pid] = (PARENT(_pid) == INIT -> FREE : ZOMBIE) };
@@ -513,7 +516,11 @@ active [RUNS] proctype weir_run()
                     :: else -> forget_spare()
                     fi }
         /* start_missing */
-        :: atomic { slot == UP && crew_pid == NOBODY && spares < SPARES && CAN_SPAWN -> spares++;
+        :: atomic { slot == UP && crew_pid == NOBODY && spares < SPARES && CAN_SPAWN &&
+#ifndef SPARE_FIRST
+                    view_pid == slot_pid &&
+#endif
+                    true -> spares++;
                     spawn_task(SPARE, crew_pid, crew_start); crew_has_fd = true }
         /* spares_on_time */
         :: !awaits && slot != DONE && pass != (at_once && !hangs -> FREE_PASS : 0) ->

@@ -57,6 +57,33 @@ static int die(void)
     return kill(getpid(), SIGKILL);
 }
 
+// It owns its memory late: no spare may be there before.
+static int play_late_task(struct control *control)
+{
+    struct control_spare spare;
+    let_it_look();
+    control_view_spare(control, 0, 0, &spare);
+    if (spare.process.pid)
+        return 3;
+    control_begin(control, 1);
+    control_set_ready(control, 1);
+    control_set_state(control, CONTROL_WAITING_INPUT);
+    while (!is_ready(control, 0))
+        usleep(NAP_US);
+    control_set_state(control, CONTROL_FINISHED);
+    return 0;
+}
+
+static int play_idle_spare(struct control *control)
+{
+    const struct control_spare news = {.state = CONTROL_SPARE_READY};
+    control_spare_begin(control, 0);
+    control_spare_note(control, 0, &news);
+    while (pause() < 0)
+        ;
+    return 0;
+}
+
 // Attempt 1 takes its time to die: the spares have come and gone. A later one does what there is to
 // do.
 static int play_task(struct control *control)
@@ -103,7 +130,11 @@ static int fake(const char *path, const char *spare)
     if (jobdir_attach(path, &dir, &err) ||
         control_attach_task(dir.fd, FINGERPRINT, 0, &control, &err))
         return 3;
-    int status = spare ? play_spare(control, spare[0] - '0') : play_task(control);
+    int status = 0;
+    if (getenv("LATE"))
+        status = spare ? play_idle_spare(control) : play_late_task(control);
+    else
+        status = spare ? play_spare(control, spare[0] - '0') : play_task(control);
     control_detach(control);
     return status;
 }
@@ -260,6 +291,34 @@ static void test_spare_that_becomes_the_task_is_adopted(void **state)
     remove_job(folder);
 }
 
+// A number of spares is made at once, but not before the task owns its memory.
+static void test_spare_comes_after_its_task(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a"};
+    char folder[] = "/dev/shm/weir-test-XXXXXX";
+    struct seen seen = {0};
+    struct supervisor_result result;
+    make_job(folder);
+    struct supervisor_options options = {.dir = &dir,
+                                         .job_fingerprint = FINGERPRINT,
+                                         .task_count = 1,
+                                         .names = names,
+                                         .spares = 1,
+                                         .tick_ms = 20,
+                                         .stop_timeout_ms = 300,
+                                         .on_tick = on_tick,
+                                         .on_event = on_event,
+                                         .context = &seen};
+    options.restart = supervisor_restart_defaults(SUPERVISOR_RESTART_NONE);
+    setenv("LATE", "1", 1);
+    assert_int_equal(supervisor_run(&options, &result, &err), 0);
+    unsetenv("LATE");
+    assert_int_equal(result.end, SUPERVISOR_END_FINISHED);
+    assert_int_equal(result.restarts, 0);
+    remove_job(folder);
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 4 && strcmp(argv[1], "task") == 0)
@@ -267,6 +326,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spare_that_was_passed_over_is_forgotten),
         cmocka_unit_test(test_spare_that_becomes_the_task_is_adopted),
+        cmocka_unit_test(test_spare_comes_after_its_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
