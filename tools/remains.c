@@ -218,8 +218,7 @@ static int replace_printers(const struct remains_context *c, const struct contro
     return 0;
 }
 
-int remains_prepare(const struct remains_context *c, const struct job_options *options,
-                    struct err *err)
+int remains_prepare(const struct remains_context *c, struct job_options *options, struct err *err)
 {
     struct control *control;
     bool changed, is_ending = false;

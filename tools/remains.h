@@ -30,8 +30,8 @@ int remains_look(const struct remains_context *context, bool *goes_on,
 
 // Before the tasks are taken over: see that they do what this run's config says, and print to this
 // run's stdout; those that would not are ended, to go on at once as new processes. Says what
-// happens. `options` as the job would be made with now.
-int remains_prepare(const struct remains_context *context, const struct job_options *options,
+// happens. `options` as the job would be made with now, and then as it was made.
+int remains_prepare(const struct remains_context *context, struct job_options *options,
                     struct err *err);
 
 // The memory turns out to be unusable: said even when asked to be quiet.

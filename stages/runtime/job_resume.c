@@ -313,8 +313,8 @@ int job_resume_fits(const struct jobdir *dir, const struct plan *plan,
     return rc;
 }
 
-int job_resume_text(const struct jobdir *dir, const struct plan *plan,
-                    const struct job_options *options, bool *changed, struct err *err)
+int job_resume_text(const struct jobdir *dir, const struct plan *plan, struct job_options *options,
+                    bool *changed, struct err *err)
 {
     struct job left = {.dir = *dir};
     *changed = false;
@@ -322,7 +322,7 @@ int job_resume_text(const struct jobdir *dir, const struct plan *plan,
     if (rc == 0) {
         struct job_options now = *options;
         // The arenas are as they are, and know how much of which file they have written.
-        now.state_bytes = left.options.state_bytes;
+        now.state_bytes = options->state_bytes = left.options.state_bytes;
         now.dead_letter_dir = left.options.dead_letter_dir;
         now.is_restored = left.options.is_restored;
         *changed = !job_text_is_same(&left.options, &now);

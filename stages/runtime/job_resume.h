@@ -32,7 +32,8 @@ int job_resume_fits(const struct jobdir *dir, const struct plan *plan,
 
 // The job's text as a run now would write it, as far as that can change while the arenas stay.
 // Tasks that are started from now on read it. *changed: tasks that live have read another one.
-int job_resume_text(const struct jobdir *dir, const struct plan *plan,
-                    const struct job_options *options, bool *changed, struct err *err);
+// options->state_bytes becomes what the arenas have, which checkpoints must say.
+int job_resume_text(const struct jobdir *dir, const struct plan *plan, struct job_options *options,
+                    bool *changed, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 # - Ctrl-C while a barrier has come through one channel and never will through the other: what stands
 #   behind it is read all the same, so the last checkpoint counts it.
 # - Going on from an older checkpoint: the newer ones are no place to go on from any more.
+# - Tasks that run on under another memory.state: their checkpoints say the size that their arenas have.
 # - A run that was killed before its first checkpoint begins anew; its dead letters do not come twice.
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
@@ -127,8 +128,9 @@ impatient() {
     for pause in 0 0.005 0.02; do
         "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
         runner=$!
-        sleep 0.3
-        victim=$(task_pid 3)
+        victim=
+        while kill -0 $runner 2>/dev/null && [ -z "$victim" ]; do victim=$(task_pid 3); done
+        sleep 0.2
         kill -INT $runner 2>/dev/null || :
         kill -KILL "$victim" 2>/dev/null || :
         sleep $pause
@@ -177,17 +179,41 @@ lost() {
     grep -q 'going on from checkpoint' "$dir/err" || bad "$what: it began anew"
 }
 
+# The memory stays as it was made, whatever the config says by now (and with `auto` the host's free memory
+# is another by now): a checkpoint of it is to be restored to memory of that size.
+resized() {
+    what="another memory.state while the tasks run on"
+    job "$(echo "$generated" | sed "s/'rows-per-second' = '60000'/'rows-per-second' = '25000'/")" 100ms
+    start 1
+    kill -KILL $runner
+    wait $runner || :
+    sed -i 's/state: 32MiB/state: 16MiB/' "$dir/job.yaml"
+    rm -f "$dir/err"
+    "$WEIR" run --verbose "$dir/job.yaml" 2>"$dir/err" &
+    runner=$!
+    while kill -0 $runner 2>/dev/null && [ "$(grep -c '^weir: checkpoint [0-9]*: ' "$dir/err")" -lt 2 ]; do
+        sleep 0.02
+    done
+    reboot checkpoint-stop-$$ $runner
+    grep -q 'going on from memory\|run on under this one\|runs on under' "$dir/err" || bad "$what: not gone on"
+    to_the_end
+}
+
 anew() {
     what="dead letters of a run that begins anew"
     awk 'BEGIN { for (i = 0; i < 300000; i++) print i % 1000 ? "{\"id\":1,\"dimension\":\"a\",\"eventTime\":\"2024-01-01 00:00:00\"}" : "bad" i }' >"$dir/rows.json"
-    job "'connector' = 'filesystem', 'path' = '$dir/rows.json', 'format' = 'json'" 1h
-    mkdir -p "$dir/dead"
-    echo '{"row":"of an earlier job"}' >"$dir/dead/dead-0.jsonl"
     echo '2024-01-01 00:10:00,a,299700' | sed 's/^\([^,]*\)/"\1"/' >"$dir/want"
-    "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
-    runner=$!
-    while kill -0 $runner 2>/dev/null && [ "$(cat "$dir"/dead/* | wc -l)" -lt 20 ]; do sleep 0.01; done
-    reboot checkpoint-stop-$$ $runner
+    for _ in 1 2 3 4 5 6 7 8; do
+        job "'connector' = 'filesystem', 'path' = '$dir/rows.json', 'format' = 'json'" 1h
+        rm -rf "$dir/dead"
+        mkdir -p "$dir/dead"
+        echo '{"row":"of an earlier job"}' >"$dir/dead/dead-0.jsonl"
+        "$WEIR" run --quiet "$dir/job.yaml" 2>"$dir/err" &
+        runner=$!
+        while kill -0 $runner 2>/dev/null && [ "$(cat "$dir"/dead/* | wc -l)" -lt 20 ]; do sleep 0.01; done
+        reboot checkpoint-stop-$$ $runner
+        [ -n "$(result)" ] || break # else it had ended: the kill came too late
+    done
     to_the_end
     if [ "$(cat "$dir"/dead/* | sort -u | wc -l)" = 301 ] && [ "$(cat "$dir"/dead/* | wc -l)" = 301 ]; then
         good
@@ -207,6 +233,7 @@ frozen 3
 impatient
 older
 lost
+resized
 anew
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
