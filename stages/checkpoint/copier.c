@@ -31,6 +31,9 @@ struct flight {
     char path[PATH_BYTES];
     int sync_fds[COPIER_SYNC_MAX];
     int sync_count;
+    const struct store *store;
+    struct store_part part;
+    struct buf positions; // empty: nothing to write
     // Under the mutex:
     bool is_abandoned;
     enum copier_status status;
@@ -70,6 +73,7 @@ static void free_flight(struct flight *f)
     if (!f)
         return;
     snapshot_end(f->snapshot);
+    buf_fini(&f->positions);
     free(f);
 }
 
@@ -120,7 +124,10 @@ static int begin_file(struct copier *c, struct flight *f, struct err *err)
     if (rc < 0)
         return rc;
     snapshot_use(f->snapshot, c->engine);
-    return sync_outputs(c, f, err);
+    rc = sync_outputs(c, f, err);
+    if (rc == 0 && f->positions.len)
+        rc = store_write_positions(f->store, &f->part, buf_slice(&f->positions), err);
+    return rc;
 }
 
 static void wait_for(struct copier *c, struct flight *f)
@@ -251,6 +258,12 @@ static int fill_flight(struct flight *f, const struct copier_job *job, struct er
     if (len >= PATH_BYTES)
         return err_set(err, -ENAMETOOLONG, "%s: the path is too long", job->path);
     memcpy(f->path, job->path, len + 1);
+    f->store = job->store;
+    f->part = (struct store_part){job->spec->id.checkpoint, (int)job->spec->id.task,
+                                  job->spec->id.attempt};
+    buf_clear(&f->positions);
+    if (job->positions.len)
+        buf_append(&f->positions, job->positions.ptr, job->positions.len);
     f->is_abandoned = false;
     f->status = COPIER_RUNNING;
     while (f->sync_count < job->sync_count) {

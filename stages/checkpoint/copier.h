@@ -12,6 +12,7 @@
 
 #include "core/snapshot/writer.h"
 #include "stages/checkpoint/engine.h"
+#include "stages/checkpoint/store.h"
 
 struct copier; // private; its functions are for one thread, the task's
 
@@ -23,6 +24,10 @@ struct copier_job {
     const int
         *sync_fds;  // other files, whose content by now must be durable with the snapshot; they
     int sync_count; // may be closed at once. At most COPIER_SYNC_MAX.
+    // Where the task stood, when that is too long for its report: goes to store_write_positions.
+    // The store outlives the copier; the text is copied. Empty: it is in the report.
+    const struct store *store;
+    struct slice positions;
 };
 
 enum copier_status { COPIER_IDLE, COPIER_RUNNING, COPIER_DONE, COPIER_FAILED };

@@ -22,32 +22,28 @@ static int64_t now_ns(struct task *task)
 
 // --- the report ---
 
-// What the operators say of themselves, one JSON object. What does not fit into the report goes
-// through a file.
-static int describe(struct task *task, struct control_snapshot *report, struct err *err)
+// What the operators say of themselves, one JSON object. What does not fit into the report stays in
+// `positions`, and goes through a file.
+static void describe(struct task *task, struct control_snapshot *report)
 {
-    struct buf text = {0};
-    const struct store_part part = {report->checkpoint, task->index,
-                                    (uint32_t)control_attempt(task->control)};
-    int rc = 0;
-    buf_append_char(&text, '{');
+    struct buf *text = &task->checkpoint.positions;
+    buf_clear(text);
+    buf_append_char(text, '{');
     if (task->head.source && task->head.source->class->describe)
-        task->head.source->class->describe(task->head.source, &text);
+        task->head.source->class->describe(task->head.source, text);
     for (int i = 0; i < task->chain.count; i++) {
         const struct operator* op = task->chain.ops[i];
         if (!op->class->describe)
             continue;
-        if (text.len > 1)
-            buf_append_char(&text, ',');
-        op->class->describe(op, &text);
+        if (text->len > 1)
+            buf_append_char(text, ',');
+        op->class->describe(op, text);
     }
-    buf_append_char(&text, '}');
-    if (text.len < sizeof report->text)
-        snprintf(report->text, sizeof report->text, "%s", buf_str(&text));
-    else
-        rc = store_write_positions(&task->checkpoint.store, &part, buf_slice(&text), err);
-    buf_fini(&text);
-    return rc;
+    buf_append_char(text, '}');
+    if (text->len < sizeof report->text) {
+        snprintf(report->text, sizeof report->text, "%s", buf_str(text));
+        buf_clear(text);
+    }
 }
 
 static void report(struct task *task, enum control_snapshot_status status, const char *text)
@@ -107,7 +103,14 @@ static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *er
     c->report.base = base;
     store_snapshot_name(checkpoint, task->index, attempt, name);
     store_path(&c->store, name, path);
-    const struct copier_job job = {path, &spec, fds, outputs(task, fds)};
+    const struct copier_job job = {
+        .path = path,
+        .spec = &spec,
+        .sync_fds = fds,
+        .sync_count = outputs(task, fds),
+        .store = &c->store,
+        .positions = buf_slice(&c->positions),
+    };
     int rc = 0;
     if (!c->copier)
         rc = copier_create(task->env, (enum engine_kind)task->job.options.checkpoint_engine,
@@ -118,7 +121,7 @@ static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *er
     return rc;
 }
 
-static int start_report(struct task *task, uint64_t checkpoint, struct err *err)
+static void start_report(struct task *task, uint64_t checkpoint)
 {
     struct task_checkpoint *c = &task->checkpoint;
     c->report = (struct control_snapshot){
@@ -130,7 +133,7 @@ static int start_report(struct task *task, uint64_t checkpoint, struct err *err)
     };
     c->align_ns = 0;
     c->begun_ns = now_ns(task);
-    return describe(task, &c->report, err);
+    describe(task, &c->report);
 }
 
 // --- news ---
@@ -166,9 +169,8 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
     if (rc < 0)
         return rc;
     task->reader.passed = checkpoint;
-    rc = start_report(task, checkpoint, &err);
-    if (rc == 0)
-        rc = begin_snapshot(task, checkpoint, &err);
+    start_report(task, checkpoint);
+    rc = begin_snapshot(task, checkpoint, &err);
     CHECK(arena_next_epoch(task->arena) == task->state.barrier_epoch);
     report(task, rc < 0 ? CONTROL_SNAPSHOT_FAILED : CONTROL_SNAPSHOT_RUNNING,
            rc < 0 ? err.text : NULL);
@@ -328,4 +330,5 @@ void checkpoint_close(struct task *task)
     copier_destroy(c->copier);
     c->copier = NULL;
     c->is_copying = false;
+    buf_fini(&c->positions);
 }

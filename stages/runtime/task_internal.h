@@ -48,6 +48,7 @@ struct task_checkpoint {
     bool lingers; // all input is handled, or the job was asked to stop
     struct store store;
     struct copier *copier;          // NULL: not needed yet
+    struct buf positions;           // of the report that is being made, when they are long
     bool is_copying;                // a snapshot is under way
     struct control_snapshot report; // of the newest barrier
     uint64_t completed;             // last complete one that has been dealt with

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -228,7 +229,8 @@ static void test_copier_never_forgets_a_lost_output(void **state)
         int fd = open(b.folder, O_RDONLY);
         assert_true(fd >= 0);
         snprintf(b.path, sizeof b.path, "%.60s/1", b.folder);
-        const struct copier_job job = {b.path, &spec, &fd, 1};
+        const struct copier_job job = {
+            .path = b.path, .spec = &spec, .sync_fds = &fd, .sync_count = 1};
         assert_int_equal(copier_begin(b.copier, b.a, &job, &b.err), 0);
         if (!abandon)
             assert_int_equal(to_its_end(&b), COPIER_FAILED);
@@ -253,13 +255,50 @@ static void test_copier_syncs_other_files_too(void **state)
     int fds[2] = {open("/dev/null", O_RDONLY), open(b.folder, O_RDONLY)};
     assert_true(fds[0] >= 0 && fds[1] >= 0);
     snprintf(b.path, sizeof b.path, "%.60s/1", b.folder);
-    const struct copier_job job = {b.path, &spec, fds + 1, 1};
+    const struct copier_job job = {
+        .path = b.path, .spec = &spec, .sync_fds = fds + 1, .sync_count = 1};
     assert_int_equal(copier_begin(b.copier, b.a, &job, &b.err), 0);
     close(fds[1]); // it has its own
     assert_int_equal(to_its_end(&b), COPIER_DONE);
     assert_int_equal(syncs, 2); // the folder and the snapshot
     assert_int_not_equal(synced[0], synced[1]);
     close(fds[0]);
+    bench_free(&b);
+}
+
+// What is too long for the task's report is on disk, whole, before the snapshot is told to be done,
+// and of this snapshot, not of one before.
+static void test_copier_writes_long_positions(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct store store;
+    struct buf got = {0};
+    char folder[80];
+    bench_make(&b, env_system(), ENGINE_PWRITE, 3);
+    assert_int_equal(store_create(env_system(), b.folder, "t", &store, &b.err), 0);
+    for (uint64_t checkpoint = 1; checkpoint <= 3; checkpoint++) {
+        const struct snapshot_spec spec = {.id = {7, checkpoint, 3, 1}};
+        const struct store_part part = {checkpoint, 3, 1};
+        bool is_long = checkpoint != 2;
+        char text[32] = "";
+        if (is_long)
+            snprintf(text, sizeof text, "{\"offset\":%d}", (int)checkpoint);
+        snprintf(folder, sizeof folder, "%.60s/chk-%d", b.folder, (int)checkpoint);
+        assert_int_equal(mkdir(folder, 0700), 0);
+        snprintf(b.path, sizeof b.path, "%.70s/task", folder);
+        const struct copier_job job = {
+            .path = b.path, .spec = &spec, .store = &store, .positions = slice_of(text)};
+        assert_int_equal(copier_begin(b.copier, b.a, &job, &b.err), 0);
+        memset(text, 'x', sizeof text - 1); // it has its own
+        assert_int_equal(to_its_end(&b), COPIER_DONE);
+        buf_clear(&got);
+        assert_int_equal(store_take_positions(&store, &part, &got, &b.err), is_long ? 0 : -ENOENT);
+        if (is_long)
+            assert_string_equal(buf_str(&got),
+                                checkpoint == 1 ? "{\"offset\":1}" : "{\"offset\":3}");
+    }
+    buf_fini(&got);
     bench_free(&b);
 }
 
@@ -272,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_copier_of_a_slow_disk_keeps_nobody),
         cmocka_unit_test(test_copier_syncs_other_files_too),
         cmocka_unit_test(test_copier_never_forgets_a_lost_output),
+        cmocka_unit_test(test_copier_writes_long_positions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
