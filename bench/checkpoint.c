@@ -672,7 +672,7 @@ static void add_side(struct bench *b, const char *name, enum engine_kind kind)
         printf("without %s: %s\n", name, err.text);
         return;
     }
-    expect(copier_create(env_system(), kind, &side->copier, &err), &err);
+    expect(copier_create(env_system(), kind, 0, &side->copier, &err), &err);
     b->side_count++;
 }
 

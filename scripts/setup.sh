@@ -22,6 +22,7 @@ build libisal-dev   CRC32C of snapshots
 build libjansson-dev reads and writes the manifests of checkpoints
 build libroaring-dev writes bitmaps of distinct counts that others can read
 build liburing-dev  writes snapshots through io_uring
+build libnuma-dev   puts memory on the node of the core that uses it
 test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with
 test  clang         builds the fuzzers (libFuzzer)

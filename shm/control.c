@@ -466,6 +466,13 @@ void control_note_cpu(struct control *control, int task_index, int cpu)
     box_page(control, task_index)->cpu = cpu;
 }
 
+void control_note_move(struct control *control, int task_index, int cpu)
+{
+    control_note_cpu(control, task_index, cpu);
+    // Relaxed: whoever reads the two between finds a core that is good, the old one or the new.
+    atomic_write_u32(&box_page(control, task_index)->is_moved, 1);
+}
+
 void control_set_judged(struct control *control, int task_index, uint32_t pid)
 {
     CHECK(control->role == SUPERVISOR);
@@ -640,6 +647,7 @@ void control_view(const struct control *control, int task_index, struct control_
     out->ready_ns = atomic_read_u64(&task->ready_ns);
     out->first_ns = atomic_read_u64(&task->first_ns);
     out->restarts = atomic_read_u64(&box->restarts);
+    out->is_moved = atomic_read_u32(&box->is_moved) != 0;
     for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
         out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);
     for (int i = 0; i < CONTROL_LOSS_COUNT; i++)

@@ -158,6 +158,7 @@ struct control_view {
     uint64_t attempt;      // processes that ran it so far
     uint64_t restarts;     // as the supervisor counts them
     int cpu;               // where the supervisor put it; -1: anywhere
+    bool is_moved;         // by a move of the running job, not as its config says
     uint64_t taken_ns;     // when the process became the task; monotonic
     uint64_t ready_ns;     // when it had attached; 0: it has not yet
     uint64_t first_ns;     // when its first rows were committed and published; 0: none yet
@@ -249,6 +250,8 @@ void control_begin_supervisor(struct control *control);
 void control_post(struct control *control, int task_index, enum control_request request);
 void control_note_restart(struct control *control, int task_index);
 void control_note_cpu(struct control *control, int task_index, int cpu);
+// The same, of a task that was moved: it counts more than the config, also for the next supervisor.
+void control_note_move(struct control *control, int task_index, int cpu);
 void control_note_loss(struct control *control, int task_index, enum control_loss loss);
 // Of a task that has no process.
 void control_set_verdict(struct control *control, int task_index,

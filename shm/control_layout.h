@@ -25,6 +25,7 @@
 // task: trial           task        supervisor  none: read when the process that wrote it is gone
 // box:  verdict         supervisor  its task    none: before the process may begin
 // box:  restored_attempt supervisor its task    relaxed: written before the process is started
+// box:  cpu, is_moved   supervisor  its task, the next supervisor  relaxed: a hint where to run
 // box:  losses          supervisor  anyone      relaxed: each word is true on its own
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
@@ -37,7 +38,7 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000008)
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000009)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -89,6 +90,8 @@ struct control_box_page {
     uint32_t must_check;
     uint32_t judged_pid;       // the last death that the verdict knows of
     uint64_t restored_attempt; // the first with memory made anew from a checkpoint; 0: none
+    uint32_t is_moved;         // cpu is of a move, not of the config
+    uint32_t reserved0;
 };
 
 struct control_spare_line {

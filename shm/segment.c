@@ -81,6 +81,12 @@ static int header_write(struct segment *segment, const struct segment_spec *spec
 int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segment *out,
                    struct err *err)
 {
+    return segment_create_at(spec, bytes, NULL, out, err);
+}
+
+int segment_create_at(const struct segment_spec *spec, uint64_t bytes, const struct place *place,
+                      struct segment *out, struct err *err)
+{
     CHECK(bytes >= SEGMENT_HEADER_BYTES && bytes % SEGMENT_PAGE_BYTES == 0);
     int fd =
         openat(spec->dir_fd, spec->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -96,6 +102,8 @@ int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segme
     struct stat st;
     if (!status && fstat(fd, &st) == 0)
         out->huge_bytes = huge_page_bytes(&st);
+    if (!status && place) // a wish: without it the memory comes from anywhere
+        place_prefer(place, fd, bytes, NULL);
     if (!status)
         status = segment_claim(out, 0, SEGMENT_HEADER_BYTES, err);
     if (!status)

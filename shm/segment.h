@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/base/err.h"
+#include "shm/place.h"
 
 enum { SEGMENT_PAGE_BYTES = 4096 };
 
@@ -44,6 +45,10 @@ struct segment {
 // the header is claimed. -EEXIST when there is one.
 int segment_create(const struct segment_spec *spec, uint64_t bytes, struct segment *out,
                    struct err *err);
+
+// The same, with memory from where `place` says, as far as it is there (place_prefer).
+int segment_create_at(const struct segment_spec *spec, uint64_t bytes, const struct place *place,
+                      struct segment *out, struct err *err);
 
 // Open and validate. -ENOENT: no such file; -ENODATA: its creation never finished; -EILSEQ:
 // damaged, or of another layout, job, boot or user (the text says which).

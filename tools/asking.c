@@ -254,6 +254,18 @@ static void remind(const struct asking *a)
     syscall(SYS_pidfd_send_signal, a->pidfd, SIGUSR1, NULL, 0);
 }
 
+static void show_answer(const struct asking *a, const struct buf *line, int status,
+                        const char *text)
+{
+    if (a->json)
+        printf("%.*s\n", (int)line->len, line->data);
+    else if (status == COMMAND_OK && text)
+        puts(text);
+    else if (status < 0 && text)
+        fprintf(stderr, "weir: %s\n", text);
+    fflush(stdout);
+}
+
 // One answer. COMMAND_OK .. : it was the last; -1: more will come.
 static int take_answer(const struct asking *a, const struct buf *line, struct err *err)
 {
@@ -267,13 +279,10 @@ static int take_answer(const struct asking *a, const struct buf *line, struct er
         status = COMMAND_UNAVAILABLE;
     else if (answer && strcmp(answer, "failed") == 0)
         status = COMMAND_FAILED;
-    if (a->json)
-        printf("%.*s\n", (int)line->len, line->data);
-    else if (status == COMMAND_OK && text)
-        puts(text);
-    else if (status < 0 && text)
-        fprintf(stderr, "weir: %s\n", text);
-    fflush(stdout);
+    if (a->take)
+        a->take(record, a->take_context);
+    else
+        show_answer(a, line, status, text);
     if (status > 0 && !a->json)
         err_set(err, -ECANCELED, "%s", text ? text : "it was not done");
     json_decref(record);
@@ -334,17 +343,21 @@ int asking_wait(struct asking *a, bool until_end, struct err *err)
     uint64_t at = 0;
     int status = -1;
     bool ended = false, was_taken = false;
+    a->end = ASKING_SILENT;
     int64_t began_ms = now_ms(), remind_ms = 0;
     for (;;) {
         bool had_ended = ended; // then all that it has said is there
         while (status < 0 && request_next_answer(a->request_fd, &at, &line)) {
             was_taken = true;
             status = take_answer(a, &line, err);
+            a->end = status < 0 ? ASKING_LOST : ASKING_ANSWERED;
         }
-        if (status < 0 && had_ended)
+        if (status < 0 && had_ended) {
+            a->end = was_taken ? ASKING_LOST : ASKING_ENDED;
             status = was_taken ? no_answer(a, err) : came_too_late(a, err);
-        else if (status < 0 && !was_taken)
+        } else if (status < 0 && !was_taken) {
             status = wait_for_first(a, began_ms, &remind_ms, err);
+        }
         // Who was refused, or never heard, has nothing to wait for.
         if (status >= 0 && (!until_end || had_ended || status == COMMAND_UNAVAILABLE))
             break;

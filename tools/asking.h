@@ -1,13 +1,23 @@
-// asking.h: what `weir stop` and `weir replace` share: find the supervisor of a running job, ask it
-// (stages/supervisor/request.h), show what it answers.
+// asking.h: what `weir stop`, `weir replace` and `weir pin --apply` share: find the supervisor of a
+// running job, ask it (stages/supervisor/request.h), show what it answers.
 #ifndef WEIR_TOOLS_ASKING_H
 #define WEIR_TOOLS_ASKING_H
+
+#include <jansson.h>
 
 #include "shm/jobdir.h"
 #include "shm/process.h"
 #include "stages/supervisor/request.h"
 #include "tools/command.h"
 #include "tools/config.h"
+
+// How a wait for answers has ended.
+enum asking_end {
+    ASKING_SILENT,   // the supervisor does not answer; nothing was done
+    ASKING_ANSWERED, // its last answer came
+    ASKING_LOST,     // it was killed before that, and had begun
+    ASKING_ENDED,    // it had not begun, and nobody will: the request is taken back
+};
 
 struct asking {
     const struct command *command;
@@ -18,6 +28,9 @@ struct asking {
     struct process_id supervisor;
     int pidfd;
     int request_fd;
+    void (*take)(const json_t *answer, void *context); // instead of showing answers; may be NULL
+    void *take_context;
+    enum asking_end end; // of asking_wait
 };
 
 // What is there when another request is: may ours do instead?

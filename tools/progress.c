@@ -268,6 +268,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_REPLACE_DEATH] = "replace-death",
         [SUPERVISOR_REPLACE_DONE] = "replace-done",
         [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
+        [SUPERVISOR_MOVED] = "moved",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -403,6 +404,7 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_REPLACE_DEATH:
     case SUPERVISOR_REPLACE_DONE:
     case SUPERVISOR_REPLACE_FAILED:
+    case SUPERVISOR_MOVED:
         format_replace(event, name, out);
         return true;
     case SUPERVISOR_HUNG:

@@ -110,6 +110,23 @@ static int make_anew(struct remaking *r, struct err *err)
                                      c->plan->task_count, err);
 }
 
+// Where the tasks are by now: they may have been moved. NULL: nobody knows.
+static int *cores_now(const struct jobdir *dir, const struct plan *plan)
+{
+    struct control *control;
+    struct control_view view;
+    int *cpus = NULL;
+    if (control_attach_reader(dir->fd, plan->fingerprint, &control, NULL) < 0)
+        return NULL;
+    cpus = calloc((size_t)plan->task_count, sizeof *cpus);
+    for (int task = 0; cpus && task < plan->task_count; task++) {
+        control_view(control, task, &view);
+        cpus[task] = view.cpu;
+    }
+    control_detach(control);
+    return cpus;
+}
+
 int region_remake(const bool *tasks, uint64_t *checkpoint, void *context, struct err *err)
 {
     const struct region_context *c = context;
@@ -120,6 +137,9 @@ int region_remake(const bool *tasks, uint64_t *checkpoint, void *context, struct
         rc = job_text_read(&left, err);
     r.options = left.options;
     r.options.ring_bytes = c->options->ring_bytes;
+    r.options.nodes = c->options->nodes;
+    int *cpus = rc == 0 ? cores_now(c->dir, c->plan) : NULL;
+    r.options.cpus = cpus;
     if (rc == 0)
         rc = job_remove_tasks(c->dir, c->plan, tasks, err);
     if (rc == 0)
@@ -129,6 +149,7 @@ int region_remake(const bool *tasks, uint64_t *checkpoint, void *context, struct
     if (rc == 0)
         rc = jobdir_end_new(c->dir, &r.made, err);
     jobdir_close(&r.made);
+    free(cpus);
     buf_fini(&left.text);
     return rc;
 }

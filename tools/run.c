@@ -12,6 +12,7 @@
 #include "core/base/check.h"
 #include "core/base/env.h"
 #include "stages/runtime/job_folders.h"
+#include "stages/runtime/job_place.h"
 #include "tools/command.h"
 #include "tools/conclude.h"
 #include "tools/cores.h"
@@ -171,7 +172,8 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
     int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
-    int *levels = task_levels(plan), *regions = job_regions(plan);
+    int *levels = task_levels(plan), *regions = job_regions(plan), segment_count;
+    struct place_segment *segments = job_segments(plan, &segment_count);
     struct buf sql = {0}, command = {0};
     buf_append(&sql, run->memory.options.sql.ptr, run->memory.options.sql.len);
     buf_printf(&command, "weir run %s", run->arguments->path);
@@ -184,6 +186,9 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .task_count = plan->task_count,
         .names = names,
         .cpus = cpus,
+        .nodes = nodes_system(),
+        .segments = segments,
+        .segment_count = segment_count,
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = run->restart,
@@ -224,6 +229,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
     buf_fini(&command);
     buf_fini(&sql);
+    free(segments);
     free(regions);
     free(levels);
     free(cpus);

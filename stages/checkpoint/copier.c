@@ -193,18 +193,18 @@ static void *work(void *context)
 
 // --- the task's thread ---
 
-// Anywhere that the program may run, but not where the task is: who is pinned to one core was so by
-// the supervisor, whose own cores tell.
-static void choose_cpus(struct copier *c)
+// Where the supervisor runs, which has the cores of housekeeping, but not where the task is pinned.
+static void choose_cpus(struct copier *c, pid_t host)
 {
-    cpu_set_t own;
+    cpu_set_t own, both;
     CPU_ZERO(&own);
     CPU_ZERO(&c->cpus);
     sched_getaffinity(0, sizeof own, &own);
-    if (sched_getaffinity(getppid(), sizeof c->cpus, &c->cpus) < 0)
+    if (sched_getaffinity(host > 0 ? host : getppid(), sizeof c->cpus, &c->cpus) < 0)
         c->cpus = own;
+    CPU_AND(&both, &c->cpus, &own);
     if (CPU_COUNT(&own) == 1 && CPU_COUNT(&c->cpus) > 1)
-        CPU_XOR(&c->cpus, &c->cpus, &own);
+        CPU_XOR(&c->cpus, &c->cpus, &both);
 }
 
 // Signals stay the task's.
@@ -224,14 +224,15 @@ static int start_thread(struct copier *c)
     return -rc;
 }
 
-int copier_create(struct env *env, enum engine_kind kind, struct copier **out, struct err *err)
+int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct copier **out,
+                  struct err *err)
 {
     struct copier *c = calloc(1, sizeof *c);
     if (!c)
         return err_set(err, -ENOMEM, "no memory for a copier");
     c->env = env;
     c->kind = kind;
-    choose_cpus(c);
+    choose_cpus(c, host);
     CHECK(pthread_mutex_init(&c->mutex, NULL) == 0 && pthread_cond_init(&c->has_work, NULL) == 0);
     int rc = start_thread(c);
     if (rc < 0) {

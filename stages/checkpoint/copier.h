@@ -5,8 +5,8 @@
 // disk. It never writes to the arena, and its files carry the attempt in their names: when the task
 // dies, whatever the copier still does for a moment harms no successor.
 //
-// It runs on another core than the task where there is one, gives way to tasks (nice 5), and is
-// asleep while there is no snapshot.
+// It runs on the supervisor's cores, and on another than the task where there is one, gives way to
+// tasks (nice 5), and is asleep while there is no snapshot.
 #ifndef WEIR_STAGES_CHECKPOINT_COPIER_H
 #define WEIR_STAGES_CHECKPOINT_COPIER_H
 
@@ -33,7 +33,9 @@ struct copier_job {
 enum copier_status { COPIER_IDLE, COPIER_RUNNING, COPIER_DONE, COPIER_FAILED };
 
 // The thread, and in it, when it is first needed, the engine. Owned by the caller.
-int copier_create(struct env *env, enum engine_kind kind, struct copier **out, struct err *err);
+// `host` is the process on whose cores it may run, the supervisor: 0: the parent.
+int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct copier **out,
+                  struct err *err);
 
 // Between two transactions: a snapshot of the arena as it is now. The caller sets the arena's next
 // epoch right after it. One before it must have been seen to its end, or abandoned; an abandoned

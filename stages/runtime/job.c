@@ -16,6 +16,7 @@
 #include "shm/ring.h"
 #include "shm/segment.h"
 #include "stages/runtime/chain.h"
+#include "stages/runtime/job_place.h"
 #include "stages/runtime/job_text.h"
 #include "stages/runtime/operator.h"
 
@@ -90,10 +91,12 @@ static int claim_arena(void *context, uint64_t from, uint64_t to)
     return segment_claim(context, SEGMENT_PAGE_BYTES + from, to - from, NULL);
 }
 
-static int create_arena(const struct jobdir *dir, const struct plan *plan, int task, uint64_t bytes,
-                        struct err *err)
+static int create_arena(const struct jobdir *dir, const struct plan *plan, int task,
+                        const struct job_options *job, struct err *err)
 {
     char name[64];
+    const uint64_t bytes = job_state_bytes(job);
+    const struct place place = job_place_of(job, task);
     void *base;
     struct segment segment = {.fd = -1};
     const struct arena_options options = {
@@ -101,7 +104,7 @@ static int create_arena(const struct jobdir *dir, const struct plan *plan, int t
     job_arena_name(task, name);
     const struct segment_spec spec = {dir->fd, name, "arena", ARENA_VERSION, plan->fingerprint};
     const struct segment_range range = {SEGMENT_PAGE_BYTES, bytes, true, false};
-    int rc = segment_create(&spec, SEGMENT_PAGE_BYTES + bytes, &segment, err);
+    int rc = segment_create_at(&spec, SEGMENT_PAGE_BYTES + bytes, &place, &segment, err);
     if (rc < 0)
         return rc;
     rc = segment_map(&segment, &range, &base, err);
@@ -116,13 +119,25 @@ err_after_create:
     return rc;
 }
 
-static int create_ring(const struct jobdir *dir, const char *name, uint64_t fingerprint,
-                       uint64_t bytes, struct err *err)
+// The rings of some tasks, one after the other.
+struct rings {
+    const struct jobdir *dir;
+    const struct plan *plan;
+    const bool *tasks;                 // that write to them; NULL: all
+    const struct job_options *options; // NULL: they are not made
+    int (*visit)(const struct rings *rings, const char *name, int reader, struct err *err);
+};
+
+static int create_ring(const struct rings *rings, const char *name, int reader, struct err *err)
 {
+    const struct jobdir *dir = rings->dir;
+    const uint64_t bytes = ring_bytes(rings->options);
+    const struct place place = job_place_of(rings->options, reader);
     int fd = openat(dir->fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, -errno, "cannot make %s/%s: %s", dir->path, name, strerror(errno));
-    int rc = ring_create(fd, bytes, fingerprint, err);
+    place_prefer(&place, fd, ring_file_bytes(bytes), NULL); // a wish
+    int rc = ring_create(fd, bytes, rings->plan->fingerprint, err);
     close(fd);
     return rc;
 }
@@ -139,15 +154,6 @@ int job_ring_open(const struct jobdir *dir, const char *name, struct err *err)
     return rc < 0 ? rc : fd;
 }
 
-// The rings of some tasks, one after the other.
-struct rings {
-    const struct jobdir *dir;
-    const struct plan *plan;
-    const bool *tasks; // that write to them; NULL: all
-    uint64_t bytes;
-    int (*visit)(const struct rings *rings, const char *name, struct err *err);
-};
-
 static int visit_rings(const struct rings *rings, struct err *err)
 {
     char name[64];
@@ -161,7 +167,7 @@ static int visit_rings(const struct rings *rings, struct err *err)
                 (rings->tasks && !rings->tasks[writers->first_task + from]))
                 continue;
             job_ring_name(e, from, to, name);
-            int rc = rings->visit(rings, name, err);
+            int rc = rings->visit(rings, name, job_reader_of(plan, e, to), err);
             if (rc < 0)
                 return rc;
         }
@@ -169,31 +175,27 @@ static int visit_rings(const struct rings *rings, struct err *err)
     return 0;
 }
 
-static int make_ring(const struct rings *rings, const char *name, struct err *err)
+static int remove_ring(const struct rings *rings, const char *name, int reader, struct err *err)
 {
-    return create_ring(rings->dir, name, rings->plan->fingerprint, rings->bytes, err);
-}
-
-static int remove_ring(const struct rings *rings, const char *name, struct err *err)
-{
+    (void)reader;
     return jobdir_remove_name(rings->dir, name, err);
 }
 
 int job_create_tasks(const struct jobdir *dir, const struct plan *plan,
                      const struct job_options *options, const bool *tasks, struct err *err)
 {
-    const struct rings rings = {dir, plan, tasks, ring_bytes(options), make_ring};
+    const struct rings rings = {dir, plan, tasks, options, create_ring};
     int rc = 0;
     for (int task = 0; task < plan->task_count && rc == 0; task++)
         if (!tasks || tasks[task])
-            rc = create_arena(dir, plan, task, job_state_bytes(options), err);
+            rc = create_arena(dir, plan, task, options, err);
     return rc < 0 ? rc : visit_rings(&rings, err);
 }
 
 int job_remove_tasks(const struct jobdir *dir, const struct plan *plan, const bool *tasks,
                      struct err *err)
 {
-    const struct rings rings = {dir, plan, tasks, 0, remove_ring};
+    const struct rings rings = {dir, plan, tasks, NULL, remove_ring};
     char name[64];
     int rc = 0;
     for (int task = 0; task < plan->task_count && rc == 0; task++) {

@@ -6,6 +6,7 @@
 #include "core/plan/plan.h"
 #include "shm/huge.h"
 #include "shm/jobdir.h"
+#include "shm/nodes.h"
 #include "shm/waiter.h"
 
 enum { JOB_NAME_BYTES = 64 };
@@ -24,6 +25,9 @@ struct job_options {
     int checkpoint_engine;      // enum engine_kind
     bool is_restored;           // the arenas were restored from a checkpoint
     int64_t orphan_after_ms;    // tasks without a supervisor for so long stop; 0: never
+    // Only for who makes segments: on which nodes (job_place.h).
+    const struct nodes *nodes; // NULL: wherever
+    const int *cpus;           // of each task, -1: any; NULL: of all
 };
 
 // Are the options of every source and sink right, is what the sources name there, can the sinks and

@@ -114,7 +114,7 @@ static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *er
     int rc = 0;
     if (!c->copier)
         rc = copier_create(task->env, (enum engine_kind)task->job.options.checkpoint_engine,
-                           &c->copier, err);
+                           control_supervisor(task->control).pid, &c->copier, err);
     if (rc == 0)
         rc = copier_begin(c->copier, task->arena, &job, err);
     c->is_copying = rc == 0;

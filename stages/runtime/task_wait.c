@@ -130,24 +130,19 @@ void task_check_owner(struct task *task)
 
 // --- a spare makes itself ready ---
 
-// Out of the way of who has work: not before them on their cores, and not on these where there are
-// others.
+// Out of the way of who has work: not before them on their cores, and where the supervisor runs,
+// which has the cores that no task is pinned to, where there are any, or those that it was given.
 static void step_aside(struct wait *wait)
 {
     const struct sched_param none = {0};
-    struct control_view view;
     cpu_set_t others;
     sched_setscheduler(0, SCHED_BATCH, &none); // unlike SCHED_IDLE, anybody may take it back
     cpu_set_t *home = &wait->task->home;
     if (sched_getaffinity(0, sizeof *home, home) < 0)
         CPU_ZERO(home);
-    others = *home;
-    for (int i = 0; i < control_task_count(wait->task->control); i++) {
-        control_view(wait->task->control, i, &view);
-        if (view.cpu >= 0 && view.cpu < CPU_SETSIZE)
-            CPU_CLR((unsigned)view.cpu, &others);
-    }
-    if (CPU_COUNT(&others) && !CPU_EQUAL(&others, home))
+    pid_t host = control_supervisor(wait->task->control).pid;
+    if (sched_getaffinity(host > 0 ? host : getppid(), sizeof others, &others) == 0 &&
+        !CPU_EQUAL(&others, home))
         sched_setaffinity(0, sizeof others, &others);
 }
 

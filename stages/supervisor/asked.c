@@ -1,6 +1,7 @@
 // asked.c: what others ask of the running job, in the supervisor's loop: a stop, a drain, another
-// program. The request and its answers are a file (request.h).
+// program, other cores. The request and its answers are a file (request.h).
 #include "stages/supervisor/internal.h"
+#include "stages/supervisor/move.h"
 #include "stages/supervisor/roll.h"
 
 static void refuse(struct supervisor *s, const char *why)
@@ -54,6 +55,10 @@ static void serve(struct supervisor *s)
         refuse(s, "the job is being stopped already; it can be drained when it runs again");
         return;
     }
+    if (box->request.kind == REQUEST_MOVE && s->ending) {
+        refuse(s, "the job is being stopped");
+        return;
+    }
     if (box->request.kind == REQUEST_REPLACE && (s->ending || s->is_draining)) {
         refuse(s, "the job is being stopped");
         return;
@@ -61,6 +66,8 @@ static void serve(struct supervisor *s)
     request_answer(box, REQUEST_TAKEN, NULL, NULL);
     if (box->request.kind == REQUEST_STOP)
         stop(s);
+    else if (box->request.kind == REQUEST_MOVE)
+        move_begin(s);
     else
         roll_begin(s);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stages/supervisor/pinning.h"
 #include "stages/supervisor/postmortem.h"
 #include "stages/supervisor/region.h"
 #include "stages/supervisor/restart.h"
@@ -50,6 +51,8 @@ struct supervisor {
     int64_t look_at_ns; // when to look at checkpoints and their end again
     int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
     struct stuck stuck;
+    struct pinning pinning;  // who runs where
+    struct move *move;       // tasks are put on other cores; NULL: none
     struct roll *roll;       // another program is or was put in; NULL: none
     int64_t stop_timeout_ms; // of who asks for a stop, for all of it; 0: the options'
     bool is_draining;

@@ -38,6 +38,8 @@ static const char *name_of(const struct supervisor_event *event)
         return "replace-done";
     case SUPERVISOR_REPLACE_FAILED:
         return "replace-failed";
+    case SUPERVISOR_MOVED:
+        return "moved";
     case SUPERVISOR_KILLED:
         return "killed";
     case SUPERVISOR_FAILED:

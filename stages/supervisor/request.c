@@ -14,25 +14,42 @@
 
 #include "core/base/check.h"
 
-enum { TEXT_BYTES = REQUEST_PATH_BYTES + 256, ANSWERS_MAX = 1 << 20 };
+enum {
+    CPU_TEXT_BYTES = 8, // a blank and a number
+    TEXT_BYTES = REQUEST_PATH_BYTES + CONTROL_TASKS_MAX * CPU_TEXT_BYTES + 256,
+    ANSWERS_MAX = 1 << 20,
+};
 
 static const char file_name[] = "request", first_line[] = "weir request 1\n";
 static const char end_line[] = "end\n";
 
 // --- the text ---
 
+static const char *const asks[] = {
+    [REQUEST_STOP] = "stop", [REQUEST_REPLACE] = "replace", [REQUEST_MOVE] = "move"};
+
+static void append_cpus(const struct request *request, struct buf *out)
+{
+    buf_append_str(out, "cpus");
+    for (int i = 0; i < request->cpu_count; i++)
+        buf_printf(out, " %d", request->cpus[i]);
+    buf_append_char(out, '\n');
+}
+
 static int text_make(const struct request *request, struct buf *out, struct err *err)
 {
     CHECK(request->kind != REQUEST_NONE);
     if (strchr(request->path, '\n'))
         return err_set(err, -EINVAL, "a path with a line break in it cannot be asked for");
-    buf_printf(out, "%sask %s\n", first_line, request->kind == REQUEST_STOP ? "stop" : "replace");
+    buf_printf(out, "%sask %s\n", first_line, asks[request->kind]);
     if (request->drains)
         buf_append_str(out, "drain 1\n");
     if (request->timeout_ms > 0)
         buf_printf(out, "timeout_ms %" PRId64 "\n", request->timeout_ms);
     if (*request->path)
         buf_printf(out, "path %s\n", request->path);
+    if (request->kind == REQUEST_MOVE)
+        append_cpus(request, out);
     buf_append_str(out, end_line);
     return 0;
 }
@@ -44,15 +61,33 @@ static const char *value_of(const char *line, const char *key)
     return strncmp(line, key, len) == 0 && line[len] == ' ' ? line + len + 1 : NULL;
 }
 
+static bool take_kind(const char *value, struct request *out)
+{
+    for (size_t i = REQUEST_STOP; i < ARRAY_SIZE(asks); i++)
+        if (strcmp(value, asks[i]) == 0)
+            out->kind = (enum request_kind)i;
+    return out->kind != REQUEST_NONE;
+}
+
+static bool take_cpus(const char *value, struct request *out)
+{
+    char *end;
+    for (const char *at = value; *at; at = end) {
+        long cpu = strtol(at, &end, 10);
+        if (end == at || cpu < -1 || cpu > INT16_MAX || out->cpu_count == CONTROL_TASKS_MAX)
+            return false;
+        out->cpus[out->cpu_count++] = (int16_t)cpu;
+    }
+    return out->cpu_count > 0;
+}
+
 static bool take_line(const char *line, struct request *out)
 {
     const char *value;
-    if ((value = value_of(line, "ask"))) {
-        out->kind = strcmp(value, "stop") == 0      ? REQUEST_STOP
-                    : strcmp(value, "replace") == 0 ? REQUEST_REPLACE
-                                                    : REQUEST_NONE;
-        return out->kind != REQUEST_NONE;
-    }
+    if ((value = value_of(line, "ask")))
+        return take_kind(value, out);
+    if ((value = value_of(line, "cpus")))
+        return take_cpus(value, out);
     if ((value = value_of(line, "drain"))) {
         out->drains = strcmp(value, "1") == 0;
         return true;
@@ -65,6 +100,12 @@ static bool take_line(const char *line, struct request *out)
         return false; // of a version that knows more: better refused than half done
     snprintf(out->path, sizeof out->path, "%s", value);
     return strlen(value) < sizeof out->path;
+}
+
+static bool is_whole(const struct request *request)
+{
+    return request->kind != REQUEST_NONE &&
+           (request->kind == REQUEST_MOVE) == (request->cpu_count > 0);
 }
 
 // Ours, ordinary, whole, and every line understood.
@@ -88,7 +129,7 @@ static int text_read(int fd, struct request *out)
         *end = '\0';
         next = end + 1;
         if (strcmp(line, "end") == 0)
-            return out->kind == REQUEST_NONE ? -EBADMSG : 0;
+            return is_whole(out) ? 0 : -EBADMSG;
         if (!take_line(line, out))
             break;
     }

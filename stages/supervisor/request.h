@@ -1,5 +1,5 @@
-// request.h: what `weir stop` and `weir replace` ask of the supervisor of a running job, and what
-// it answers.
+// request.h: what `weir stop`, `weir replace` and `weir pin --apply` ask of the supervisor of a
+// running job, and what it answers.
 //
 //   <job folder>/request   the request, lines "key value"; behind them answers, a JSON object a
 //   line
@@ -20,16 +20,19 @@
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
+#include "shm/control.h"
 
 enum { REQUEST_PATH_BYTES = 4096 };
 
-enum request_kind { REQUEST_NONE, REQUEST_STOP, REQUEST_REPLACE };
+enum request_kind { REQUEST_NONE, REQUEST_STOP, REQUEST_REPLACE, REQUEST_MOVE };
 
 struct request {
     enum request_kind kind;
-    bool drains;                   // STOP: sources end as if their input had
-    int64_t timeout_ms;            // STOP: how long it may take; 0: as long as after SIGTERM
-    char path[REQUEST_PATH_BYTES]; // STOP: folder of a savepoint, or ""; REPLACE: the program
+    bool drains;                     // STOP: sources end as if their input had
+    int64_t timeout_ms;              // STOP: how long it may take; 0: as long as after SIGTERM
+    char path[REQUEST_PATH_BYTES];   // STOP: folder of a savepoint, or ""; REPLACE: the program
+    int16_t cpus[CONTROL_TASKS_MAX]; // MOVE: the core of each task, -1: anywhere
+    int cpu_count;
 };
 
 enum request_answer {

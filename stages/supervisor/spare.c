@@ -16,6 +16,7 @@
 
 #include "core/base/check.h"
 #include "stages/supervisor/internal.h"
+#include "stages/supervisor/move.h"
 #include "stages/supervisor/roll.h"
 
 enum {
@@ -155,7 +156,9 @@ static void hand_over(struct supervisor *s, struct crew *crew, struct spare *spa
     crew->promoted_ns = 0;
     crew->was_taken = true;
     crew->due_ns = supervisor_now_ns() + NEXT_MS * MS_NS;
-    spare->pidfd = -1; // the slot's now
+    spare->pidfd = -1;      // the slot's now
+    if (s->pinning.is_kept) // it may have been a spare to who moved it
+        pinning_put(s, slot);
     bool has_ended = spare->has_ended;
     slot->signal = has_ended ? spare->signal : slot->signal;
     slot->exit_status = has_ended ? spare->exit_status : slot->exit_status;
@@ -357,10 +360,20 @@ void spares_retire(struct supervisor *s, const struct slot *slot)
     kill_crew(crew_of(s, slot->index));
 }
 
+void spares_put(const struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        for (int k = 0; k < CONTROL_SPARES_MAX; k++) {
+            const struct spare *spare = &crew_of(s, i)->spares[k];
+            if (spare->pid && !spare->has_ended)
+                pinning_put_spare(s, spare->pid);
+        }
+}
+
 static void start_missing(struct supervisor *s, struct crew *crew, int64_t now)
 {
     struct slot *slot = slot_of(s, crew);
-    if (slot->state != SLOT_UP || s->ending || now < crew->due_ns ||
+    if (slot->state != SLOT_UP || s->ending || now < crew->due_ns || move_bars_spares(s, slot) ||
         living(crew) >= s->options->spares)
         return;
     if (slot->started_ns > now - (crew->was_taken ? 0 : s->options->spares_after_ms * MS_NS)) {

@@ -50,6 +50,9 @@ bool spares_is_ready(const struct supervisor *s, const struct slot *slot, pid_t 
 void spares_look_at_programs(struct supervisor *s);
 // The spares of the slot are of no use any more.
 void spares_retire(struct supervisor *s, const struct slot *slot);
+
+// Cores of housekeeping have changed: the spares of all tasks go there.
+void spares_put(const struct supervisor *s);
 // No task is being restarted and no spare prepares itself: whoever takes over finds them all.
 bool spares_are_settled(const struct supervisor *s);
 

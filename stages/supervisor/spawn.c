@@ -32,6 +32,8 @@ _Noreturn static void child_exec(const struct spawn_request *request, pid_t pare
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) // it died before the line above
         _exit(127);
+    if (request->allowed && CPU_COUNT(request->allowed))
+        sched_setaffinity(0, sizeof(*request->allowed), request->allowed);
     if (request->cpu >= 0) {
         cpu_set_t set;
         CPU_ZERO(&set);

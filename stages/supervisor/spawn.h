@@ -2,6 +2,7 @@
 #ifndef WEIR_STAGES_SUPERVISOR_SPAWN_H
 #define WEIR_STAGES_SUPERVISOR_SPAWN_H
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -9,10 +10,11 @@ struct spawn_request {
     const char *program;    // path
     const char *job_folder; // argv: weir task <job_folder> <task_index>
     int task_index;
-    int spare;            // >= 0: as this spare of the task
-    int cpu;              // pinned to it; -1: anywhere
-    const sigset_t *mask; // signals blocked in the task
-    const int *kept_fds;  // inherited
+    int spare;                // >= 0: as this spare of the task
+    int cpu;                  // pinned to it; -1: anywhere
+    const cpu_set_t *allowed; // anywhere; NULL: where this process may run
+    const sigset_t *mask;     // signals blocked in the task
+    const int *kept_fds;      // inherited
     int kept_count;
 };
 

@@ -18,6 +18,7 @@
 #include "core/base/env.h"
 #include "stages/supervisor/internal.h"
 #include "stages/supervisor/journal.h"
+#include "stages/supervisor/move.h"
 #include "stages/supervisor/roll.h"
 
 enum {
@@ -112,6 +113,7 @@ static void on_time(struct supervisor *s)
     regions_on_time(s);
     asked_on_time(s, now);
     roll_on_time(s, now);
+    move_on_time(s, now);
     if (s->kill_at_ns <= now) {
         s->kill_at_ns = INT64_MAX;
         tasks_handle_all(s, SLOT_KILL);
@@ -128,7 +130,9 @@ static int64_t next_deadline(const struct supervisor *s)
 {
     int64_t next = supervisor_earlier(s->tick_at_ns, s->kill_at_ns);
     next = supervisor_earlier(supervisor_earlier(next, s->look_at_ns), s->drain_until_ns);
-    next = supervisor_earlier(next, roll_next_deadline(s, supervisor_now_ns()));
+    const int64_t now = supervisor_now_ns();
+    next = supervisor_earlier(next, roll_next_deadline(s, now));
+    next = supervisor_earlier(next, move_next_deadline(s, now));
     return supervisor_earlier(next, tasks_next_deadline(s));
 }
 
@@ -258,6 +262,7 @@ static int run(struct supervisor *s)
         tasks_kill_rest(s);
     spares_close(s, goes_on);
     roll_free(s);
+    move_free(s);
     status = stuck_end(s, status);
     close_fds(s);
     return status;
@@ -316,6 +321,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
         goto err_after_attach;
     }
     make_tables(&s);
+    pinning_open(&s);
     if (options->tick_ms > 0 && options->on_tick)
         s.tick_at_ns = supervisor_now_ns() + options->tick_ms * MS_NS;
     spares_open(&s);
@@ -323,6 +329,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
     status = run(&s);
     if (!status && out->end == SUPERVISOR_END_FAILED)
         status = -ECANCELED;
+    pinning_close(&s);
     free_tables(&s);
     journal_end(options, out, status ? err->text : NULL);
 err_after_attach:

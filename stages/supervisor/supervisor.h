@@ -5,6 +5,7 @@
 #ifndef WEIR_STAGES_SUPERVISOR_SUPERVISOR_H
 #define WEIR_STAGES_SUPERVISOR_SUPERVISOR_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 #include "shm/control.h"
 #include "shm/errlog.h"
 #include "shm/jobdir.h"
+#include "shm/place.h"
 #include "stages/supervisor/coordinator.h"
 #include "stages/supervisor/events.h"
 #include "stages/supervisor/request.h"
@@ -47,6 +49,7 @@ enum supervisor_event_kind {
     SUPERVISOR_REPLACE_DEATH,     // that program has ended before it did anything; text: how
     SUPERVISOR_REPLACE_DONE,      // every process runs it; text: which
     SUPERVISOR_REPLACE_FAILED,    // not every process does; text: why, and what runs now
+    SUPERVISOR_MOVED,             // tasks were put on other cores; text: which
     SUPERVISOR_EVENT_COUNT,
 };
 
@@ -101,10 +104,15 @@ struct supervisor_options {
     const struct jobdir *dir;
     uint64_t job_fingerprint;
     int task_count;
-    const char *const *names; // of tasks, for messages
-    const int *cpus;          // cpu of each, or -1; NULL: anywhere
-    const int *levels;        // of each: sources 0, a reader above what it reads; NULL: all 0
-    const int *regions;       // of each, counted from 0; NULL: one for all
+    const char *const *names;      // of tasks, for messages
+    const int *cpus;               // cpu of each, or -1; NULL: anywhere
+    const cpu_set_t *housekeeping; // cores of this process and of threads beside tasks; NULL: those
+                                   // that no task is pinned to, where there are any
+    const struct nodes *nodes;     // whose memory the segments are; NULL: of one node
+    const struct place_segment *segments; // what is moved with a task
+    int segment_count;
+    const int *levels;  // of each: sources 0, a reader above what it reads; NULL: all 0
+    const int *regions; // of each, counted from 0; NULL: one for all
     struct supervisor_restart_options restart; // of each region on its own
     const struct errlog *errlog;               // a reader's; NULL: deaths are told without it
     struct events *events;                     // the event log (events.h); NULL: none is kept

@@ -47,7 +47,7 @@ static void bench_make(struct bench *b, struct env *env, enum engine_kind kind, 
     b->root = world_open(b->a);
     for (int i = 0; i < 200; i++)
         change(b);
-    if (copier_create(env, kind, &b->copier, &b->err) < 0)
+    if (copier_create(env, kind, 0, &b->copier, &b->err) < 0)
         fail_msg("%s", b->err.text);
 }
 

@@ -62,6 +62,8 @@ static void test_request_says_what_was_asked(void **state)
         {.kind = REQUEST_STOP, .drains = true, .timeout_ms = 1500},
         {.kind = REQUEST_STOP, .path = "/var/a folder/sp"},
         {.kind = REQUEST_REPLACE, .path = "/usr/bin/weir"},
+        {.kind = REQUEST_MOVE, .cpus = {3, -1, 0, 32767}, .cpu_count = 4},
+        {.kind = REQUEST_MOVE, .cpu_count = CONTROL_TASKS_MAX},
     };
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         int fd = post(&asked[i], false);
@@ -71,6 +73,8 @@ static void test_request_says_what_was_asked(void **state)
         assert_int_equal(box.request.drains, asked[i].drains);
         assert_int_equal(box.request.timeout_ms, asked[i].timeout_ms);
         assert_string_equal(box.request.path, asked[i].path);
+        assert_int_equal(box.request.cpu_count, asked[i].cpu_count);
+        assert_memory_equal(box.request.cpus, asked[i].cpus, sizeof asked[i].cpus);
         assert_false(request_take(&box)); // the same one is no news
         request_answer(&box, REQUEST_DONE, NULL, NULL);
         assert_int_equal(box.fd, -1);
