@@ -42,6 +42,7 @@ enum control_counter {
     CONTROL_MAX_EVENT_MS,
     CONTROL_STATE_BYTES,
     CONTROL_WAKE_CALLS,
+    CONTROL_BLOCKED_NS, // waited for room in an output ring
     CONTROL_COUNTER_COUNT,
 };
 

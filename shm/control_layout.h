@@ -38,7 +38,8 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e5400000009)
+// Also says what frames rings carry: ...0a knows FRAME_LATENCY.
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000a)
 
 struct control_job_page {
     uint32_t task_count; // written at creation

@@ -76,7 +76,8 @@ struct config {
         int waiting; // enum config_waiting
     } placement;
     struct {
-        const char *listen; // NULL: none
+        const char *listen;          // NULL: none
+        int64_t latency_interval_ms; // 0: no markers
     } metrics;
 };
 

@@ -304,6 +304,16 @@ const struct config_key config_keys[] = {
         .default_text = "none",
         .meaning = "host:port where metrics are served",
     },
+    {
+        .section = "metrics",
+        .name = "latency_interval",
+        .kind = CONFIG_KIND_DURATION_NONE,
+        .offset = AT(metrics.latency_interval_ms),
+        .default_text = "10ms",
+        .meaning = "time from one latency marker of a source to the next; none: no markers",
+        .low = 1,
+        .high = DAY_MS,
+    },
 };
 
 int config_key_count(void)

@@ -9,6 +9,7 @@
 
 #include "core/base/check.h"
 #include "stages/runtime/folder.h"
+#include "tools/settings.h"
 
 enum { STATE_SHARE = 4 }; // `auto` takes one part in this many of what is available
 
@@ -59,7 +60,8 @@ struct job_options job_memory_options(const struct job_load *load)
                                 .dead_letter_dir = config->recovery.dead_letter,
                                 .bad_rows = bad_rows_of(config),
                                 .waiting = waiting_of(config),
-                                .orphan_after_ms = config->recovery.orphan_after_ms};
+                                .orphan_after_ms = config->recovery.orphan_after_ms,
+                                .latency_interval_ms = settings_latency_interval_ms(load)};
 }
 
 // Is memory.dir a folder in which this user's jobs can have theirs?

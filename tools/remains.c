@@ -224,6 +224,8 @@ int remains_prepare(const struct remains_context *c, struct job_options *options
     bool changed, is_ending = false;
     int living = 0;
     int rc = job_resume_text(c->dir, c->load->plan, options, &changed, err);
+    if (rc == 0)
+        rc = job_resume_latency(c->dir, c->load->plan, err);
     if (rc == 0 && changed)
         rc = sweep_tasks(c->dir, NULL, err);
     if (rc == 0)

@@ -181,3 +181,11 @@ int settings_restart(const struct job_load *load, struct supervisor_restart_opti
     }
     return 0;
 }
+
+int64_t settings_latency_interval_ms(const struct job_load *load)
+{
+    int64_t interval_ms = load->config->metrics.latency_interval_ms;
+    int rc = setting_duration(load, "metrics.latency.interval", &interval_ms, NULL);
+    CHECK(rc == 0); // what the script says was read when it was compiled
+    return interval_ms;
+}

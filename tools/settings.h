@@ -17,4 +17,8 @@ int setting_decimal(const struct job_load *load, const char *key, double *out, s
 int settings_restart(const struct job_load *load, struct supervisor_restart_options *out,
                      struct err *err);
 
+// Time between two latency markers of a source, 0: none are made. metrics.latency_interval of the
+// config, Flink's metrics.latency.interval of the script.
+int64_t settings_latency_interval_ms(const struct job_load *load);
+
 #endif

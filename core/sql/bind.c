@@ -30,6 +30,7 @@ static const char *const known_settings[] = {
     "execution.checkpointing.num-retained",
     "execution.checkpointing.timeout",
     "execution.checkpointing.tolerable-failed-checkpoints",
+    "metrics.latency.interval",
     "parallelism.default",
     "pipeline.auto-watermark-interval",
     "pipeline.name",

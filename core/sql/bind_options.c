@@ -180,6 +180,7 @@ static const struct setting_rule setting_rules[] = {
     {"table.exec.mini-batch.allow-latency", OPTION_DURATION, {0}},
     {"table.exec.source.idle-timeout", OPTION_DURATION, {0}},
     {"table.exec.state.ttl", OPTION_DURATION, {0}},
+    {"metrics.latency.interval", OPTION_DURATION, {0}},
     {"pipeline.auto-watermark-interval", OPTION_DURATION, {0}},
     {"table.exec.sink.not-null-enforcer", OPTION_CHOICE, {"error", "drop", "ERROR", "DROP"}},
 };

@@ -24,6 +24,7 @@ struct exchange_writer {
     int channel_count;
     int next_channel; // rebalance
     int64_t sent_ms;  // last watermark put into the channels; private
+    uint32_t dice;    // which channel the next marker goes into; private
     // Wait for room: 0 look again, -ECANCELED stop. Given by the task.
     int (*wait_room)(void *wait_context, struct out_channel *channel, uint64_t bytes);
     void *wait_context;
@@ -42,6 +43,11 @@ int exchange_writer_control(struct exchange_writer *writer, enum frame_type type
 
 // The barrier of a checkpoint into every channel.
 int exchange_writer_barrier(struct exchange_writer *writer, uint64_t checkpoint);
+
+// A latency marker into one channel, behind what was written: *channel, or one that is drawn when
+// it is -1. -EAGAIN: there is no room now; *channel is where it shall go.
+int exchange_writer_marker(struct exchange_writer *writer, const struct marker *marker,
+                           int *channel);
 
 // --- reader ---
 
@@ -62,7 +68,8 @@ struct exchange_reader {
     int first_channel;
     uint64_t first_position;
     uint32_t first_left;
-    uint64_t passed; // the last checkpoint whose barrier the task has passed on
+    uint64_t passed;         // the last checkpoint whose barrier the task has passed on
+    struct markers *markers; // where latency markers go; NULL: nowhere
 };
 
 // Reads until `max_rows` rows or a watermark that moved the minimum: fills the batch, *watermark_ms

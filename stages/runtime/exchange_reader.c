@@ -93,6 +93,24 @@ static int take_rows(struct exchange_reader *r, struct in_channel *channel, uint
     return 1;
 }
 
+// A marker goes with the transaction; it does not end the batch. 1: taken; 0: the batch first, for
+// there is no place for more.
+static int take_marker(struct exchange_reader *r, struct in_channel *channel, const char *bytes)
+{
+    struct markers *markers = r->markers;
+    if (markers && markers->count == MARKERS_MAX && markers->carried < MARKERS_MAX)
+        return 0;
+    if (markers && markers->count == MARKERS_MAX) {
+        markers->lost++;
+    } else if (markers) {
+        struct marker_held *held = &markers->items[markers->count++];
+        memcpy(&held->marker, bytes + FRAME_HEADER_BYTES, sizeof held->marker);
+        held->channel = -1;
+    }
+    ring_consume(&channel->ring, FRAME_LATENCY_BYTES);
+    return 1;
+}
+
 // One frame. 1 handled, 0 nothing there, the batch is full, or it must wait until the batch is
 // handled, -EBADMSG.
 static int take_frame(struct exchange_reader *r, struct in_channel *channel, uint32_t max_rows)
@@ -112,6 +130,8 @@ static int take_frame(struct exchange_reader *r, struct in_channel *channel, uin
     }
     if (channel->state.rows_left)
         return -EBADMSG; // the head stands on the frame that the rows are left of
+    if (frame.type == FRAME_LATENCY)
+        return take_marker(r, channel, bytes);
     if (r->batch.count > 0)
         return 0; // rows first, then what follows them
     if (frame.type == FRAME_WATERMARK) {

@@ -20,6 +20,7 @@ struct exchange_writer *exchange_writer_create(const struct op_context *context)
     w->exchange = &context->plan->exchanges[stage->output_exchange];
     w->schema = &stage->ops[stage->op_count - 1]->output;
     w->sent_ms = INT64_MIN;
+    w->dice = (uint32_t)(context->subtask + 1) * 2654435761u;
     return w;
 }
 
@@ -159,6 +160,31 @@ int exchange_writer_control(struct exchange_writer *w, enum frame_type type)
 int exchange_writer_barrier(struct exchange_writer *w, uint64_t checkpoint)
 {
     return put_control(w, FRAME_BARRIER, FRAME_CONTROL_BYTES, (int64_t)checkpoint);
+}
+
+// Marsaglia's xorshift: which one does not matter, only that it is another one each time and in no
+// step with what other tasks draw.
+static int draw_channel(struct exchange_writer *w)
+{
+    w->dice ^= w->dice << 13;
+    w->dice ^= w->dice >> 17;
+    w->dice ^= w->dice << 5;
+    return (int)(w->dice % (uint32_t)w->channel_count);
+}
+
+int exchange_writer_marker(struct exchange_writer *w, const struct marker *marker, int *channel)
+{
+    const struct frame frame = {FRAME_LATENCY_BYTES, FRAME_LATENCY, 0};
+    if (*channel < 0)
+        *channel = w->channel_count > 1 ? draw_channel(w) : 0;
+    struct ring_producer *ring = &w->channels[*channel].ring;
+    char *space = ring_reserve(ring, FRAME_LATENCY_BYTES);
+    if (!space)
+        return -EAGAIN;
+    memcpy(space, &frame, sizeof frame);
+    memcpy(space + sizeof frame, marker, sizeof *marker);
+    ring_advance(ring, FRAME_LATENCY_BYTES);
+    return 0;
 }
 
 static int64_t bucket_of(int64_t watermark_ms, int64_t step, int64_t offset)

@@ -9,6 +9,7 @@
 //              FRAME_WATERMARK: i64 watermark in milliseconds
 //              FRAME_IDLE, FRAME_END: nothing
 //              FRAME_BARRIER: u64 checkpoint number
+//              FRAME_LATENCY: struct marker (marker.h)
 //
 // A reader checks everything: the bytes come from another process.
 #ifndef WEIR_STAGES_RUNTIME_FRAME_H
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "stages/runtime/marker.h"
 
 enum frame_type {
     FRAME_DATA = 1,
@@ -28,11 +30,13 @@ enum frame_type {
     FRAME_IDLE = 3, // no watermark will come until the next frame: do not wait for this channel
     FRAME_END = 4,  // nothing comes ever again
     FRAME_BARRIER = 5,
+    FRAME_LATENCY = 6, // says nothing about rows: a reader may handle it with those behind it
 };
 
 enum {
     FRAME_HEADER_BYTES = 8,
     FRAME_CONTROL_BYTES = 16, // of a control frame with its word
+    FRAME_LATENCY_BYTES = FRAME_HEADER_BYTES + (int)sizeof(struct marker),
     FRAME_ROWS_MAX = 1024,
 };
 
@@ -53,6 +57,8 @@ static inline bool frame_fits_type(const struct frame *frame)
     case FRAME_WATERMARK:
     case FRAME_BARRIER:
         return frame->bytes == FRAME_CONTROL_BYTES && frame->rows == 0;
+    case FRAME_LATENCY:
+        return frame->bytes == FRAME_LATENCY_BYTES && frame->rows == 0;
     case FRAME_IDLE:
     case FRAME_END:
         return frame->bytes == FRAME_HEADER_BYTES && frame->rows == 0;

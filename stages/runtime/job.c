@@ -12,6 +12,7 @@
 #include "core/state/arena.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
+#include "shm/latency.h"
 #include "shm/owner.h"
 #include "shm/ring.h"
 #include "shm/segment.h"
@@ -81,6 +82,7 @@ uint64_t job_memory_bytes(const struct plan *plan, const struct job_options *opt
     uint64_t tasks = (uint64_t)plan->task_count;
     return huge_file_bytes(huge, control_segment_bytes(plan->task_count)) +
            huge_file_bytes(huge, errlog_segment_bytes(plan->task_count)) +
+           huge_file_bytes(huge, latency_segment_bytes(plan->task_count)) +
            tasks * huge_file_bytes(huge, job_state_bytes(options) + SEGMENT_PAGE_BYTES) +
            channel_count(plan) * huge_file_bytes(huge, ring_file_bytes(ring_bytes(options))) +
            huge_file_bytes(huge, options->sql.len + TEXT_ROOM);
@@ -215,6 +217,8 @@ int job_create(const struct jobdir *dir, const struct plan *plan, const struct j
         rc = job_create_tasks(dir, plan, options, NULL, err);
     if (rc == 0)
         rc = errlog_create(dir->fd, plan->fingerprint, plan->task_count, err);
+    if (rc == 0)
+        rc = job_latency_create(dir, plan, err);
     if (rc < 0)
         return rc;
     char(*texts)[JOB_NAME_BYTES] = calloc((size_t)plan->task_count, sizeof *texts);

@@ -21,10 +21,11 @@ struct job_options {
     const char *dead_letter_dir; // folder of dead-<task>.jsonl; NULL: "dead"
     const char *bad_rows;        // policy when the SQL sets none; NULL: "dead-letter"
     enum waiter_policy waiting;
-    const char *checkpoint_dir; // folder of the checkpoints; NULL or "": none are made
-    int checkpoint_engine;      // enum engine_kind
-    bool is_restored;           // the arenas were restored from a checkpoint
-    int64_t orphan_after_ms;    // tasks without a supervisor for so long stop; 0: never
+    const char *checkpoint_dir;  // folder of the checkpoints; NULL or "": none are made
+    int checkpoint_engine;       // enum engine_kind
+    bool is_restored;            // the arenas were restored from a checkpoint
+    int64_t orphan_after_ms;     // tasks without a supervisor for so long stop; 0: never
+    int64_t latency_interval_ms; // between two latency markers of a source; 0: none
     // Only for who makes segments: on which nodes (job_place.h).
     const struct nodes *nodes; // NULL: wherever
     const int *cpus;           // of each task, -1: any; NULL: of all
@@ -83,6 +84,10 @@ int job_create_tasks(const struct jobdir *dir, const struct plan *plan,
                      const struct job_options *options, const bool *tasks, struct err *err);
 int job_remove_tasks(const struct jobdir *dir, const struct plan *plan, const bool *tasks,
                      struct err *err);
+
+// Make the segment of the latencies: from which source, and from which stage in front, rows reach
+// each task.
+int job_latency_create(const struct jobdir *dir, const struct plan *plan, struct err *err);
 
 // The region of each task, counted from 0: tasks are in one when channels connect them, however
 // many tasks lie between. The caller frees it with free().

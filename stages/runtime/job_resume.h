@@ -30,6 +30,10 @@ int job_check_memory(const struct jobdir *dir, const struct plan *plan, int task
 int job_resume_fits(const struct jobdir *dir, const struct plan *plan,
                     const struct job_options *options, struct err *err);
 
+// Have the segment of the latencies, which a run can do without: where an earlier run has left none
+// that can be used, a new one. Tasks that live go on without it.
+int job_resume_latency(const struct jobdir *dir, const struct plan *plan, struct err *err);
+
 // The job's text as a run now would write it, as far as that can change while the arenas stay.
 // Tasks that are started from now on read it. *changed: tasks that live have read another one.
 // options->state_bytes becomes what the arenas have, which checkpoints must say.

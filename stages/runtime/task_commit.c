@@ -110,6 +110,8 @@ static void publish_counters(struct task *task)
     int64_t now_ns = task->env->monotonic_ns(task->env);
     if (!task->has_served)
         note_first_rows(task, now_ns);
+    if (task->latency.markers.count || task->latency.markers.lost)
+        task_latency_committed(task, now_ns);
     control_progress(control, now_ns);
 }
 
@@ -137,6 +139,8 @@ int task_commit(struct task *task)
         return -ECANCELED;
     if (rc < 0)
         return rc;
+    if (task->latency.markers.count)
+        task_latency_send(task);
     store_state(task);
     task_check_owner(task);
     arena_commit(task->arena);
@@ -161,6 +165,7 @@ void task_abort(struct task *task)
         head_reset(task);
     if (task->dead_letter_open)
         txfile_reset(&task->dead_letter);
+    task_latency_aborted(task);
     task->aborts++;
 }
 

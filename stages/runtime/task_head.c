@@ -340,12 +340,14 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
         return 0;
     trial_begin_input(task);
     trial_note(task, CONTROL_SITE_SOURCE);
+    const int64_t now_ns = task->latency.interval_ns ? task->env->monotonic_ns(task->env) : 0;
     rc = source->class->poll(source, &task->head.batch, task->max_rows, &found, &task->err);
     if (rc < 0)
         return rc;
     if (found.status == SOURCE_ROWS) {
         task->head.is_idle = false;
         task->head.last_rows_ms = 0; // counted from the first poll without rows
+        task_latency_rows(task, now_ns);
         return process(task);
     }
     *ended = found.status == SOURCE_END;
@@ -353,5 +355,7 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
     rc = *ended ? 0 : note_idle(task, task->env->realtime_ms(task->env));
     if (rc < 0)
         return rc;
-    return arena_log_used(task->arena) ? task_commit(task) : 0;
+    if (!*ended)
+        task_latency_idle(task, now_ns);
+    return arena_log_used(task->arena) || task->latency.markers.count ? task_commit(task) : 0;
 }

@@ -7,6 +7,7 @@
 #include "core/snapshot/writer.h"
 #include "shm/control.h"
 #include "shm/errlog.h"
+#include "shm/latency.h"
 #include "shm/segment.h"
 #include "stages/checkpoint/copier.h"
 #include "stages/checkpoint/store.h"
@@ -62,6 +63,17 @@ struct task_trial {
     enum control_site site;
 };
 
+// The task's side of latency markers (task_latency.c).
+struct task_latency {
+    struct latency *record; // NULL: nobody can see it
+    int64_t interval_ns;    // of a source; 0: it makes none
+    int64_t next_ns;        // when the next one is due; 0: at once
+    int64_t idle_ns;        // when one was made without rows
+    bool was_idle;          // no rows came since the last one
+    uint32_t source;        // stage that the task's rows come from
+    struct markers markers;
+};
+
 struct task {
     int index, subtask;
     int spare; // waits as this spare; -1: is the task as soon as it owns the arena
@@ -109,6 +121,8 @@ struct task {
     int64_t next_periodic_ms; // of the watermark
     struct task_checkpoint checkpoint;
     struct task_trial trial;
+    struct task_latency latency;
+    int64_t blocked_ns; // this process has waited for room in rings
     struct err err;
 };
 
@@ -179,6 +193,19 @@ void head_close(struct head *head);
 void head_reset(struct task *task);
 // One poll and its transactions. *idle_until_ms > 0: nothing to do until then. *ended.
 int head_step(struct task *task, int64_t *idle_until_ms, bool *ended);
+
+// task_latency.c: attach, for whoever is or may become the task; begin, for who is.
+void task_latency_open(struct task *task);
+void task_latency_begin(struct task *task);
+void task_latency_close(struct task *task);
+// A source: a poll that began at now_ns has given rows, or none.
+void task_latency_rows(struct task *task, int64_t now_ns);
+void task_latency_idle(struct task *task, int64_t now_ns);
+// Put markers that are held into the output, as far as there is room, in the open transaction; then
+// say what became of it. Call the first two only where markers.count says that there are some.
+void task_latency_send(struct task *task);
+void task_latency_committed(struct task *task, int64_t now_ns);
+void task_latency_aborted(struct task *task);
 
 // task_checkpoint.c
 int checkpoint_open(struct task *task);

@@ -141,6 +141,7 @@ static int prepare(struct task *task, const char *job_dir)
     rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task->index, &task->errlog, &task->err);
     if (rc == 0)
         rc = map_arena(task);
+    task_latency_open(task);
     return rc < 0 ? rc : task_channels_map(task);
 }
 
@@ -182,6 +183,7 @@ static int take_over(struct task *task)
     if (rc < 0)
         return memory_lost(task, rc);
     struct op_context context = op_context_of(task);
+    task_latency_begin(task);
     rc = read_policy(task);
     if (rc == 0)
         rc = open_state(task, &context);
@@ -227,6 +229,7 @@ void task_close(struct task *task)
     segment_close(&task->segment);
     crash_uninstall();
     errlog_detach(task->errlog);
+    task_latency_close(task);
     control_detach(task->control);
     if (task->job.plan)
         job_detach(&task->job);

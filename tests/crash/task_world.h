@@ -184,6 +184,7 @@ static inline void world_init(struct world *w, const struct world_job *job)
                                       .ring_bytes = RING_BYTES,
                                       .dead_letter_dir = "dead",
                                       .waiting = WAITER_BLOCK,
+                                      .latency_interval_ms = 1, // markers among the rows
                                       .checkpoint_engine = ENGINE_PWRITE,
                                       .checkpoint_dir = job->checkpoints ? "chk" : ""};
     const struct plan_settings settings = {

@@ -110,7 +110,7 @@ static void test_config_unknown_key_is_pointed_at(void **state)
                    "'interval' belongs in 'checkpoint'");
     assert_refused("job: uv\nmetrics: {qqqqqqqq: 1}\n",
                    "uv.yaml:2:11: unknown key 'qqqqqqqq' in metrics\n  metrics: {qqqqqqqq: 1}\n"
-                   "            ^\nknown here: listen");
+                   "            ^\nknown here: listen latency_interval");
 }
 
 static void test_config_wrong_units_are_refused(void **state)

@@ -274,6 +274,107 @@ static void test_frame_damaged_bytes_are_refused(void **state)
     assert_true(refused > 10);
 }
 
+static int put_marker(struct pair *p, int64_t made_ns, int *channel)
+{
+    const struct marker marker = {made_ns, made_ns + 5, 0, 1, 3};
+    return exchange_writer_marker(p->writer, &marker, channel);
+}
+
+// A marker goes into one channel, behind the rows that were written before it, and is taken with
+// those behind it: it cuts no batch.
+static void test_frame_marker_travels_with_rows(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct markers markers = {.count = 0};
+    int64_t watermark_ms;
+    bool ended;
+    int channel = 0;
+    pair_init(&p, EXCHANGE_REBALANCE, 0);
+    p.reader[0].markers = &markers;
+    for (int i = 0; i < 3; i++) {
+        p.writer->next_channel = 0;
+        assert_int_equal(push(&p, 10 * i, 10, "text"), 0);
+        assert_int_equal(put_marker(&p, 100 + i, &channel), 0);
+    }
+    publish(&p);
+    assert_int_equal(take(&p, 0, 15, &watermark_ms, &ended), 15);
+    assert_int_equal(markers.count, 1); // behind the first ten rows
+    assert_int_equal(take(&p, 0, 1024, &watermark_ms, &ended), 15);
+    assert_int_equal(markers.count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(markers.items[i].marker.made_ns, 100 + i);
+        assert_int_equal(markers.items[i].marker.passed_ns, 105 + i);
+        assert_int_equal(markers.items[i].marker.source, 3);
+        assert_int_equal(markers.items[i].channel, -1);
+    }
+    assert_int_equal(take(&p, 1, 1024, &watermark_ms, &ended), 0);
+    pair_fini(&p);
+}
+
+static void test_frame_markers_reach_every_channel(void **state)
+{
+    (void)state;
+    struct pair p;
+    int reached[CHANNELS] = {0};
+    pair_init(&p, EXCHANGE_HASH, 0);
+    for (int i = 0; i < 200; i++) {
+        int channel = -1;
+        assert_int_equal(put_marker(&p, i, &channel), 0);
+        assert_in_range(channel, 0, CHANNELS - 1);
+        reached[channel]++;
+    }
+    for (int i = 0; i < CHANNELS; i++)
+        assert_in_range(reached[i], 50, 150);
+    pair_fini(&p);
+}
+
+// More than a task has a place for: it handles those first; where it cannot pass them on either, it
+// goes on without.
+static void test_frame_markers_have_a_bound(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct markers markers = {.count = 0};
+    int64_t watermark_ms;
+    bool ended;
+    int channel = 0, sent = 0;
+    pair_init(&p, EXCHANGE_REBALANCE, 0);
+    p.reader[0].markers = &markers;
+    while (put_marker(&p, sent, &channel) == 0)
+        sent++;
+    assert_int_equal(sent, CAPACITY / FRAME_LATENCY_BYTES); // no room: nobody waits for it
+    assert_int_equal(p.waits, 0);
+    publish(&p);
+    take(&p, 0, 1024, &watermark_ms, &ended);
+    assert_int_equal(markers.count, MARKERS_MAX);
+    assert_int_equal(markers.lost, 0);
+    assert_true(exchange_reader_ready(&p.reader[0]));
+    markers.carried = MARKERS_MAX;
+    take(&p, 0, 1024, &watermark_ms, &ended);
+    assert_int_equal(markers.lost, sent - MARKERS_MAX);
+    assert_false(exchange_reader_ready(&p.reader[0]));
+    pair_fini(&p);
+}
+
+static void test_frame_markers_are_checked(void **state)
+{
+    (void)state;
+    const struct marker good = {100, 200, 10, 3, 0};
+    struct marker bad[] = {good, good, good, good, good, good};
+    assert_true(marker_is_sane(&good, 200));
+    bad[0].made_ns = 201;
+    bad[1].passed_ns = 301;
+    bad[2].count = 0;
+    bad[3].count = MARKER_COUNT_MAX + 1;
+    bad[4].step_ns = 101;
+    bad[5].made_ns = -1;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_false(marker_is_sane(&bad[i], 300));
+    bad[4].count = 1;
+    assert_true(marker_is_sane(&bad[4], 300)); // alone it has no next
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +384,10 @@ int main(void)
         cmocka_unit_test(test_frame_too_much_for_one_transaction),
         cmocka_unit_test(test_frame_row_larger_than_a_ring_is_bad),
         cmocka_unit_test(test_frame_damaged_bytes_are_refused),
+        cmocka_unit_test(test_frame_marker_travels_with_rows),
+        cmocka_unit_test(test_frame_markers_reach_every_channel),
+        cmocka_unit_test(test_frame_markers_have_a_bound),
+        cmocka_unit_test(test_frame_markers_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
