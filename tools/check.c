@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "tools/command.h"
-#include "tools/cores.h"
+#include "tools/placement.h"
 #include "tools/job_memory.h"
 #include "tools/settings.h"
 
@@ -51,7 +51,8 @@ static int check_loaded(const struct job_load *load, const struct arguments *arg
     struct job_memory memory;
     struct job_options options = job_memory_options(load);
     struct supervisor_restart_options restart;
-    if (settings_restart(load, &restart, err) || cores_check(&load->config->placement.cores, err) ||
+    if (settings_restart(load, &restart, err) ||
+        placement_is_right(load->config, load->plan->task_count, err) ||
         job_check(load->plan, &options, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(load, &memory, err))

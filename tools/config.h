@@ -23,6 +23,9 @@ enum config_restart {
 enum config_bad_rows { CONFIG_BAD_ROWS_FAIL, CONFIG_BAD_ROWS_SKIP, CONFIG_BAD_ROWS_DEAD_LETTER };
 enum config_waiting { CONFIG_WAITING_SPIN, CONFIG_WAITING_ADAPTIVE, CONFIG_WAITING_BLOCK };
 
+enum config_priority { CONFIG_PRIORITY_NORMAL, CONFIG_PRIORITY_FIFO };
+enum config_lock { CONFIG_LOCK_NO, CONFIG_LOCK_AUTO, CONFIG_LOCK_YES };
+
 enum { CONFIG_AUTO = -1 }; // value of a number whose key says `auto`
 
 // Either a share of the host's memory or a number of bytes.
@@ -48,6 +51,7 @@ struct config {
         int64_t state_bytes; // of one task's arena; or CONFIG_AUTO
         struct config_share reserve;
         int64_t ring_bytes; // of one channel's ring
+        int lock;           // enum config_lock
     } memory;
     struct {
         int64_t interval_ms; // 0: no checkpoints
@@ -73,7 +77,8 @@ struct config {
     struct {
         struct config_cores cores;
         struct config_cores housekeeping;
-        int waiting; // enum config_waiting
+        int waiting;  // enum config_waiting
+        int priority; // enum config_priority
     } placement;
     struct {
         const char *listen;          // NULL: none

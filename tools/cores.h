@@ -1,6 +1,8 @@
-// cores.h: which task runs where, when the config names cores.
+// cores.h: which task runs where, when the config names cores; and what else has which.
 #ifndef WEIR_TOOLS_CORES_H
 #define WEIR_TOOLS_CORES_H
+
+#include <sched.h>
 
 #include "tools/config.h"
 
@@ -8,8 +10,14 @@
 // list (the kernel decides). The caller frees it.
 int *cores_assign(const struct config_cores *cores, int task_count);
 
-// May this process run on every core of the list? -EINVAL with a text that names the first it may
-// not.
-int cores_check(const struct config_cores *cores, struct err *err);
+// May this process run on every core of the list of this key? -EINVAL with a text that names the
+// first it may not.
+int cores_check(const char *key, const struct config_cores *cores, struct err *err);
+
+// The cores of placement.housekeeping: a list, or so many that no task has, from the last one down;
+// `auto` leaves *out empty. `cpus` of task_count tasks as cores_assign gives them. -EINVAL
+// with a text: a core that this process may not use, or fewer are free.
+int cores_housekeeping(const struct config_cores *housekeeping, const int *cpus, int task_count,
+                       cpu_set_t *out, struct err *err);
 
 #endif

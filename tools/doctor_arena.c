@@ -20,6 +20,7 @@
 #include "shm/segment.h"
 #include "stages/runtime/job.h"
 #include "tools/doctor.h"
+#include "tools/placement.h"
 
 // A job whose memory is looked at.
 struct patient {
@@ -140,6 +141,19 @@ static bool task_runs(const struct patient *p, int task, pid_t *pid)
     return process_alive(view.process) && !is_stopped(*pid);
 }
 
+// On a host of several nodes: where is it?
+static void say_where(const struct patient *p, int task)
+{
+    char what[32];
+    struct buf where = {0};
+    struct control_view view;
+    control_view(p->control, task, &view);
+    snprintf(what, sizeof what, "task %d is on", task);
+    if (placement_describe(&p->job.dir, p->job.plan, &view, task, &where))
+        doctor_say(p->doctor, DOCTOR_OK, what, buf_str(&where), NULL);
+    buf_fini(&where);
+}
+
 static void look_at_task(const struct patient *p, int task)
 {
     struct err err = {.text = ""};
@@ -169,6 +183,7 @@ static void look_at_task(const struct patient *p, int task)
     else
         say_sound(p, task, &segment, used, rings);
     segment_close(&segment);
+    say_where(p, task);
 }
 
 // --- the job ---

@@ -377,6 +377,15 @@ static void format_replace(const struct supervisor_event *event, const char *nam
         buf_printf(out, "weir: %s", event->text);
 }
 
+static void format_stopping(const struct supervisor_event *event, struct buf *out)
+{
+    if (event->signal)
+        buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
+                   strsignal(event->signal));
+    else
+        buf_printf(out, "weir: stopping (%s)", event->text);
+}
+
 // What a person wants to know; a start or an end as planned is not news.
 static bool format_event_text(const struct supervisor_event *event, const char *name,
                               struct buf *out)
@@ -390,11 +399,7 @@ static bool format_event_text(const struct supervisor_event *event, const char *
                    name, event->gap_ms, (int)event->pid);
         return true;
     case SUPERVISOR_STOPPING:
-        if (event->signal)
-            buf_printf(out, "weir: stopping on signal %d (%s)", event->signal,
-                       strsignal(event->signal));
-        else
-            buf_printf(out, "weir: stopping (%s)", event->text);
+        format_stopping(event, out);
         return true;
     case SUPERVISOR_DRAINING:
         buf_append_str(out, "weir: draining: sources end as if their input had");

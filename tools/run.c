@@ -15,11 +15,12 @@
 #include "stages/runtime/job_place.h"
 #include "tools/command.h"
 #include "tools/conclude.h"
-#include "tools/cores.h"
 #include "tools/handover.h"
 #include "tools/job_memory.h"
 #include "tools/memory_dir.h"
+#include "tools/placement.h"
 #include "tools/progress.h"
+#include "tools/realtime.h"
 #include "tools/region.h"
 #include "tools/remains.h"
 #include "tools/resume.h"
@@ -30,6 +31,7 @@ enum {
     TICK_MS = 250,
     START_S = 600,          // a service may take so long to read a checkpoint
     SPARES_AFTER_MS = 1000, // `auto`: a job that is over by then needs none
+    WHERE_AFTER_MS = 1000,  // tasks have memory by then
     SAVEPOINT_S = 600,      // what a service manager is asked for
 };
 
@@ -46,6 +48,9 @@ struct run {
     struct supervisor_result result;
     struct progress_totals totals;
     const struct job_folders *folders;
+    struct placement placement;
+    enum job_lock lock;
+    int64_t where_ns; // when to say where tasks and memory are; 0: said, or nobody asks
     struct request_box requests;
     bool has_begun;    // --fresh and --from are done: what is lost now goes back to the newest
     bool from_memory;  // of an earlier run
@@ -153,9 +158,28 @@ static bool memory_is_lost(const struct run *run, int code)
            run->resume.is_on;
 }
 
+// Once, when the tasks have begun to use their memory.
+static void say_where(struct run *run, const struct control *control)
+{
+    const struct plan *plan = run->load->plan;
+    struct buf where = {0};
+    run->where_ns = 0;
+    for (int task = 0; task < plan->task_count; task++) {
+        struct control_view view;
+        control_view(control, task, &view);
+        buf_clear(&where);
+        if (!placement_describe(&run->dir, plan, &view, task, &where))
+            break;
+        fprintf(stderr, "weir: task %d: %s\n", task, buf_str(&where));
+    }
+    buf_fini(&where);
+}
+
 static void on_tick(const struct control *control, void *context)
 {
     struct run *run = context;
+    if (run->where_ns && now_ns() >= run->where_ns)
+        say_where(run, control);
     progress_tick(control, &run->progress);
     service_tick(&run->service, &run->progress, control, now_ns());
 }
@@ -170,8 +194,8 @@ static void on_event(const struct supervisor_event *event, void *context)
 static int supervise_once(struct run *run, bool adopts, struct err *err)
 {
     const struct plan *plan = run->load->plan;
+    const cpu_set_t *housekeeping = &run->placement.housekeeping;
     const char **names = task_names(plan);
-    int *cpus = cores_assign(&run->load->config->placement.cores, plan->task_count);
     int *levels = task_levels(plan), *regions = job_regions(plan), segment_count;
     struct place_segment *segments = job_segments(plan, &segment_count);
     struct buf sql = {0}, command = {0};
@@ -185,7 +209,8 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .job_fingerprint = plan->fingerprint,
         .task_count = plan->task_count,
         .names = names,
-        .cpus = cpus,
+        .cpus = run->placement.cpus,
+        .housekeeping = CPU_COUNT(housekeeping) ? housekeeping : NULL,
         .nodes = nodes_system(),
         .segments = segments,
         .segment_count = segment_count,
@@ -218,6 +243,8 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
     options.errlog = errlog;
     options.events = open_events(run);
     progress_begin(&run->progress, now_ns());
+    if (run->arguments->verbose && is_talkative(run))
+        run->where_ns = now_ns() + WHERE_AFTER_MS * 1000000;
     int code = supervisor_run(&options, &run->result, err);
     progress_notes(&run->progress);
     events_close(options.events);
@@ -232,7 +259,6 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
     free(segments);
     free(regions);
     free(levels);
-    free(cpus);
     free(names);
     return code;
 }
@@ -285,8 +311,14 @@ static int end_checkpoints(struct run *run, struct err *err)
     return COMMAND_OK;
 }
 
-static void set_checkpoints(struct run *run)
+// What the tasks are told, and how their memory is made, besides what job_memory_plan knows.
+static void set_options(struct run *run)
 {
+    struct job_options *options = &run->memory.options;
+    options->nodes = nodes_system();
+    options->cpus = run->placement.cpus;
+    options->lock = run->lock;
+    options->is_fifo = run->load->config->placement.priority == CONFIG_PRIORITY_FIFO;
     if (!run->resume.is_on)
         return;
     run->memory.options.checkpoint_dir = run->resume.store.dir;
@@ -317,7 +349,7 @@ static int run_from_disk(struct run *run, bool was_killed, bool *again, struct e
     }
     if (job_memory_plan(run->load, &run->memory, err))
         return COMMAND_UNAVAILABLE;
-    set_checkpoints(run);
+    set_options(run);
     const struct resume_job job = {&run->dir,
                                    run->load,
                                    &run->memory,
@@ -350,7 +382,7 @@ static int run_from_memory(struct run *run, bool *again, struct err *err)
     if (resume_open(run->load, &run->resume.settings, false, &run->resume, err))
         return COMMAND_UNAVAILABLE;
     resume_find_newest(&run->resume, run->load->plan);
-    set_checkpoints(run);
+    set_options(run);
     if (remains_prepare(&remains, &run->memory.options, err))
         return COMMAND_UNAVAILABLE;
     run->from_memory = true;
@@ -419,16 +451,42 @@ static int claim_folders(const struct run *run, const struct job_options *option
     return code ? code : job_folders_claim(run->load->plan, options, run->dir.path, out, err);
 }
 
+// What this user may have of the host. What is done without is said.
+static int ask_host(struct run *run, struct err *err)
+{
+    const struct config *config = run->load->config;
+    struct err note = {.text = ""};
+    int code = realtime_check_priority(config, err);
+    if (code == 0 &&
+        realtime_choose_lock(config, run->load->plan, &run->memory.options, &run->lock, &note))
+        return err_set(err, -EPERM, "%s", note.text);
+    if (code == 0 && note.text[0] && is_talkative(run))
+        command_complain(&note);
+    if (code == 0 &&
+        placement_check(nodes_system(), run->placement.cpus, run->load->plan->task_count, &note) &&
+        is_talkative(run))
+        command_complain(&note);
+    return code;
+}
+
+static int read_settings(struct run *run, struct err *err)
+{
+    int code = checkpoint_settings_read(run->load, &run->resume.settings, err);
+    if (code == 0)
+        code = settings_restart(run->load, &run->restart, err);
+    return code ? code
+                : placement_read(run->load->config, run->load->plan->task_count, &run->placement,
+                                 err);
+}
+
 static int run_prepared(struct run *run, struct err *err)
 {
     struct err ignored;
     const struct config *config = run->load->config;
     struct job_options options = job_memory_options(run->load);
-    if (checkpoint_settings_read(run->load, &run->resume.settings, err) ||
-        settings_restart(run->load, &run->restart, err) ||
-        cores_check(&config->placement.cores, err) || job_check(run->load->plan, &options, err))
+    if (read_settings(run, err) || job_check(run->load->plan, &options, err))
         return COMMAND_CONFIG;
-    if (job_memory_plan(run->load, &run->memory, err))
+    if (job_memory_plan(run->load, &run->memory, err) || ask_host(run, err))
         return COMMAND_UNAVAILABLE;
     int lock_fd = run->arguments->lock_fd;
     int code = lock_fd > 0 ? jobdir_reopen(config->memory.dir, config->job, lock_fd, &run->dir, err)
@@ -484,6 +542,7 @@ static int run_loaded(const struct job_load *load, const struct arguments *argum
     service_close(&run.service);
     resume_fini(&run.resume);
     free(run.losses.tasks);
+    placement_fini(&run.placement);
     return status;
 }
 

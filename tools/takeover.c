@@ -11,7 +11,7 @@
 
 #include "stages/runtime/job_resume.h"
 #include "tools/checkpoints.h"
-#include "tools/cores.h"
+#include "tools/placement.h"
 #include "tools/job_memory.h"
 #include "tools/settings.h"
 
@@ -23,7 +23,7 @@ static int check_config(const struct job_load *load, struct checkpoint_settings 
     if (rc == 0)
         rc = settings_restart(load, &restart, err);
     if (rc == 0)
-        rc = cores_check(&load->config->placement.cores, err);
+        rc = placement_is_right(load->config, load->plan->task_count, err);
     return rc == 0 ? job_check(load->plan, options, err) : rc;
 }
 

@@ -11,6 +11,8 @@
 
 enum { JOB_NAME_BYTES = 64 };
 
+enum job_lock { JOB_LOCK_NO, JOB_LOCK_YES };
+
 struct job_options {
     const char *job_name;
     const char *sql_file;        // for messages
@@ -26,6 +28,8 @@ struct job_options {
     bool is_restored;            // the arenas were restored from a checkpoint
     int64_t orphan_after_ms;     // tasks without a supervisor for so long stop; 0: never
     int64_t latency_interval_ms; // between two latency markers of a source; 0: none
+    enum job_lock lock;          // of the memory of tasks, against being swapped out
+    bool is_fifo;                // tasks have a real-time priority
     // Only for who makes segments: on which nodes (job_place.h).
     const struct nodes *nodes; // NULL: wherever
     const int *cpus;           // of each task, -1: any; NULL: of all

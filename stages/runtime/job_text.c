@@ -44,6 +44,8 @@ static void text_make(const struct job_options *options, struct buf *out)
     put_number(out, "is_restored", options->is_restored);
     put_number(out, "orphan_after", (uint64_t)options->orphan_after_ms);
     put_number(out, "latency_interval", (uint64_t)options->latency_interval_ms);
+    put_number(out, "lock", (uint64_t)options->lock);
+    put_number(out, "is_fifo", options->is_fifo);
     put_field(out, "sql", options->sql);
 }
 
@@ -122,6 +124,8 @@ static int parse_text(struct job *job, struct err *err)
     job->options.is_restored = get_number(&job->text, "is_restored") != 0;
     job->options.orphan_after_ms = (int64_t)get_number(&job->text, "orphan_after");
     job->options.latency_interval_ms = (int64_t)get_number(&job->text, "latency_interval");
+    job->options.lock = get_number(&job->text, "lock") ? JOB_LOCK_YES : JOB_LOCK_NO;
+    job->options.is_fifo = get_number(&job->text, "is_fifo") != 0;
     sql = get_field(&job->text, "sql", &len);
     job->options.sql = slice_make(sql, len);
     if (!sql || !job->options.job_name || !job->options.sql_file || !job->options.dead_letter_dir ||

@@ -141,6 +141,10 @@ void task_settle(struct task *task);
 // has written over it another process may be the task by now, and this one ends here (SIGABRT).
 void task_check_owner(struct task *task);
 
+// task_realtime.c: what the config asks for besides.
+void task_lock_memory(struct task *task);
+void task_take_priority(struct task *task);
+
 // task_channels.c: the ends of rings. Mapping changes nothing; beginning is for who owns the arena.
 int task_channels_map(struct task *task);
 int task_channels_fault_in(const struct task *task, uint64_t *bytes);

@@ -142,7 +142,11 @@ static int prepare(struct task *task, const char *job_dir)
     if (rc == 0)
         rc = map_arena(task);
     task_latency_open(task);
-    return rc < 0 ? rc : task_channels_map(task);
+    if (rc == 0)
+        rc = task_channels_map(task);
+    if (rc == 0)
+        task_lock_memory(task);
+    return rc;
 }
 
 static struct op_context op_context_of(struct task *task)
@@ -197,6 +201,8 @@ static int take_over(struct task *task)
     if (rc < 0)
         return rc;
     task_publish_all(task, true);
+    if (!task->is_unsettled)
+        task_take_priority(task);
     control_set_ready(task->control, task->env->monotonic_ns(task->env));
     return 0;
 }

@@ -220,6 +220,7 @@ void task_settle(struct task *task)
     task->is_unsettled = false;
     take_turns_of(0);
     go_home(task);
+    task_take_priority(task);
     take_name();
 }
 

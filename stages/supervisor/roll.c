@@ -355,7 +355,7 @@ static void watch_trial(struct supervisor *s, int64_t now)
 static int ask_program(const struct supervisor *s, struct roll *roll, struct err *err)
 {
     const struct roll_question question = {roll->fd, s->options->dir->path, s->options->config,
-                                           &s->task_mask};
+                                           &s->task_mask, &s->pinning.allowed};
     return roll_check(&question, roll->version, err);
 }
 

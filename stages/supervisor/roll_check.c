@@ -24,6 +24,8 @@ _Noreturn static void child(const struct roll_question *question, int out, int c
         "weir", "task", "--check", (char *)question->folder, (char *)question->config, NULL};
     snprintf(path, sizeof path, "/proc/self/fd/%d", question->program_fd);
     sigprocmask(SIG_SETMASK, question->mask, NULL);
+    if (question->allowed && CPU_COUNT(question->allowed))
+        sched_setaffinity(0, sizeof(*question->allowed), question->allowed);
     if (dup2(out, STDOUT_FILENO) >= 0 && dup2(complaints, STDERR_FILENO) >= 0)
         execv(path, argv);
     dprintf(complaints, "it cannot be run: %s", strerror(errno));

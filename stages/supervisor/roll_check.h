@@ -5,6 +5,7 @@
 #ifndef WEIR_STAGES_SUPERVISOR_ROLL_CHECK_H
 #define WEIR_STAGES_SUPERVISOR_ROLL_CHECK_H
 
+#include <sched.h>
 #include <signal.h>
 
 #include "core/base/err.h"
@@ -14,7 +15,8 @@ enum { ROLL_VERSION_BYTES = 64 };
 struct roll_question {
     int program_fd; // O_PATH
     const char *folder, *config;
-    const sigset_t *mask; // of signals, for the child
+    const sigset_t *mask;     // of signals, for the child
+    const cpu_set_t *allowed; // where a run may be, for the child
 };
 
 // 0 and its version; -errno with what it said. Waits some seconds at most.

@@ -131,8 +131,97 @@ refused() {
     anew
 }
 
+# threads PID: "CORES POLICY" of each thread but the first; 0 is ordinary, 1 FIFO, 3 batch.
+policy() { sed 's/.*) //' "/proc/$1/task/$2/stat" | cut -d' ' -f39; }
+helpers() {
+    for thread in "/proc/$1/task"/*; do
+        thread=${thread##*/}
+        [ "$thread" = "$1" ] || echo "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$1/task/$thread/status") $(policy "$1" "$thread")"
+    done
+}
+spare_pid() { pgrep -f "^weir spare task $memory/$job $1" | head -n 1; }
+# What belongs to the job and is no task's first thread: on that core, and ordinary.
+beside_on() { # CORE
+    [ "$(cpus_of "$runner")" = "$1" ] || return 1
+    spare=$(spare_pid 0)
+    [ -n "$spare" ] && [ "$(cpus_of "$spare")" = "$1" ] && [ "$(policy "$spare" "$spare")" != 1 ] || return 1
+    helpers "$(task_pid 0)" >"$dir/helpers"
+    [ -s "$dir/helpers" ] && ! grep -qv "^$1 0\$" "$dir/helpers"
+}
+housekeeping() {
+    what="housekeeping"
+    a_job "\"$first\"" # auto: what is left over
+    start
+    if until_true beside_on "$second"; then good; fi
+    says 0 "task 0 core $first -> $second" "$mover" "$dir/job.yaml" "$second" || :
+    if until_true beside_on "$first"; then good; fi # it makes way
+    wind_up
+    a_job "\"$first,$second\", housekeeping: \"$second\""
+    start
+    if until_true beside_on "$second"; then good; fi
+    wind_up
+    a_job "\"$first,$second\", housekeeping: 1024"
+    says 78 'placement.housekeeping is 1024, but of the' "$WEIR" check "$dir/job.yaml" || :
+    says 78 'placement.housekeeping is 1024, but of the' "$WEIR" run "$dir/job.yaml" || :
+    a_job "\"$first\", housekeeping: \"1000\""
+    says 78 'placement.housekeeping is "1000", but core 1000 is not' "$WEIR" run "$dir/job.yaml" || :
+}
+
+# Without the capabilities that root has, whoever runs this.
+unprivileged() {
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --bounding-set=-sys_nice,-ipc_lock --inh-caps=-sys_nice,-ipc_lock "$@"
+    else
+        "$@"
+    fi
+}
+is_fifo() { pid=$(task_pid 0) && [ -n "$pid" ] && [ "$(policy "$pid" "$pid")" = 1 ]; }
+locked_kb() { sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(task_pid 0)/status"; }
+has_locked() { [ "$(locked_kb)" -ge 16384 ]; }
+can_lock() { # 128 MiB, as a task might
+    python3 -c 'import ctypes, sys; c = ctypes.CDLL(None); c.mmap.restype = ctypes.c_void_p
+p = c.mmap(None, ctypes.c_size_t(1 << 27), 3, 0x22, -1, ctypes.c_long(0))
+sys.exit(c.mlock2(ctypes.c_void_p(p), ctypes.c_size_t(1 << 27), 1) != 0)'
+}
+has_spare() { [ -n "$(spare_pid 0)" ]; }
+is_other() { pid=$(task_pid 0) && [ -n "$pid" ] && [ "$pid" != "$1" ]; }
+
+allowed_or_not() {
+    what="real-time and locked memory"
+    a_job "\"$first\", priority: fifo"
+    says 69 'LimitRTPRIO=1' unprivileged prlimit --rtprio=0:0 "$WEIR" run "$dir/job.yaml" || :
+    sed -i 's/memory: {/memory: {lock: yes, /; s/, priority: fifo//' "$dir/job.yaml"
+    says 69 'memory.lock is yes: a task may come to lock .*LimitMEMLOCK=infinity' \
+        unprivileged prlimit --memlock=65536:65536 "$WEIR" run "$dir/job.yaml" || :
+    # auto: it runs, and says that it is without.
+    sed -i 's/lock: yes/lock: auto/' "$dir/job.yaml"
+    sed 's/9999999999/9999/' "$dir/job.sql" >"$dir/short.sql"
+    sed "s/job.sql/short.sql/" "$dir/job.yaml" >"$dir/short.yaml"
+    says 0 'memory.lock is auto, and the memory is not locked: a task may come to lock' \
+        unprivileged prlimit --memlock=65536:65536 "$WEIR" run "$dir/short.yaml" || :
+    anew
+    a_job "\"$first,$second\", priority: fifo"
+    says 78 'tasks 0 and 2 are both on core' "$WEIR" check "$dir/job.yaml" || :
+    # With both, as far as this user may: a process that takes over has them too.
+    a_job "\"$first\", priority: fifo"
+    sed -i 's/memory: {/memory: {lock: yes, /' "$dir/job.yaml"
+    if ! chrt -f 1 true 2>/dev/null || ! can_lock; then
+        echo "real-time priority or locked memory is not allowed here: not tried"
+        return
+    fi
+    start
+    if until_true is_fifo && until_true has_locked && until_true beside_on "$second"; then good; fi
+    until_true has_spare || :
+    before=$(task_pid 0)
+    kill -KILL "$before"
+    if until_true is_other "$before" && until_true is_fifo && until_true has_locked; then good; fi
+    wind_up
+}
+
 under_load
 killed
 supervisor_killed
 refused
+housekeeping
+allowed_or_not
 finish
