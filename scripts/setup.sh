@@ -21,6 +21,7 @@ build libxxhash-dev the hash of keys and shards
 build libisal-dev   CRC32C of snapshots
 build libjansson-dev reads and writes the manifests of checkpoints
 build libroaring-dev writes bitmaps of distinct counts that others can read
+build libhwloc-dev reads the topology of a machine, for placement
 build liburing-dev  writes snapshots through io_uring
 build libnuma-dev   puts memory on the node of the core that uses it
 test  libcmocka-dev runs the unit tests

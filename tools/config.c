@@ -178,15 +178,17 @@ static int read_value(struct walk *walk, int index, struct fy_node *value, struc
     }
     size_t bytes;
     const char *raw = fy_node_get_scalar(value, &bytes);
+    struct place place = place_of(value);
     struct config_scalar scalar = {
         .text = pool_strndup(&walk->config->pool, raw ? raw : "", raw ? bytes : 0),
         .quoted = fy_node_get_style(value) != FYNS_PLAIN,
+        .line = place.line,
+        .column = place.column,
     };
     if (is_empty_value(value, scalar)) {
         snprintf(problem, sizeof(problem), "%s has no value", key->name);
         return refuse_with(walk, key_place, "", problem);
     }
-    struct place place = place_of(value);
     if (config_value_set(walk->config, key, scalar, &complaint))
         return refuse(walk, place.line ? place : key_place, &complaint);
     walk->given[index] = true;
@@ -264,7 +266,7 @@ static int fill_defaults(struct walk *walk)
                                problem);
         }
         struct config_complaint complaint;
-        struct config_scalar scalar = {fill_in_job(walk->config, key->default_text), false};
+        struct config_scalar scalar = {.text = fill_in_job(walk->config, key->default_text)};
         int code = config_value_set(walk->config, key, scalar, &complaint);
         CHECK(code == 0);
     }

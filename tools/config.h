@@ -40,6 +40,14 @@ struct config_cores {
     const char *list; // NULL unless a list was given
 };
 
+// The core of each task of the plan, in order: a list as that of the cores, but in any order and
+// with repetitions ("3,1,2,2").
+struct config_tasks {
+    const char *list; // NULL: `auto`
+    int count;
+    int line, column; // where it stands, for messages
+};
+
 struct config {
     struct pool pool; // owns every text below
     const char *file_name;
@@ -76,6 +84,7 @@ struct config {
     } recovery;
     struct {
         struct config_cores cores;
+        struct config_tasks tasks;
         struct config_cores housekeeping;
         int waiting;  // enum config_waiting
         int priority; // enum config_priority

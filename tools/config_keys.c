@@ -288,6 +288,15 @@ const struct config_key config_keys[] = {
     },
     {
         .section = "placement",
+        .name = "tasks",
+        .kind = CONFIG_KIND_TASKS,
+        .offset = AT(placement.tasks),
+        .default_text = "auto",
+        .meaning = "core of each task of the plan, in order, as weir pin writes it; auto: as cores "
+                   "says",
+    },
+    {
+        .section = "placement",
         .name = "housekeeping",
         .kind = CONFIG_KIND_CORES,
         .offset = AT(placement.housekeeping),

@@ -18,6 +18,7 @@ enum config_kind {
     CONFIG_KIND_DECIMAL,       // 1.5 -> double
     CONFIG_KIND_CHOICE,        // one of `choices` -> int, its index
     CONFIG_KIND_CORES,         // -> struct config_cores
+    CONFIG_KIND_TASKS,         // auto or one core a task -> struct config_tasks
     CONFIG_KIND_LISTEN,        // none or host:port -> const char *
 };
 
@@ -47,6 +48,7 @@ struct config_complaint {
 struct config_scalar {
     const char *text; // NUL-terminated
     bool quoted;      // in quotes: it is text, never a number
+    int line, column; // where it stands; 0: nowhere
 };
 
 // Read `scalar` as the key's kind into `config`. -EINVAL with a complaint.

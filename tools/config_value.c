@@ -11,6 +11,8 @@
 
 #include "core/base/check.h"
 
+enum { CORES_MAX = 4096 };
+
 struct unit {
     const char *name;
     int64_t factor;
@@ -255,19 +257,22 @@ static int set_choice(int *slot, const struct config_key *key, struct config_sca
     return complain(complaint, hint, "%s cannot be '%s'", key->name, scalar.text);
 }
 
-// "0-3,8": numbers and ranges in ascending order, as taskset writes them. Counts the cores.
-static int parse_core_list(const char *text, int *count)
+// "0-3,8": numbers and ranges, as taskset writes them. Counts the cores. `ascending`: each is
+// greater than the ones before it.
+static int parse_core_list(const char *text, bool ascending, int *count)
 {
     int64_t last = -1;
     *count = 0;
     for (const char *p = text;; p++) {
         int64_t first, end;
-        if (parse_digits(p, &first, &p) || first <= last || first > 4095)
+        if (parse_digits(p, &first, &p) || (ascending && first <= last) || first > 4095)
             return -EINVAL;
         end = first;
         if (*p == '-' && (parse_digits(p + 1, &end, &p) || end < first || end > 4095))
             return -EINVAL;
         *count += (int)(end - first + 1);
+        if (*count > CORES_MAX)
+            return -ERANGE;
         last = end;
         if (*p == '\0')
             return 0;
@@ -289,10 +294,26 @@ static int set_cores(struct config *config, struct config_cores *slot, const str
         slot->count = code ? CONFIG_AUTO : (int)number;
         return code;
     }
-    if (parse_core_list(scalar.text, &slot->count))
+    if (parse_core_list(scalar.text, true, &slot->count))
         return complain(complaint, "write auto, a number of cores, or a list as in \"0-3,8\"",
                         "'%s' does not name cores", scalar.text);
     slot->list = pool_strdup(&config->pool, scalar.text);
+    return 0;
+}
+
+static int set_tasks(struct config *config, struct config_tasks *slot, struct config_scalar scalar,
+                     struct config_complaint *complaint)
+{
+    *slot = (struct config_tasks){.list = NULL};
+    if (is_word(scalar, "auto"))
+        return 0;
+    if (parse_core_list(scalar.text, false, &slot->count))
+        return complain(complaint,
+                        "write auto, or one core for each task of the plan, as in \"3,1,2,2\"",
+                        "'%.100s' does not name cores of tasks", scalar.text);
+    slot->list = pool_strdup(&config->pool, scalar.text);
+    slot->line = scalar.line;
+    slot->column = scalar.column;
     return 0;
 }
 
@@ -375,6 +396,8 @@ int config_value_set(struct config *config, const struct config_key *key,
         return set_choice(slot, key, scalar, complaint);
     case CONFIG_KIND_CORES:
         return set_cores(config, slot, key, scalar, complaint);
+    case CONFIG_KIND_TASKS:
+        return set_tasks(config, slot, scalar, complaint);
     case CONFIG_KIND_LISTEN:
         return set_listen(config, slot, scalar, complaint);
     }

@@ -6,9 +6,20 @@
 
 #include "tools/config.h"
 
-// The cpu of each of task_count tasks, dealt round the list in turn; NULL when the config names no
-// list (the kernel decides). The caller frees it.
-int *cores_assign(const struct config_cores *cores, int task_count);
+// The cpu of each of task_count tasks: as placement.tasks says, else dealt round the list of
+// placement.cores in turn; NULL when the config has neither (the kernel decides). The caller frees
+// it.
+int *cores_assign(const struct config *config, int task_count);
+
+// Is there a core in placement.tasks for each task of the plan, one that this process may use?
+// -EINVAL with a text that names the place in the file.
+int cores_check_tasks(const struct config *config, int task_count, struct err *err);
+
+// Core number `index` of a list that the config's reader has accepted.
+int cores_at(const char *list, int index);
+
+// May this process run there? Isolated cores are in no affinity, but may be asked for.
+bool cores_may_use(int core);
 
 // May this process run on every core of the list of this key? -EINVAL with a text that names the
 // first it may not.

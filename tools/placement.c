@@ -18,7 +18,10 @@ int placement_read(const struct config *config, int task_count, struct placement
     int rc = cores_check("placement.cores", &config->placement.cores, err);
     if (rc < 0)
         return rc;
-    out->cpus = cores_assign(&config->placement.cores, task_count);
+    rc = cores_check_tasks(config, task_count, err);
+    if (rc < 0)
+        return rc;
+    out->cpus = cores_assign(config, task_count);
     rc = cores_housekeeping(&config->placement.housekeeping, out->cpus, task_count,
                             &out->housekeeping, err);
     if (rc < 0)

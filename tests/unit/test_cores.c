@@ -1,4 +1,4 @@
-// test_cores.c: a list of cores dealt to tasks.
+// test_cores.c: a list of cores dealt to tasks, and a core for each task.
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,39 +11,65 @@
 #include <cmocka.h>
 
 #include "tools/cores.h"
+#include "tools/placement.h"
 #include "tools/realtime.h"
+
+// A config with this placement; ends the test where it is refused.
+static struct config *config_with(const char *placement)
+{
+    char text[256];
+    struct config *config = NULL;
+    struct err err = {.text = ""};
+    snprintf(text, sizeof text, "job: a\nsql: b\nplacement: {%s}\n", placement);
+    if (config_parse("x.yaml", slice_of(text), &config, &err))
+        fail_msg("%s", err.text);
+    return config;
+}
 
 static void test_cores_are_dealt_in_turn(void **state)
 {
     (void)state;
     const int expected[] = {0, 1, 2, 8, 10, 11, 0};
-    struct config_cores cores = {.count = 6, .list = "0-2,8,10-11"};
-    int *cpus = cores_assign(&cores, 7);
+    struct config *config = config_with("cores: \"0-2,8,10-11\"");
+    assert_int_equal(config->placement.cores.count, 6);
+    int *cpus = cores_assign(config, 7);
     assert_non_null(cpus);
     assert_memory_equal(cpus, expected, sizeof(expected));
     free(cpus);
+    config_free(config);
 }
 
 static void test_cores_without_a_list_pin_nothing(void **state)
 {
     (void)state;
-    struct config_cores any = {.count = CONFIG_AUTO}, four = {.count = 4};
-    assert_null(cores_assign(&any, 3));
-    assert_null(cores_assign(&four, 3));
+    struct config *any = config_with("cores: auto"), *four = config_with("cores: 4");
+    assert_null(cores_assign(any, 3));
+    assert_null(cores_assign(four, 3));
+    config_free(any);
+    config_free(four);
 }
 
-static void test_cores_counts_its_list(void **state)
+static void test_cores_of_tasks_win_over_the_list(void **state)
 {
     (void)state;
-    struct config *config = NULL;
-    struct err err = {.text = ""};
-    const char *text = "job: a\nsql: b\nplacement: {cores: \"2-4,7\"}\n";
-    assert_int_equal(config_parse("x", slice_of(text), &config, &err), 0);
-    assert_int_equal(config->placement.cores.count, 4);
-    int *cpus = cores_assign(&config->placement.cores, 4);
-    const int expected[] = {2, 3, 4, 7};
+    const int expected[] = {3, 1, 2, 2, 0};
+    struct config *config = config_with("cores: \"0-3\", tasks: \"3,1-2,2,0\"");
+    assert_int_equal(config->placement.tasks.count, 5);
+    assert_int_equal(config->placement.tasks.line, 3);
+    assert_int_equal(config->placement.tasks.column, 35);
+    int *cpus = cores_assign(config, 5);
     assert_memory_equal(cpus, expected, sizeof(expected));
     free(cpus);
+    config_free(config);
+}
+
+static void refused(const char *placement, int tasks, const char *text)
+{
+    struct err err = {.text = ""};
+    struct config *config = config_with(placement);
+    assert_int_equal(placement_is_right(config, tasks, &err), -EINVAL);
+    if (!strstr(err.text, text))
+        fail_msg("%s: no '%s' in: %s", placement, text, err.text);
     config_free(config);
 }
 
@@ -55,6 +81,28 @@ static void test_cores_that_are_not_there_are_refused(void **state)
     assert_int_equal(cores_check("placement.cores", &any, &err), 0);
     assert_int_equal(cores_check("placement.cores", &far, &err), -EINVAL);
     assert_non_null(strstr(err.text, "core 4095 is not one that this process may use"));
+    refused("cores: \"4095\"", 1, "core 4095 is not one that this process may use");
+    refused(
+        "cores: 2, tasks: \"0,4095\"", 2,
+        "x.yaml:3:31: placement.tasks puts task 1 on core 4095, which this process may not use");
+    refused("tasks: \"0,0,0\"", 4,
+            "placement.tasks names a core for each of 3 tasks, but the plan has 4");
+    refused("cores: \"0\", tasks: \"1\"", 1, "which is not in placement.cores, \"0\"");
+}
+
+static void test_cores_of_tasks_are_read_strictly(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"\"\"",     "\"1,\"", "\"1,,2\"", "\"2-1\"",     "\"1;2\"",
+                                      "\"4096\"", "-1",     "some",     "\"0-4095,0\""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[128];
+        struct config *config = NULL;
+        struct err err = {.text = ""};
+        snprintf(text, sizeof text, "job: a\nsql: b\nplacement: {tasks: %s}\n", bad[i]);
+        assert_int_equal(config_parse("x.yaml", slice_of(text), &config, &err), -EINVAL);
+        assert_non_null(strstr(err.text, *bad[i] == '"' ? "x.yaml:3:21: " : "x.yaml:3:20: "));
+    }
 }
 
 // The cores that this process may use, the first `count` of them; how many there are.
@@ -140,10 +188,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cores_are_dealt_in_turn),
         cmocka_unit_test(test_cores_without_a_list_pin_nothing),
-        cmocka_unit_test(test_cores_counts_its_list),
+        cmocka_unit_test(test_cores_of_tasks_win_over_the_list),
         cmocka_unit_test(test_cores_that_are_not_there_are_refused),
         cmocka_unit_test(test_cores_of_housekeeping),
         cmocka_unit_test(test_cores_of_real_time_tasks),
+        cmocka_unit_test(test_cores_of_tasks_are_read_strictly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
