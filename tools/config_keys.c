@@ -289,7 +289,8 @@ const struct config_key config_keys[] = {
     {
         .section = "placement",
         .name = "tasks",
-        .kind = CONFIG_KIND_TASKS,
+        .kind = CONFIG_KIND_CORES,
+        .one_a_task = true,
         .offset = AT(placement.tasks),
         .default_text = "auto",
         .meaning = "core of each task of the plan, in order, as weir pin writes it; auto: as cores "

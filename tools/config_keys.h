@@ -18,7 +18,6 @@ enum config_kind {
     CONFIG_KIND_DECIMAL,       // 1.5 -> double
     CONFIG_KIND_CHOICE,        // one of `choices` -> int, its index
     CONFIG_KIND_CORES,         // -> struct config_cores
-    CONFIG_KIND_TASKS,         // auto or one core a task -> struct config_tasks
     CONFIG_KIND_LISTEN,        // none or host:port -> const char *
 };
 
@@ -34,6 +33,7 @@ struct config_key {
     const char *choices[CONFIG_CHOICES_MAX]; // CONFIG_KIND_CHOICE: NULL-terminated
     int64_t low, high;                       // bounds of numbers, both allowed
     bool power_of_two;                       // CONFIG_KIND_SIZE: no other size will do
+    bool one_a_task; // CONFIG_KIND_CORES: a core for each task -> struct config_tasks
 };
 
 extern const struct config_key config_keys[];

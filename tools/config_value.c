@@ -281,26 +281,6 @@ static int parse_core_list(const char *text, bool ascending, int *count)
     }
 }
 
-static int set_cores(struct config *config, struct config_cores *slot, const struct config_key *key,
-                     struct config_scalar scalar, struct config_complaint *complaint)
-{
-    const char *rest;
-    int64_t number;
-    *slot = (struct config_cores){.count = CONFIG_AUTO};
-    if (is_word(scalar, "auto"))
-        return 0;
-    if (!scalar.quoted && parse_digits(scalar.text, &number, &rest) == 0 && *rest == '\0') {
-        int code = check_bounds(key, number, NULL, complaint);
-        slot->count = code ? CONFIG_AUTO : (int)number;
-        return code;
-    }
-    if (parse_core_list(scalar.text, true, &slot->count))
-        return complain(complaint, "write auto, a number of cores, or a list as in \"0-3,8\"",
-                        "'%s' does not name cores", scalar.text);
-    slot->list = pool_strdup(&config->pool, scalar.text);
-    return 0;
-}
-
 static int set_tasks(struct config *config, struct config_tasks *slot, struct config_scalar scalar,
                      struct config_complaint *complaint)
 {
@@ -314,6 +294,29 @@ static int set_tasks(struct config *config, struct config_tasks *slot, struct co
     slot->list = pool_strdup(&config->pool, scalar.text);
     slot->line = scalar.line;
     slot->column = scalar.column;
+    return 0;
+}
+
+static int set_cores(struct config *config, void *value, const struct config_key *key,
+                     struct config_scalar scalar, struct config_complaint *complaint)
+{
+    struct config_cores *slot = value;
+    const char *rest;
+    int64_t number;
+    if (key->one_a_task)
+        return set_tasks(config, value, scalar, complaint);
+    *slot = (struct config_cores){.count = CONFIG_AUTO};
+    if (is_word(scalar, "auto"))
+        return 0;
+    if (!scalar.quoted && parse_digits(scalar.text, &number, &rest) == 0 && *rest == '\0') {
+        int code = check_bounds(key, number, NULL, complaint);
+        slot->count = code ? CONFIG_AUTO : (int)number;
+        return code;
+    }
+    if (parse_core_list(scalar.text, true, &slot->count))
+        return complain(complaint, "write auto, a number of cores, or a list as in \"0-3,8\"",
+                        "'%s' does not name cores", scalar.text);
+    slot->list = pool_strdup(&config->pool, scalar.text);
     return 0;
 }
 
@@ -396,8 +399,6 @@ int config_value_set(struct config *config, const struct config_key *key,
         return set_choice(slot, key, scalar, complaint);
     case CONFIG_KIND_CORES:
         return set_cores(config, slot, key, scalar, complaint);
-    case CONFIG_KIND_TASKS:
-        return set_tasks(config, slot, scalar, complaint);
     case CONFIG_KIND_LISTEN:
         return set_listen(config, slot, scalar, complaint);
     }

@@ -129,6 +129,30 @@ static int check_problem(const struct place_problem *problem, struct err *err)
     return 0;
 }
 
+// Tasks that differ in nothing but their number stand in the order of the units: nothing is gained
+// or lost by it, and a person finds them.
+static void sort_twins(const struct place_model *model, int *units)
+{
+    const int n = model->task_count;
+    int *first = calloc((size_t)n + 1, sizeof(int)); // of each task: the first of its twins
+    CHECK(first);
+    for (int t = 0; t < n; t++) {
+        first[t] = t;
+        for (int u = 0; u < t && first[t] == t; u++)
+            if (first[u] == u && place_is_twin(model, u, t))
+                first[t] = u;
+        for (int u = t, before = t - 1; before >= 0; before--) {
+            if (first[before] != first[t] || units[before] <= units[u])
+                continue;
+            int moved = units[before];
+            units[before] = units[u];
+            units[u] = moved;
+            u = before;
+        }
+    }
+    free(first);
+}
+
 int place_solve(const struct place_problem *problem, enum place_method method,
                 struct place_result *out, struct err *err)
 {
@@ -145,6 +169,7 @@ int place_solve(const struct place_problem *problem, enum place_method method,
     place_search(&model, units);
     if (method == PLACE_EXACT || (method == PLACE_AUTO && tasks <= EXACT_TASKS_MAX))
         out->is_exact = place_exact(&model, method == PLACE_EXACT, units);
+    sort_twins(&model, units);
     for (int t = 0; t < tasks; t++)
         out->units[t] = model.units[units[t]];
     free(units);

@@ -178,7 +178,7 @@ static long kind_number(const struct hwloc_info_s *infos, unsigned count, const 
 {
     for (unsigned i = 0; i < count; i++)
         if (strcmp(infos[i].name, name) == 0)
-            return atol(infos[i].value);
+            return strtol(infos[i].value, NULL, 10);
     return 0;
 }
 

@@ -83,8 +83,8 @@ static int read_columns(const char *line, int *cores)
 {
     int count = 0;
     for (const char *p = line; (p = strstr(p, "CPU")) && count < MACHINE_PUS_MAX; p += 3) {
-        int core = atoi(p + 3);
-        cores[count++] = core >= 0 && core < MACHINE_PUS_MAX ? core : 0;
+        long core = strtol(p + 3, NULL, 10);
+        cores[count++] = core >= 0 && core < MACHINE_PUS_MAX ? (int)core : 0;
     }
     return count;
 }
@@ -117,7 +117,7 @@ static void read_interrupts(struct topology_extra *out)
         columns = read_columns(line, cores);
     while (columns && getline(&line, &room, file) > 0)
         count_line(line, cores, columns, out);
-    double seconds = read_line("/proc/uptime", uptime, sizeof uptime) ? atof(uptime) : 1;
+    double seconds = read_line("/proc/uptime", uptime, sizeof uptime) ? strtod(uptime, NULL) : 1;
     for (int i = 0; i < MACHINE_PUS_MAX; i++)
         out->irqs_per_s[i] /= seconds < 1 ? 1 : (int64_t)seconds;
     free(cores);

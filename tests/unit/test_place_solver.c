@@ -1,4 +1,4 @@
-// test_place.c: the solver of placements against an enumeration of all of them, and against itself.
+// test_place_solver.c: placements against an enumeration of all of them, and against each other.
 //
 // Machines and traffic are random; the seed is printed, and PLACE_SEED repeats a run. The score is
 // added up here once more, from the tables of cost.h alone.
@@ -134,47 +134,62 @@ static void make_odd(struct scene *s)
 
 // --- the score, once more ---
 
-static struct place_score naive_score(const struct scene *s, const int *units)
+static void add_alone(const struct scene *s, int t, int unit, struct place_score *sum)
 {
     const struct machine *m = &s->machine;
-    struct place_score sum = {0, 0};
-    bool has_isolated = false, has_slow = false;
-    for (int i = 0; i < m->pu_count; i++) {
+    const struct machine_pu *pu = &s->pus[unit];
+    const struct traffic_task *task = &s->tasks[t];
+    sum->cost_ps += pu->irqs_per_s * PLACE_IRQ_PS;
+    sum->cost_ps += pu->is_efficient ? task->share * PLACE_EFFICIENT_PERCENT * 10000 : 0;
+    sum->cost_ps += task->share * cost_memory_percent(m, unit) * 10000;
+    int device = s->problem.device_node ? s->device_node[t] : -1;
+    if (device < 0 || device == pu->node)
+        return;
+    int distance = s->distances[device * m->node_count + pu->node];
+    sum->cost_ps +=
+        task->source_bytes_s * PLACE_DEVICE_BYTE_PS * (distance > 10 ? distance - 10 : 11) / 11;
+}
+
+static void add_rules(const struct scene *s, int t, int unit, struct place_score *sum)
+{
+    bool light = s->tasks[t].is_light, has_isolated = false, has_slow = false;
+    for (int i = 0; i < s->machine.pu_count; i++) {
         has_isolated |= s->usable[i] && s->pus[i].is_isolated;
         has_slow |= s->usable[i] && s->pus[i].is_efficient;
     }
+    if (has_isolated && !s->pus[unit].is_isolated)
+        sum->rules += light ? PLACE_RULE_MERGE_OUTSIDE : PLACE_RULE_NOT_ISOLATED;
+    if (s->pus[unit].is_efficient && !light)
+        sum->rules += PLACE_RULE_EFFICIENT;
+    if (has_slow && !s->pus[unit].is_efficient && light)
+        sum->rules += PLACE_RULE_MERGE_ON_P;
+}
+
+static void add_pair(const struct scene *s, int t, int u, const int *units, struct place_score *sum)
+{
+    int64_t a = s->tasks[t].share, b = s->tasks[u].share, less = a < b ? a : b;
+    if (units[t] == units[u]) {
+        sum->rules += PLACE_RULE_SAME_UNIT;
+        sum->cost_ps += less * 1000000;
+    } else if (s->pus[units[t]].core == s->pus[units[u]].core) {
+        sum->rules += PLACE_RULE_SMT;
+        sum->cost_ps += less * PLACE_SMT_PERCENT * 10000;
+    }
+}
+
+static struct place_score naive_score(const struct scene *s, const int *units)
+{
+    struct place_score sum = {0, 0};
     for (int t = 0; t < s->traffic.task_count; t++) {
-        const struct machine_pu *pu = &s->pus[units[t]];
-        const struct traffic_task *task = &s->tasks[t];
-        if (has_isolated && !pu->is_isolated)
-            sum.rules += task->is_light ? PLACE_RULE_MERGE_OUTSIDE : PLACE_RULE_NOT_ISOLATED;
-        if (pu->is_efficient && !task->is_light)
-            sum.rules += PLACE_RULE_EFFICIENT;
-        if (has_slow && !pu->is_efficient && task->is_light)
-            sum.rules += PLACE_RULE_MERGE_ON_P;
-        sum.cost_ps += pu->irqs_per_s * PLACE_IRQ_PS;
-        sum.cost_ps += pu->is_efficient ? task->share * PLACE_EFFICIENT_PERCENT * 10000 : 0;
-        sum.cost_ps += task->share * cost_memory_percent(m, units[t]) * 10000;
-        int device = s->problem.device_node ? s->device_node[t] : -1;
-        if (device >= 0 && device != pu->node) {
-            int distance = s->distances[device * m->node_count + pu->node];
-            sum.cost_ps += task->source_bytes_s * PLACE_DEVICE_BYTE_PS *
-                           (distance > 10 ? distance - 10 : 11) / 11;
-        }
-        for (int u = t + 1; u < s->traffic.task_count; u++) {
-            int64_t less = task->share < s->tasks[u].share ? task->share : s->tasks[u].share;
-            if (units[t] == units[u]) {
-                sum.rules += PLACE_RULE_SAME_UNIT;
-                sum.cost_ps += less * 1000000;
-            } else if (pu->core == s->pus[units[u]].core) {
-                sum.rules += PLACE_RULE_SMT;
-                sum.cost_ps += less * PLACE_SMT_PERCENT * 10000;
-            }
-        }
+        add_alone(s, t, units[t], &sum);
+        add_rules(s, t, units[t], &sum);
+        for (int u = t + 1; u < s->traffic.task_count; u++)
+            add_pair(s, t, u, units, &sum);
     }
     for (int c = 0; c < s->traffic.channel_count; c++) {
         const struct traffic_channel *channel = &s->channels[c];
-        struct place_price price = cost_price(m, units[channel->from], units[channel->to]);
+        struct place_price price =
+            cost_price(&s->machine, units[channel->from], units[channel->to]);
         sum.cost_ps += channel->bytes_s * price.byte_ps + channel->frames_s * price.frame_ps;
     }
     return sum;
