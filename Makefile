@@ -29,7 +29,7 @@ LDFLAGS := $(OPT_$(CONFIG)) -Wl,-z,now
 LDLIBS := -lhwloc -lfyaml -lnuma -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring -lm -lpthread
 
 LIB_SRC := $(wildcard core/*/*.c shm/*.c stages/*/*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+TOOL_SRC := $(wildcard tools/*.c tools/*/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 CRASH_SRC := $(wildcard tests/crash/test_*.c tests/fault/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
