@@ -654,6 +654,11 @@ void control_view(const struct control *control, int task_index, struct control_
         out->losses[i] = atomic_read_u64(&box->losses[i]);
 }
 
+int control_cpu(const struct control *control, int task_index)
+{
+    return (int)box_page(control, task_index)->cpu;
+}
+
 void control_view_spare(const struct control *control, int task_index, int spare,
                         struct control_spare *out)
 {

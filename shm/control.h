@@ -41,8 +41,9 @@ enum control_counter {
     CONTROL_WATERMARK_MS,
     CONTROL_MAX_EVENT_MS,
     CONTROL_STATE_BYTES,
-    CONTROL_WAKE_CALLS,
+    CONTROL_WAKE_CALLS, // system calls that woke a neighbour
     CONTROL_BLOCKED_NS, // waited for room in an output ring
+    CONTROL_SLEEPS,     // system calls in which the task slept, waiting for a neighbour or the time
     CONTROL_COUNTER_COUNT,
 };
 
@@ -277,6 +278,8 @@ void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
 
 struct process_id control_supervisor(const struct control *control);
 void control_view(const struct control *control, int task_index, struct control_view *out);
+// Where the supervisor has put the task; -1: anywhere.
+int control_cpu(const struct control *control, int task_index);
 // state NONE: there is none.
 void control_view_spare(const struct control *control, int task_index, int spare,
                         struct control_spare *out);

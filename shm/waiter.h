@@ -1,10 +1,10 @@
-// waiter.h: how a task sleeps until a neighbour has something for it: one eventcount a task.
+// waiter.h: how a task waits until a neighbour has something for it: one eventcount a task.
 //
 // The protocol, with the full fences without which wake-ups are lost:
 //
 //   sleeper                              publisher
-//   sleeping = 1                         tail (or head) = ...
-//   full fence          W1 <-> W2        full fence
+//   sleeping = 1                         tail (or head) = ...      of one channel or of several
+//   full fence          W1 <-> W2        full fence                one for all of them
 //   look again at all inputs             if sleeping: sleeping = 0, futex wake
 //   nothing: futex wait while sleeping == 1, with a timeout
 //   sleeping = 0
@@ -13,6 +13,12 @@
 // clears it. A sleeper that is killed leaves it set: the next publisher makes one wake call too
 // many, no more. A publisher that dies between publishing and waking is replaced by one that wakes
 // everyone; until then the timeout bounds the sleep.
+//
+// How long it pays to spin before sleeping: as long as being woken takes, for then waiting costs at
+// most twice what the best choice would have (Karlin et al., "Competitive randomized algorithms for
+// nonuniform problems", 1990). What it takes is learned from sleeps that ran into their timeout.
+// Where the waits turn out to be long the spin is halved again and again, as in Linux's halt
+// polling (drivers/cpuidle/governors/haltpoll.c); a short one brings it back.
 #ifndef WEIR_SHM_WAITER_H
 #define WEIR_SHM_WAITER_H
 
@@ -33,12 +39,38 @@ enum waiter_policy {
     WAITER_BLOCK,    // sleep at once: the least CPU
 };
 
-// Wait until ready(context) says true, somebody wakes us, or timeout_ns has passed (at most;
-// spurious returns are allowed). Returns what ready said last. Only the waiter's owner calls this.
-bool waiter_wait(struct waiter *waiter, enum waiter_policy policy, bool (*ready)(void *context),
-                 void *context, int64_t timeout_ns);
+// The bounds of what is learned, and of the spin.
+enum { WAITER_SPIN_MIN_NS = 1000, WAITER_WAKE_MIN_NS = 4000, WAITER_WAKE_MAX_NS = 100000 };
 
-// After publishing: wake the owner when it sleeps. A system call only then.
-void waiter_wake(struct waiter *waiter);
+// The owner's side, private to its one thread. All zero but for `waiter` is ready, and adaptive.
+struct waiter_owner {
+    struct waiter *waiter;
+    enum waiter_policy policy;
+    bool is_crowded;  // others want the same core: who they wait for may be who would spin there
+    int64_t wake_ns;  // from a wake-up to running again, learned; 0: not yet
+    int64_t spin_ns;  // how long it spins next; 0: not yet
+    uint64_t sleeps;  // calls that gave the core away for a time (futex)
+    int64_t slept_ns; // in them
+};
+
+// Wait until ready(context) says true, somebody wakes us, or timeout_ns has passed (at most;
+// spurious returns are allowed, also some microseconds before the timeout). Returns what ready said
+// last. Only the waiter's owner calls this. A crowded owner never keeps the core: with
+// WAITER_SPIN it gives the rest of its turn away between two looks, else it sleeps at once.
+bool waiter_wait(struct waiter_owner *owner, bool (*ready)(void *context), void *context,
+                 int64_t timeout_ns);
+
+// The same where the time is what is waited for, and `ready` the exception: a long wait does not
+// begin with a spin. Under WAITER_SPIN and WAITER_ADAPTIVE it ends within about a microsecond of
+// its time when it is called again for the rest.
+bool waiter_doze(struct waiter_owner *owner, bool (*ready)(void *context), void *context,
+                 int64_t timeout_ns);
+
+// After publishing: wake the owner when it sleeps. A system call only then; true: it was made.
+bool waiter_wake(struct waiter *waiter);
+
+// The same for several waiters at once: publish all, fence once, then look at each.
+void waiter_fence(void);
+bool waiter_wake_behind_fence(struct waiter *waiter);
 
 #endif

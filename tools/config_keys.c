@@ -312,7 +312,7 @@ const struct config_key config_keys[] = {
         .kind = CONFIG_KIND_CHOICE,
         .offset = AT(placement.waiting),
         .default_text = "adaptive",
-        .meaning = "how a task waits; adaptive spins first, unless tasks outnumber cores",
+        .meaning = "how a task waits; adaptive spins first, unless tasks share a core",
         .choices = {"spin", "adaptive", "block"},
     },
     {

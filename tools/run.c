@@ -28,7 +28,8 @@
 #include "tools/settings.h"
 
 enum {
-    TICK_MS = 250,
+    TICK_MS = 250,          // somebody watches: a person, a program, a service manager
+    TICK_QUIET_MS = 1000,   // else
     START_S = 600,          // a service may take so long to read a checkpoint
     SPARES_AFTER_MS = 1000, // `auto`: a job that is over by then needs none
     WHERE_AFTER_MS = 1000,  // tasks have memory by then
@@ -67,6 +68,12 @@ static int64_t now_ns(void)
 static bool is_talkative(const struct run *run)
 {
     return run->progress.mode != PROGRESS_JSON && run->progress.mode != PROGRESS_QUIET;
+}
+
+static bool is_watched(const struct run *run)
+{
+    return run->progress.mode == PROGRESS_LIVE || run->progress.mode == PROGRESS_JSON ||
+           run->service.fd >= 0;
 }
 
 // Names of the tasks, one allocation that the caller frees with free().
@@ -232,7 +239,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .spares = job_memory_spares(&run->memory, run->load->config),
         .spares_after_ms = run->load->config->recovery.spares == CONFIG_AUTO ? SPARES_AFTER_MS : 0,
         .hang_after_ms = (int)run->load->config->recovery.hang_after_ms,
-        .tick_ms = service_tick_ms(&run->service, TICK_MS),
+        .tick_ms = service_tick_ms(&run->service, is_watched(run) ? TICK_MS : TICK_QUIET_MS),
         .on_tick = on_tick,
         .on_event = on_event,
         .context = run,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "shm/atomic.h"
 
 enum {
     STACK_BYTES = 256 << 10,
@@ -49,6 +50,9 @@ struct copier {
     pthread_t thread;
     struct flight *wanted; // of the task: what it has begun and not seen to its end
     bool knows_lost;       // of the task: it has seen has_lost_output
+    struct waiter *waiter; // of the task; NULL: it looks by itself
+    uint32_t news;         // of the thread: grows when the task should look
+    uint32_t news_seen;    // of the task
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
     // Under the mutex:
@@ -130,6 +134,14 @@ static int begin_file(struct copier *c, struct flight *f, struct err *err)
     return rc;
 }
 
+static void tell_owner(struct copier *c)
+{
+    if (!c->waiter)
+        return;
+    atomic_write_u32(&c->news, c->news + 1); // relaxed: waiter_wake has the fence; a hint to look
+    waiter_wake(c->waiter);
+}
+
 static void wait_for(struct copier *c, struct flight *f)
 {
     bool idle;
@@ -140,6 +152,7 @@ static void wait_for(struct copier *c, struct flight *f)
         c->engine->class->poll(c->engine, true, &idle);
         break;
     case SNAPSHOT_WAITS_OWNER:
+        tell_owner(c);
         snapshot_wait_owner(f->snapshot, OWNER_NS);
         break;
     }
@@ -186,6 +199,9 @@ static void *work(void *context)
         int rc = fly(c, f, &err);
         lock(c);
         land(c, f, rc, &err);
+        unlock(c);
+        tell_owner(c);
+        lock(c);
     }
     unlock(c);
     return NULL;
@@ -241,6 +257,17 @@ int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct cop
     }
     *out = c;
     return 0;
+}
+
+void copier_wakes(struct copier *c, struct waiter *waiter)
+{
+    CHECK(!c->wanted);
+    c->waiter = waiter;
+}
+
+bool copier_has_news(const struct copier *c)
+{
+    return atomic_read_u32(&c->news) != c->news_seen; // relaxed: what it says is under the mutex
 }
 
 static struct flight *take_flight(struct copier *c)
@@ -315,6 +342,7 @@ static void leave(struct copier *c)
 enum copier_status copier_poll(struct copier *c, struct snapshot_stats *stats, struct err *err)
 {
     struct flight *f = c->wanted;
+    c->news_seen = atomic_read_u32(&c->news); // relaxed: before the look; what comes later is news
     if (!f)
         return COPIER_IDLE;
     if (snapshot_poll(f->snapshot, err) < 0) {

@@ -11,6 +11,7 @@
 #define WEIR_STAGES_CHECKPOINT_COPIER_H
 
 #include "core/snapshot/writer.h"
+#include "shm/waiter.h"
 #include "stages/checkpoint/engine.h"
 #include "stages/checkpoint/store.h"
 
@@ -36,6 +37,13 @@ enum copier_status { COPIER_IDLE, COPIER_RUNNING, COPIER_DONE, COPIER_FAILED };
 // `host` is the process on whose cores it may run, the supervisor: 0: the parent.
 int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct copier **out,
                   struct err *err);
+
+// Wake whoever waits there when copier_poll is wanted: the writer has come to the end of the undo
+// entries, or the snapshot is done. Before the first begin; without it the owner looks by itself.
+void copier_wakes(struct copier *c, struct waiter *waiter);
+
+// Is copier_poll wanted? Cheap; for the `ready` of a wait.
+bool copier_has_news(const struct copier *c);
 
 // Between two transactions: a snapshot of the arena as it is now. The caller sets the arena's next
 // epoch right after it. One before it must have been seen to its end, or abandoned; an abandoned

@@ -14,6 +14,7 @@ struct out_channel {
     struct ring_producer ring;
     uint64_t committed; // tail
     int task;           // who reads it
+    bool is_news;       // the last publishing moved it
 };
 
 struct exchange_writer {
@@ -55,6 +56,7 @@ struct in_channel {
     struct ring_consumer ring;
     uint64_t committed; // head
     int task;           // who writes it
+    bool is_news;       // the last publishing moved it
     struct channel_state state;
 };
 

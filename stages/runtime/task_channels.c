@@ -116,20 +116,18 @@ static bool has_room(void *context)
 
 static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
 {
-    enum { SLICE_NS = 50 * 1000 * 1000 };
     struct task *task = context;
     struct room room = {channel, task, bytes};
+    const struct task_waiting waiting = {.ready = has_room,
+                                         .context = &room,
+                                         .until_ns = INT64_MAX,
+                                         .state = CONTROL_WAITING_OUTPUT};
     if (task_is_cancelled(task)) // merely stopped: the reader goes on until we have ended
         return -ECANCELED;
     const int64_t begun_ns = task->env->monotonic_ns(task->env);
-    control_set_state(task->control, CONTROL_WAITING_OUTPUT);
-    if (!waiter_wait(task->waiter, task->job.options.waiting, has_room, &room, SLICE_NS))
-        task_settle(task);
-    const int64_t now_ns = task->env->monotonic_ns(task->env);
-    task->blocked_ns += now_ns - begun_ns;
+    task_wait_until(task, &waiting);
+    task->blocked_ns += task->env->monotonic_ns(task->env) - begun_ns;
     control_set_counter(task->control, CONTROL_BLOCKED_NS, task->blocked_ns);
-    control_set_state(task->control, CONTROL_RUNNING);
-    control_heartbeat(task->control, now_ns);
     return 0;
 }
 

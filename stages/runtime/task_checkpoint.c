@@ -11,9 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shm/bell.h"
 #include "stages/runtime/task_internal.h"
-
-enum { LINGER_SLEEP_NS = 100 * 1000 * 1000 };
 
 static int64_t now_ns(struct task *task)
 {
@@ -55,6 +54,8 @@ static void report(struct task *task, enum control_snapshot_status status, const
     if (c->begun_ns)
         c->report.duration_ns = now_ns(task) - c->begun_ns;
     control_report_snapshot(task->control, &c->report);
+    if (status != CONTROL_SNAPSHOT_RUNNING)
+        bell_ring(task->job.dir.fd);
 }
 
 // --- the snapshot ---
@@ -115,6 +116,8 @@ static int begin_snapshot(struct task *task, uint64_t checkpoint, struct err *er
     if (!c->copier)
         rc = copier_create(task->env, (enum engine_kind)task->job.options.checkpoint_engine,
                            control_supervisor(task->control).pid, &c->copier, err);
+    if (rc == 0)
+        copier_wakes(c->copier, task->waiting.waiter);
     if (rc == 0)
         rc = copier_begin(c->copier, task->arena, &job, err);
     c->is_copying = rc == 0;
@@ -225,7 +228,7 @@ int checkpoint_poll(struct task *task)
 bool checkpoint_is_busy(struct task *task, int64_t *sleep_ns)
 {
     struct task_checkpoint *c = &task->checkpoint;
-    enum { LOOK_NS = 200 * 1000 };
+    enum { LOOK_NS = 2 * 1000 * 1000 }; // the copier wakes the task when it has news
     if (c->is_copying)
         look_at_copier(task);
     if (c->is_copying)
@@ -262,7 +265,8 @@ static bool linger_ready(void *context)
     struct task *task = context;
     return task_is_called_off(task) || control_requested(task->control, CONTROL_FINISH) ||
            control_wanted_checkpoint(task->control) > task->state.barrier ||
-           control_complete_checkpoint(task->control) > task->checkpoint.completed;
+           control_complete_checkpoint(task->control) > task->checkpoint.completed ||
+           (task->checkpoint.is_copying && copier_has_news(task->checkpoint.copier));
 }
 
 static int prepare_finish(struct task *task)
@@ -291,18 +295,23 @@ int checkpoint_linger(struct task *task)
     task->checkpoint.lingers = true; // nobody reads from it any more, nobody writes to it
     int rc = prepare_finish(task);
     control_set_ended(task->control, rc == 0);
+    bell_ring(task->job.dir.fd);
     while (rc == 0 && !control_requested(task->control, CONTROL_FINISH)) {
-        int64_t sleep_ns = LINGER_SLEEP_NS;
+        struct task_waiting waiting = {.ready = linger_ready,
+                                       .context = task,
+                                       .until_ns = INT64_MAX,
+                                       .state = CONTROL_WAITING_INPUT,
+                                       .is_pause = true};
+        int64_t busy_ns;
         if (task_is_called_off(task))
             return -ECANCELED;
         rc = checkpoint_from_source(task); // nothing comes in any more that could bring a barrier
         if (rc == 0)
             rc = checkpoint_poll(task);
-        checkpoint_is_busy(task, &sleep_ns);
-        control_set_state(task->control, CONTROL_WAITING_INPUT);
-        control_heartbeat(task->control, now_ns(task));
-        if (rc == 0 && sleep_ns && !linger_ready(task))
-            waiter_wait(task->waiter, task->job.options.waiting, linger_ready, task, sleep_ns);
+        if (checkpoint_is_busy(task, &busy_ns))
+            waiting.until_ns = now_ns(task) + busy_ns;
+        if (rc == 0)
+            task_wait_until(task, &waiting);
     }
     return rc;
 }

@@ -49,24 +49,42 @@ static void store_state(struct task *task)
         states[i].position = task->writer->channels[i].ring.position;
 }
 
+// Of the channels with news, all of which are published. A neighbour with several is woken once:
+// the first call finds it asleep.
+static void wake_neighbours(struct task *task)
+{
+    waiter_fence();
+    for (int i = 0; i < task->reader.channel_count; i++)
+        if (task->reader.channels[i].is_news)
+            task->wake_calls += waiter_wake_behind_fence(
+                control_waiter(task->control, task->reader.channels[i].task));
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++)
+        if (task->writer->channels[i].is_news)
+            task->wake_calls += waiter_wake_behind_fence(
+                control_waiter(task->control, task->writer->channels[i].task));
+}
+
 void task_publish_all(struct task *task, bool always_wake)
 {
+    bool moved = always_wake;
     for (int i = 0; i < task->reader.channel_count; i++) {
         struct in_channel *channel = &task->reader.channels[i];
-        bool moved = channel->committed != channel->ring.position;
+        channel->is_news = always_wake || channel->committed != channel->ring.position;
         channel->committed = channel->ring.position;
-        ring_release(&channel->ring, channel->committed);
-        if (moved || always_wake)
-            waiter_wake(control_waiter(task->control, channel->task));
+        if (channel->is_news)
+            ring_release(&channel->ring, channel->committed);
+        moved |= channel->is_news;
     }
     for (int i = 0; task->writer && i < task->writer->channel_count; i++) {
         struct out_channel *channel = &task->writer->channels[i];
-        bool moved = channel->committed != channel->ring.position;
+        channel->is_news = always_wake || channel->committed != channel->ring.position;
         channel->committed = channel->ring.position;
-        ring_publish(&channel->ring, channel->committed);
-        if (moved || always_wake)
-            waiter_wake(control_waiter(task->control, channel->task));
+        if (channel->is_news)
+            ring_publish(&channel->ring, channel->committed);
+        moved |= channel->is_news;
     }
+    if (moved)
+        wake_neighbours(task);
 }
 
 // Bytes of the channels (their positions only grow) and of what stands at the stage's end.
@@ -105,6 +123,8 @@ static void publish_counters(struct task *task)
     control_set_counter(control, CONTROL_LATE_ROWS, (int64_t)task->state.late_rows);
     control_set_counter(control, CONTROL_COMMITS, (int64_t)task->commits);
     control_set_counter(control, CONTROL_ABORTS, (int64_t)task->aborts);
+    control_set_counter(control, CONTROL_WAKE_CALLS, (int64_t)task->wake_calls);
+    control_set_counter(control, CONTROL_SLEEPS, (int64_t)task->waiting.sleeps);
     control_set_counter(control, CONTROL_WATERMARK_MS, watermark);
     control_set_counter(control, CONTROL_STATE_BYTES, (int64_t)arena_used_bytes(task->arena));
     int64_t now_ns = task->env->monotonic_ns(task->env);

@@ -325,11 +325,30 @@ static int note_idle(struct task *task, int64_t now_ms)
     return rc;
 }
 
-int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
+// The source has nothing before its own time; what else is due by then?
+static struct head_idle idle_until(const struct task *task, const struct source_poll *found)
+{
+    const struct head *head = &task->head;
+    const struct op_watermark *watermark = head->watermark;
+    struct head_idle idle = {true, found->retry_ms ? found->retry_ms : INT64_MAX,
+                             found->retry_ns ? found->retry_ns : INT64_MAX};
+    if (!watermark)
+        return idle;
+    if (watermark->interval_ms > 0 && task->state.current_ms > task->state.flink_ms &&
+        task->next_periodic_ms < idle.until_ms)
+        idle.until_ms = task->next_periodic_ms;
+    int64_t silent_ms = head->last_rows_ms + watermark->idle_timeout_ms;
+    if (watermark->idle_timeout_ms > 0 && !head->is_idle && task->writer &&
+        silent_ms < idle.until_ms)
+        idle.until_ms = silent_ms;
+    return idle;
+}
+
+int head_step(struct task *task, struct head_idle *idle, bool *ended)
 {
     struct source *source = task->head.source;
     struct source_poll found = {.status = SOURCE_IDLE};
-    *idle_until_ms = 0;
+    *idle = (struct head_idle){.is_idle = false};
     int rc = checkpoint_from_source(task);
     if (rc == 0)
         rc = periodic(task, task->env->realtime_ms(task->env));
@@ -351,11 +370,11 @@ int head_step(struct task *task, int64_t *idle_until_ms, bool *ended)
         return process(task);
     }
     *ended = found.status == SOURCE_END;
-    *idle_until_ms = found.retry_ms;
     rc = *ended ? 0 : note_idle(task, task->env->realtime_ms(task->env));
     if (rc < 0)
         return rc;
     if (!*ended)
         task_latency_idle(task, now_ns);
+    *idle = idle_until(task, &found);
     return arena_log_used(task->arena) || task->latency.markers.count ? task_commit(task) : 0;
 }

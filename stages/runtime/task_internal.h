@@ -81,7 +81,9 @@ struct task {
     const struct stage *stage;
     struct control *control;
     struct errlog *errlog;
-    struct waiter *waiter;
+    struct waiter_owner waiting;
+    int64_t core_look_ns; // when to look again who else is on our core; 0: now
+    uint64_t wake_calls;  // of others, that this process has made
     struct segment segment;
     void *arena_base;
     uint64_t arena_bytes;
@@ -117,8 +119,9 @@ struct task {
     bool is_orphaned;                        // it has been gone for too long: end
     int stuck;                               // transactions of one row in a row that did not fit
     uint32_t fits;                           // transactions in a row that did, below BATCH_ROWS
-    int64_t next_timer_ms;
-    int64_t next_periodic_ms; // of the watermark
+    int64_t next_timer_ms, timers_seen_ms;   // as the chain said when it was last asked, and when
+    uint64_t timers_commits;                 // commits by then
+    int64_t next_periodic_ms;                // of the watermark
     struct task_checkpoint checkpoint;
     struct task_trial trial;
     struct task_latency latency;
@@ -195,8 +198,13 @@ void trial_put_aside(struct task *task);
 int head_open(struct task *task, const struct op_context *context);
 void head_close(struct head *head);
 void head_reset(struct task *task);
-// One poll and its transactions. *idle_until_ms > 0: nothing to do until then. *ended.
-int head_step(struct task *task, int64_t *idle_until_ms, bool *ended);
+// One poll and its transactions. idle->is_idle: nothing to do until then. *ended.
+struct head_idle {
+    bool is_idle;
+    int64_t until_ms; // wall clock; INT64_MAX: not known
+    int64_t until_ns; // monotonic; INT64_MAX: not known
+};
+int head_step(struct task *task, struct head_idle *idle, bool *ended);
 
 // task_latency.c: attach, for whoever is or may become the task; begin, for who is.
 void task_latency_open(struct task *task);
@@ -232,7 +240,27 @@ void checkpoint_forgo(struct task *task);
 // and what the supervisor then does is done. 0: finish the output; -ECANCELED: leave it as it is.
 int checkpoint_linger(struct task *task);
 
+// task_sleep.c: waiting, by the job's policy. All of it is for the task's one thread.
+struct task_waiting {
+    bool (*ready)(void *context);
+    void *context;
+    int64_t until_ns; // monotonic; it ends earlier, to show a sign of life
+    enum control_state state;
+    bool is_pause; // nothing is expected before the time is over (waiter_doze)
+};
+void task_waiting_open(struct task *task);
+// Returns what `ready` said last.
+bool task_wait_until(struct task *task, const struct task_waiting *waiting);
+void task_wait_input(struct task *task);
+void task_wait_source(struct task *task, const struct head_idle *idle);
+// Something that the loop looks at between two transactions, whatever the task is.
+bool task_has_news(const struct task *task);
+// The same of who takes checkpoints and requests from the supervisor itself. context: the task.
+bool task_source_has_news(void *context);
+
 // task_loop.c
+// When the chain is to be asked for timers that are due, wall clock.
+int64_t task_timers_due(const struct task *task);
 int task_loop(struct task *task);
 // Do the work that operators have left, a transaction a piece.
 int task_drain_work(struct task *task);

@@ -6,8 +6,9 @@
 
 #include "stages/runtime/task_internal.h"
 
-// While there are no rows a source wakes this often anyway; more markers would cost wake-ups.
-static const int64_t IDLE_INTERVAL_NS = INT64_C(100000000);
+// While there are no rows a source wakes this often anyway, and each marker wakes all of its
+// readers: more would cost an idle job its rest.
+static const int64_t IDLE_INTERVAL_NS = INT64_C(1000000000);
 
 // More that were due at once are told with fewer, further apart: recording them is bounded.
 enum { OVERDUE_MAX = 1000 };

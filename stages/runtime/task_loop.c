@@ -4,7 +4,7 @@
 
 #include "stages/runtime/task_internal.h"
 
-enum { SLEEP_MAX_NS = 100 * 1000 * 1000, TIMER_CHECK_MS = 10 };
+enum { TIMER_CHECK_MS = 10 };
 
 int task_watermark(struct task *task, int64_t watermark_ms, bool *more)
 {
@@ -28,37 +28,6 @@ int task_drain_work(struct task *task)
     }
 }
 
-static bool never_ready(void *context)
-{
-    struct task *task = context;
-    return task_must_stop(task) || control_requested(task->control, CONTROL_DRAIN) ||
-           (task->checkpoint.is_on &&
-            control_wanted_checkpoint(task->control) > task->state.barrier);
-}
-
-static bool input_ready(void *context)
-{
-    struct task *task = context;
-    return task_must_stop(task) || exchange_reader_ready(&task->reader);
-}
-
-static void sleep_for(struct task *task, int64_t until_ms, bool (*ready)(void *context))
-{
-    int64_t now_ms = task->env->realtime_ms(task->env);
-    int64_t until = task->next_timer_ms < until_ms ? task->next_timer_ms : until_ms;
-    int64_t ns = SLEEP_MAX_NS;
-    if (until - now_ms < SLEEP_MAX_NS / 1000000)
-        ns = until > now_ms ? (until - now_ms) * 1000000 : 0;
-    int64_t busy_ns;
-    if (checkpoint_is_busy(task, &busy_ns))
-        ns = busy_ns < ns ? busy_ns : ns;
-    control_set_state(task->control, CONTROL_WAITING_INPUT);
-    control_heartbeat(task->control, task->env->monotonic_ns(task->env));
-    if (ns > 0 && !waiter_wait(task->waiter, task->job.options.waiting, ready, task, ns))
-        task_settle(task);
-    control_set_state(task->control, CONTROL_RUNNING);
-}
-
 // One batch from the input channels.
 static int reader_step(struct task *task, bool *ended)
 {
@@ -72,7 +41,7 @@ static int reader_step(struct task *task, bool *ended)
         for (int i = 0; i < task->reader.channel_count; i++)
             *ended &= task->reader.channels[i].state.has_ended != 0;
         if (!*ended)
-            sleep_for(task, INT64_MAX, input_ready);
+            task_wait_input(task);
         return 0;
     }
     trial_begin_input(task);
@@ -102,19 +71,26 @@ static int reader_step(struct task *task, bool *ended)
     return rc == 0 && more ? task_drain_work(task) : rc;
 }
 
+// Transactions may arm timers that nobody tells us of: after some the chain is asked soon again.
+int64_t task_timers_due(const struct task *task)
+{
+    int64_t soon_ms = task->timers_seen_ms + TIMER_CHECK_MS;
+    bool is_stale = task->commits != task->timers_commits;
+    return is_stale && soon_ms < task->next_timer_ms ? soon_ms : task->next_timer_ms;
+}
+
 static int fire_timers(struct task *task)
 {
     int64_t now_ms = task->env->realtime_ms(task->env);
-    if (now_ms < task->next_timer_ms)
+    if (now_ms < task_timers_due(task) && now_ms >= task->timers_seen_ms)
         return 0;
     trial_note(task, CONTROL_SITE_WORK);
     int rc = chain_processing_time(&task->chain, now_ms, &task->next_timer_ms);
-    if (rc < 0)
-        return rc;
-    // Rows may arm timers that nobody tells us of: look again soon.
-    if (task->next_timer_ms > now_ms + TIMER_CHECK_MS)
-        task->next_timer_ms = now_ms + TIMER_CHECK_MS;
-    return arena_log_used(task->arena) ? task_commit(task) : 0;
+    if (rc == 0 && arena_log_used(task->arena))
+        rc = task_commit(task);
+    task->timers_seen_ms = now_ms;
+    task->timers_commits = task->commits;
+    return rc;
 }
 
 // All input is handled: the last watermark, its work, the end marks.
@@ -141,7 +117,7 @@ static int end_input(struct task *task)
 
 static int step(struct task *task, bool *ended)
 {
-    int64_t idle_until_ms = 0;
+    struct head_idle idle;
     int rc = fire_timers(task);
     if (rc < 0)
         return rc;
@@ -151,9 +127,9 @@ static int step(struct task *task, bool *ended)
     }
     if (!task->head.source)
         return reader_step(task, ended);
-    rc = head_step(task, &idle_until_ms, ended);
-    if (rc == 0 && !*ended && idle_until_ms > 0)
-        sleep_for(task, idle_until_ms, never_ready);
+    rc = head_step(task, &idle, ended);
+    if (rc == 0 && !*ended && idle.is_idle)
+        task_wait_source(task, &idle);
     return rc;
 }
 

@@ -126,9 +126,6 @@ static int prepare(struct task *task, const char *job_dir)
     if (rc < 0)
         return memory_lost(task, rc);
     const struct plan *plan = task->job.plan;
-    // Where tasks share cores, one that spins takes the time from the one that it waits for.
-    if (task->job.options.waiting == WAITER_ADAPTIVE && plan->task_count > task->job.options.cores)
-        task->job.options.waiting = WAITER_BLOCK;
     if (task->index < 0 || task->index >= plan->task_count)
         return err_set(&task->err, -EINVAL, "the job has no task %d", task->index);
     rc = control_attach_task(task->job.dir.fd, plan->fingerprint, task->index, &task->control,
@@ -136,7 +133,7 @@ static int prepare(struct task *task, const char *job_dir)
     if (rc < 0)
         return rc;
     crash_prepare();
-    task->waiter = control_waiter(task->control, task->index);
+    task_waiting_open(task);
     task->stage = plan_stage_of(plan, task->index, &task->subtask);
     rc = errlog_attach(task->job.dir.fd, plan->fingerprint, task->index, &task->errlog, &task->err);
     if (rc == 0)

@@ -18,11 +18,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/state/arena.h"
+#include "shm/bell.h"
 #include "shm/owner.h"
 #include "stages/runtime/task_internal.h"
 
@@ -39,7 +41,7 @@ enum {
     DEAD_NICE = 5, // a third of others' share, where there is nothing left over
 };
 
-#define ROUND_NS     (500 * MS_NS)  // how often a spare looks for pages that came into use
+#define ROUND_NS     (1000 * MS_NS) // how often a spare looks for pages that came into use
 #define PATIENCE_NS  (1000 * MS_NS) // then: does anybody hold the mutex at all?
 #define PASS_LOOK_NS (100 * MS_NS)
 
@@ -49,6 +51,7 @@ struct wait {
     uint16_t *mapped; // pages that are faulted in, of each piece of the arena
     uint64_t piece_count, next_piece;
     uint64_t channel_bytes;
+    blkcnt_t blocks;   // of the arena's file, when the last round began
     int64_t looked_ns; // when somebody was last seen holding the mutex
     int64_t taken_ns;  // when it became ours
     bool is_ready;
@@ -315,11 +318,25 @@ static bool warm_piece(const struct wait *wait, uint64_t piece)
     return is_news;
 }
 
+// Have pages come into use since the last round? The file's size on its tmpfs tells, at the price
+// of one call instead of a walk through all page tables.
+static bool memory_has_grown(struct wait *wait)
+{
+    struct stat now;
+    if (!wait->is_ready || fstat(wait->task->segment.fd, &now) < 0)
+        return true;
+    bool has_grown = now.st_blocks != wait->blocks;
+    wait->blocks = now.st_blocks;
+    return has_grown;
+}
+
 // A piece of the round through the arena; how long to wait before the next.
 static int64_t warm_step(struct wait *wait)
 {
     enum { EMPTY_MAX = 64 }; // pieces with nothing in use that are looked at in a row
     int64_t began_ns = now_ns(wait->task);
+    if (wait->next_piece == 0 && !memory_has_grown(wait))
+        return ROUND_NS;
     for (int empty = 0; wait->next_piece < wait->piece_count && empty < EMPTY_MAX;) {
         uint64_t piece = wait->next_piece++;
         if (wait->mapped[piece] == PIECE_PAGES)
@@ -335,9 +352,12 @@ static int64_t warm_step(struct wait *wait)
     // A batch process waits for its turn when it is woken; one that sleeps takes nobody's time.
     if (!wait->is_ready)
         take_turns_of(TURN_SHORT_NS);
+    bool was_ready = wait->is_ready;
     wait->next_piece = 0;
     wait->is_ready = true;
     note(wait);
+    if (!was_ready)
+        bell_ring(wait->task->job.dir.fd);
     return ROUND_NS;
 }
 
@@ -389,8 +409,9 @@ static int wait_as_spare(struct wait *wait)
     task->owns = true;
     outwait_predecessor(task);
     wait->taken_ns = now_ns(task);
+    struct waiter_owner asleep = {.waiter = task->waiting.waiter, .policy = WAITER_BLOCK};
     while (!may_begin(task))
-        waiter_wait(task->waiter, WAITER_BLOCK, may_begin, task, PASS_LOOK_NS);
+        waiter_wait(&asleep, may_begin, task, PASS_LOOK_NS);
     if (!wait->is_ready)
         take_turns_of(TURN_SHORT_NS);
     task->is_unsettled = true; // what can wait does, until the first rows are through

@@ -36,7 +36,7 @@ struct datagen {
     struct parts *parts;   // private; NULL: one progression
     uint64_t parts_at;     // in the arena: struct datagen_part, part_count of them
     int part_count;
-    int64_t started_ms;  // when rate limiting began
+    int64_t started_ns;  // when rate limiting began, monotonic
     uint64_t started_at; // and at which row
 };
 
@@ -226,22 +226,24 @@ static int datagen_open(const struct op_context *context, struct source **out, s
     }
     open_parts(d);
     datagen_reset(&d->base);
-    d->started_ms = context->env->realtime_ms(context->env);
+    d->started_ns = context->env->monotonic_ns(context->env);
     d->started_at = d->next;
     *out = &d->base;
     return 0;
 }
 
-// How many rows the rate allows now; 0: none until *retry_ms.
-static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t now_ms, int64_t *retry_ms)
+// How many rows the rate allows now; 0: none until *retry_ns. Each row has its own time, however
+// late others were.
+static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t *retry_ns)
 {
+    struct env *env = d->base.context.env;
     if (d->options.rows_per_second == 0)
         return wanted;
-    double rate = (double)d->options.rows_per_second / d->base.context.stage->parallelism / 1000;
+    double rate = (double)d->options.rows_per_second / d->base.context.stage->parallelism / 1e9;
     double made = (double)(d->next - d->started_at);
-    double due = (double)(now_ms - d->started_ms) * rate + 1;
+    double due = (double)(env->monotonic_ns(env) - d->started_ns) * rate + 1;
     if (due - made < 1) {
-        *retry_ms = d->started_ms + (int64_t)(made / rate) + 1;
+        *retry_ns = d->started_ns + (int64_t)(made / rate) + 1;
         return 0;
     }
     return due - made < wanted ? (uint32_t)(due - made) : wanted;
@@ -294,7 +296,7 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
     uint32_t rows = max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS;
     if (rows > d->own_rows - d->next)
         rows = (uint32_t)(d->own_rows - d->next);
-    rows = allowed(d, rows, now_ms, &out->retry_ms);
+    rows = allowed(d, rows, &out->retry_ns);
     out->status = rows ? SOURCE_ROWS : SOURCE_IDLE;
     pool_reset(&d->scratch);
     CHECK(batch->column_count == d->field_count);

@@ -28,7 +28,8 @@ void ending_stop_next_level(struct supervisor *s)
 
 // --- checkpoints ---
 
-enum { END_LOOK_MS = 5 };
+// A task rings when there is something to see; without a bell it is looked for.
+enum { LOOK_MS = 1000, LOOK_UNDER_WAY_MS = 100, LOOK_DEAF_MS = 5 };
 
 static void on_checkpoint(const struct coordinator_event *event, void *context)
 {
@@ -92,16 +93,25 @@ static void advance_finale(struct supervisor *s)
     }
 }
 
+void ending_look(struct supervisor *s)
+{
+    if (s->finale != FINALE_DONE)
+        s->look_at_ns = 0;
+}
+
 void ending_on_time(struct supervisor *s)
 {
+    int64_t look_ms = s->bell_fd >= 0 ? LOOK_MS : LOOK_DEAF_MS;
     int64_t now = supervisor_now_ns(), again = INT64_MAX;
     if (!s->coordinator || s->look_at_ns > now)
         return;
     if (coordinator_tick(s->coordinator, now, &again, s->err) < 0)
         s->result->end = SUPERVISOR_END_FAILED;
     advance_finale(s);
+    if (s->bell_fd >= 0 && !coordinator_is_idle(s->coordinator))
+        again = now + LOOK_UNDER_WAY_MS * MS_NS;
     s->look_at_ns =
-        s->finale == FINALE_DONE ? INT64_MAX : supervisor_earlier(again, now + END_LOOK_MS * MS_NS);
+        s->finale == FINALE_DONE ? INT64_MAX : supervisor_earlier(again, now + look_ms * MS_NS);
 }
 
 static bool was_asked(const struct supervisor *s, enum control_request request)

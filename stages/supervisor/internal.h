@@ -42,6 +42,7 @@ struct supervisor {
     struct postmortem *deaths; // the last of each task
     struct postmortem_context mortuary;
     int epoll_fd, signal_fd, timer_fd;
+    int bell_fd; // tasks ring it (shm/bell.h); < 0: there is none
     sigset_t old_mask, task_mask;
     bool ending;
     int64_t tick_at_ns, kill_at_ns;  // INT64_MAX: not set
@@ -90,6 +91,8 @@ void supervisor_allow(struct supervisor *s, int64_t more_ms);
 struct slot_ops tasks_ops(struct supervisor *s);
 // Of an earlier supervisor: watch those that live, note those that do not as to be replaced.
 int tasks_adopt(struct supervisor *s);
+// Before any of them runs: each looks who else is on its core.
+void tasks_note_cpus(struct supervisor *s);
 int tasks_handle_all(struct supervisor *s, enum slot_event event);
 // The pidfd of this slot is readable: its process has ended.
 void tasks_on_end(struct supervisor *s, struct slot *slot);
@@ -122,6 +125,8 @@ int ending_begin_checkpoints(struct supervisor *s);
 void ending_take_over(struct supervisor *s);
 // Checkpoints, and the end of a job that makes them.
 void ending_on_time(struct supervisor *s);
+// Something has happened: do so at once.
+void ending_look(struct supervisor *s);
 // Ask the lowest level that still runs to stop.
 void ending_stop_next_level(struct supervisor *s);
 

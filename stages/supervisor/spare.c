@@ -463,7 +463,8 @@ int64_t spares_next_deadline(const struct supervisor *s, int64_t now)
         const struct crew *crew = crew_of(s, i);
         int look_ms =
             crew->awaits && now - crew->awaits_since_ns < LATE_MS * MS_NS ? LOOK_MS : LOOK_LATE_MS;
-        if (crew->awaits || crew->promoted_ns || any_prepares(crew))
+        bool is_silent = any_prepares(crew) && s->bell_fd < 0; // else it rings when it is ready
+        if (crew->awaits || crew->promoted_ns || is_silent)
             next = supervisor_earlier(next, now + look_ms * MS_NS);
         if (s->slots[i].state == SLOT_UP && !s->ending && living(crew) < s->options->spares)
             next = supervisor_earlier(next, crew->due_ns);

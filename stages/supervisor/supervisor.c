@@ -16,6 +16,7 @@
 
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "shm/bell.h"
 #include "stages/supervisor/internal.h"
 #include "stages/supervisor/journal.h"
 #include "stages/supervisor/move.h"
@@ -28,7 +29,7 @@ enum {
 };
 
 // What an epoll event is about: the index of a slot, or one of these.
-enum { TAG_SIGNAL = 1 << 20, TAG_TIMER };
+enum { TAG_SIGNAL = 1 << 20, TAG_TIMER, TAG_BELL };
 
 int64_t supervisor_now_ns(void)
 {
@@ -156,6 +157,25 @@ static bool all_done(const struct supervisor *s)
     return true;
 }
 
+static void on_event(struct supervisor *s, uint32_t tag)
+{
+    uint64_t ticks;
+    if (tag == TAG_TIMER)
+        (void)!read(s->timer_fd, &ticks, sizeof(ticks));
+    else if (tag == TAG_SIGNAL)
+        on_signal(s);
+    else if (tag == TAG_BELL)
+        bell_hear(s->bell_fd);
+    else if (tag & SPARE_TAG)
+        spares_on_end(s, tag);
+    else if (tag & REGION_TAG)
+        regions_on_end(s, tag);
+    else
+        tasks_on_end(s, &s->slots[tag]);
+    if (tag != TAG_TIMER)
+        ending_look(s);
+}
+
 static int wait_loop(struct supervisor *s)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -164,20 +184,8 @@ static int wait_loop(struct supervisor *s)
         int n = epoll_wait(s->epoll_fd, events, EVENTS_AT_ONCE, -1);
         if (n < 0 && errno != EINTR)
             return err_set(s->err, -errno, "cannot wait for tasks: %s", strerror(errno));
-        for (int i = 0; i < n; i++) {
-            uint32_t tag = events[i].data.u32;
-            uint64_t ticks;
-            if (tag == TAG_SIGNAL)
-                on_signal(s);
-            else if (tag == TAG_TIMER)
-                (void)!read(s->timer_fd, &ticks, sizeof(ticks));
-            else if (tag & SPARE_TAG)
-                spares_on_end(s, tag);
-            else if (tag & REGION_TAG)
-                regions_on_end(s, tag);
-            else
-                tasks_on_end(s, &s->slots[tag]);
-        }
+        for (int i = 0; i < n; i++)
+            on_event(s, events[i].data.u32);
         on_time(s);
         ending_on_time(s);
         if (s->result->end == SUPERVISOR_END_FAILED)
@@ -211,13 +219,16 @@ static int open_fds(struct supervisor *s)
     s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (s->epoll_fd < 0 || s->signal_fd < 0 || s->timer_fd < 0)
         return -errno;
+    s->bell_fd = bell_open(s->options->dir->fd); // without it we look more often
     int status = supervisor_watch(s, s->signal_fd, TAG_SIGNAL);
+    if (!status && s->bell_fd >= 0)
+        status = supervisor_watch(s, s->bell_fd, TAG_BELL);
     return status ? status : supervisor_watch(s, s->timer_fd, TAG_TIMER);
 }
 
 static void close_fds(struct supervisor *s)
 {
-    int fds[] = {s->epoll_fd, s->signal_fd, s->timer_fd};
+    int fds[] = {s->epoll_fd, s->signal_fd, s->timer_fd, s->bell_fd};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -237,6 +248,7 @@ static int run(struct supervisor *s)
         err_set(s->err, status, "cannot set the supervisor up: %s", strerror(-status));
     } else {
         control_begin_supervisor(s->control);
+        tasks_note_cpus(s);
         status = ending_begin_checkpoints(s);
         if (!status) {
             status = s->options->adopts ? tasks_adopt(s) : tasks_handle_all(s, SLOT_START);
@@ -305,6 +317,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .epoll_fd = -1,
                            .signal_fd = -1,
                            .timer_fd = -1,
+                           .bell_fd = -1,
                            .tick_at_ns = INT64_MAX,
                            .kill_at_ns = INT64_MAX,
                            .look_at_ns = INT64_MAX,

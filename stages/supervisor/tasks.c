@@ -67,6 +67,12 @@ int tasks_start_cold(struct supervisor *s, struct slot *slot)
     return 0;
 }
 
+void tasks_note_cpus(struct supervisor *s)
+{
+    for (int i = 0; i < s->options->task_count; i++)
+        control_note_cpu(s->control, i, s->options->cpus ? s->options->cpus[i] : -1);
+}
+
 static int op_start(struct slot *slot, void *context)
 {
     struct supervisor *s = context;

@@ -7,6 +7,8 @@ PAGE = 4096
 STATES = ["empty", "starting", "running", "waiting-input", "waiting-output", "finished", "failed", "orphaned"]
 EMPTY, STARTING, RUNNING, WAITING_INPUT, WAITING_OUTPUT, FINISHED, FAILED, ORPHANED = range(8)
 SPARE_READY, SPARES_MAX = 2, 4
+COUNTERS_AT = 64
+COUNTERS = {"rows_in": 0, "rows_out": 1, "commits": 6, "aborts": 7, "wake_calls": 11, "sleeps": 13}
 
 Task = collections.namedtuple("Task", "pid state start heartbeat_ns progress attempt taken_ns ready_ns rows_in rows_out")
 Spare = collections.namedtuple("Spare", "pid state start")
@@ -49,6 +51,9 @@ class Control:
     def task(self, index):
         w = self._read("<IIQQQQQQQqq", (2 + index) * PAGE)
         return Task(w[0], w[1], w[2], w[3], w[4], w[5], w[7], w[8], w[9], w[10])
+
+    def counter(self, index, name):
+        return self._read("<q", (2 + index) * PAGE + COUNTERS_AT + 8 * COUNTERS[name])[0]
 
     def tasks(self):
         return [self.task(i) for i in range(self.count)]

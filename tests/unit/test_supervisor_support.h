@@ -48,9 +48,9 @@ static bool any_requested(void *context)
 static int wait_for(struct control *control, int index, enum control_request request)
 {
     control_set_state(control, CONTROL_WAITING_INPUT);
+    struct waiter_owner owner = {.waiter = control_waiter(control, index), .policy = WAITER_BLOCK};
     while (!control_requested(control, request))
-        waiter_wait(control_waiter(control, index), WAITER_BLOCK, any_requested, control,
-                    10000000000);
+        waiter_wait(&owner, any_requested, control, 10000000000);
     control_set_state(control, CONTROL_FINISHED);
     return 0;
 }
