@@ -58,11 +58,11 @@ static int64_t due_of(const struct hop *h, uint64_t frame)
     return h->start_ns + (int64_t)((double)frame * h->each_ns);
 }
 
-static void send_frame(struct hop *h, int64_t due)
+static void send_frame(struct hop *h, struct waiter_owner *owner, int64_t due)
 {
     char *room;
     while (!(room = ring_reserve(&h->out, FRAME_BYTES)))
-        waiter_wait(&h->told->sender, h->policy, has_room, h, NS_TIMEOUT);
+        waiter_wait(owner, has_room, h, NS_TIMEOUT);
     memset(room + 8, 0, FRAME_BYTES - 8);
     memcpy(room, &due, 8);
     ring_advance(&h->out, FRAME_BYTES);
@@ -74,12 +74,13 @@ static void send_frame(struct hop *h, int64_t due)
 static int send_frames(void *context)
 {
     struct hop *h = context;
+    struct waiter_owner owner = {.waiter = &h->told->sender, .policy = h->policy};
     uint64_t all = h->frames + h->warm_frames;
     for (uint64_t i = 0; i < all; i++) {
         int64_t due = due_of(h, i);
         while (bench_now_ns() < due)
             atomic_pause();
-        send_frame(h, due);
+        send_frame(h, &owner, due);
     }
     return 0;
 }
@@ -87,13 +88,14 @@ static int send_frames(void *context)
 static int receive_frames(void *context)
 {
     struct hop *h = context;
+    struct waiter_owner owner = {.waiter = &h->told->receiver, .policy = h->policy};
     uint64_t seen = 0, all = h->frames + h->warm_frames;
     int64_t began = 0;
     while (seen < all) {
         const void *bytes;
         int64_t available = ring_peek(&h->in, &bytes);
         if (available < FRAME_BYTES) {
-            waiter_wait(&h->told->receiver, h->policy, has_input, h, NS_TIMEOUT);
+            waiter_wait(&owner, has_input, h, NS_TIMEOUT);
             continue;
         }
         for (int64_t at = 0; at < available; at += FRAME_BYTES, seen++) {
