@@ -1,7 +1,7 @@
 // ring.c: mapping the pages with the rights of each side, and the four ordered accesses.
 //
-//   R1 ring_publish  -> A1 ring_peek      the frames before tail
-//   R2 ring_release  -> A2 ring_reserve   the space before head
+//   R1 ring_publish  -> A1 ring_look_for_frames   the frames before tail
+//   R2 ring_release  -> A2 ring_look_for_room     the space before head
 //
 // What a crash leaves: the words only ever hold committed positions, so a producer that dies while
 // it writes leaves bytes past tail, which do not exist, and a consumer that dies while it reads
@@ -268,46 +268,23 @@ void ring_consumer_close(struct ring_consumer *ring)
     *ring = (struct ring_consumer){0};
 }
 
-void *ring_reserve(struct ring_producer *ring, uint64_t bytes)
+bool ring_look_for_room(struct ring_producer *ring, uint64_t bytes)
 {
-    if (ring->position + bytes - ring->cached_head > ring->capacity) {
-        uint64_t head = atomic_acquire_u64(
-            &ring->other->head); // A2: pairs with R2 in ring_release; the free space
-        // A damaged word must not let us overwrite what was not read: it only counts when it fits.
-        if (head >= ring->cached_head && head <= ring->position)
-            ring->cached_head = head;
-        if (ring->position + bytes - ring->cached_head > ring->capacity)
-            return NULL;
-    }
-    return ring->data + (ring->position & (ring->capacity - 1));
+    // A2: pairs with R2 in ring_release; the free space
+    uint64_t head = atomic_acquire_u64(&ring->other->head);
+    // A damaged word must not let us overwrite what was not read: it only counts when it fits.
+    if (head >= ring->cached_head && head <= ring->position)
+        ring->cached_head = head;
+    return ring->position + bytes - ring->cached_head <= ring->capacity;
 }
 
-void ring_publish(struct ring_producer *ring, uint64_t committed_tail)
+int ring_look_for_frames(struct ring_consumer *ring)
 {
-    CHECK(committed_tail <= ring->position);
-    atomic_release_u64(&ring->own->tail,
-                       committed_tail); // R1: pairs with A1 in ring_peek, ring_begin_consumer;
-                                        // publishes the frames
-}
-
-int64_t ring_peek(struct ring_consumer *ring, const void **out)
-{
-    if (ring->cached_tail == ring->position) {
-        uint64_t tail =
-            atomic_acquire_u64(&ring->other->tail); // A1: pairs with R1 in ring_publish; the frames
-        uint64_t released = atomic_read_u64(&ring->own->head); // relaxed: our own word
-        if (tail < ring->cached_tail || !positions_fit(released, tail, ring->capacity))
-            return -EPROTO;
-        ring->cached_tail = tail;
-    }
-    *out = ring->data + (ring->position & (ring->capacity - 1));
-    return (int64_t)(ring->cached_tail - ring->position);
-}
-
-void ring_release(struct ring_consumer *ring, uint64_t committed_head)
-{
-    CHECK(committed_head <= ring->position);
-    atomic_release_u64(&ring->own->head,
-                       committed_head); // R2: pairs with A2 in ring_reserve, ring_begin_producer;
-                                        // publishes the free space
+    // A1: pairs with R1 in ring_publish; the frames
+    uint64_t tail = atomic_acquire_u64(&ring->other->tail);
+    uint64_t released = atomic_read_u64(&ring->own->head); // relaxed: our own word
+    if (tail < ring->cached_tail || !positions_fit(released, tail, ring->capacity))
+        return -EPROTO;
+    ring->cached_tail = tail;
+    return 0;
 }

@@ -9,12 +9,13 @@
 #ifndef WEIR_SHM_RING_H
 #define WEIR_SHM_RING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/check.h"
 #include "core/base/err.h"
-
-struct ring_producer_page;
-struct ring_consumer_page;
+#include "shm/atomic.h"
+#include "shm/ring_layout.h"
 
 struct ring_producer {
     char *data; // the data, twice in a row
@@ -69,9 +70,24 @@ int ring_fault_in(const void *mapping, uint64_t capacity, uint64_t *bytes);
 void ring_producer_close(struct ring_producer *ring);
 void ring_consumer_close(struct ring_consumer *ring);
 
+// --- the data path ---
+//
+// Inline: the other side's word is looked at only where the last look at it is used up.
+
+// Look at the consumer's word. Is there room for `bytes` now?
+bool ring_look_for_room(struct ring_producer *ring, uint64_t bytes);
+// Look at the producer's word. -EPROTO when it cannot be.
+int ring_look_for_frames(struct ring_consumer *ring);
+
 // Room for `bytes` in one piece at the private position, or NULL while the consumer has not freed
 // it. A request over the capacity is never met.
-void *ring_reserve(struct ring_producer *ring, uint64_t bytes);
+static inline void *ring_reserve(struct ring_producer *ring, uint64_t bytes)
+{
+    if (UNLIKELY(ring->position + bytes - ring->cached_head > ring->capacity) &&
+        !ring_look_for_room(ring, bytes))
+        return NULL;
+    return ring->data + (ring->position & (ring->capacity - 1));
+}
 
 // The private position moves on by `bytes` that were reserved and written.
 static inline void ring_advance(struct ring_producer *ring, uint64_t bytes)
@@ -86,11 +102,25 @@ static inline void ring_rewind(struct ring_producer *ring, uint64_t committed_ta
 }
 
 // Make everything before `committed_tail` visible. It never moves back.
-void ring_publish(struct ring_producer *ring, uint64_t committed_tail);
+static inline void ring_publish(struct ring_producer *ring, uint64_t committed_tail)
+{
+    CHECK(committed_tail <= ring->position);
+    // R1: pairs with A1 in ring_look_for_frames, ring_begin_consumer; publishes the frames
+    atomic_release_u64(&ring->own->tail, committed_tail);
+}
 
 // Bytes readable in one piece at the private position; *out points to them. -EPROTO when the
 // producer's word cannot be (it ran back, or claims more than the ring holds).
-int64_t ring_peek(struct ring_consumer *ring, const void **out);
+static inline int64_t ring_peek(struct ring_consumer *ring, const void **out)
+{
+    if (ring->cached_tail == ring->position) {
+        int status = ring_look_for_frames(ring);
+        if (UNLIKELY(status < 0))
+            return status;
+    }
+    *out = ring->data + (ring->position & (ring->capacity - 1));
+    return (int64_t)(ring->cached_tail - ring->position);
+}
 
 // The private position moves on by `bytes` that were peeked.
 static inline void ring_consume(struct ring_consumer *ring, uint64_t bytes)
@@ -105,6 +135,11 @@ static inline void ring_consumer_rewind(struct ring_consumer *ring, uint64_t com
 }
 
 // Give everything before `committed_head` back to the producer. It never moves back.
-void ring_release(struct ring_consumer *ring, uint64_t committed_head);
+static inline void ring_release(struct ring_consumer *ring, uint64_t committed_head)
+{
+    CHECK(committed_head <= ring->position);
+    // R2: pairs with A2 in ring_look_for_room, ring_begin_producer; publishes the free space
+    atomic_release_u64(&ring->own->head, committed_head);
+}
 
 #endif

@@ -392,11 +392,11 @@ static pid_t start_holder(const struct world *w, int task)
 static const void *random_place(void)
 {
     static const void *const places[] = {
-        task_wait_turn,      arena_open,       control_begin,      control_set_ready,
-        task_commit,         task_publish_all, arena_commit,       ring_publish,
-        ring_release,        waiter_fence,     head_step,          exchange_reader_take,
-        chain_work,          task_watermark,   checkpoint_pass,    exchange_writer_control,
-        txfile_open,         task_bad_row,     chain_after_commit, txfile_before_commit,
+        task_wait_turn,       arena_open,       control_begin,      control_set_ready,
+        task_commit,          task_publish_all, arena_commit,       ring_look_for_room,
+        ring_look_for_frames, waiter_fence,     head_step,          exchange_reader_take,
+        chain_work,           task_watermark,   checkpoint_pass,    exchange_writer_control,
+        txfile_open,          task_bad_row,     chain_after_commit, txfile_before_commit,
         chain_prepare_finish};
     return places[test_random(&rng, ARRAY_SIZE(places))];
 }
