@@ -18,3 +18,12 @@ bench-recovery:
 	$(Q)$(MAKE) run-bench-recovery
 run-bench-recovery: $(B)/bench/recovery all
 	$(Q)WEIR=$(CURDIR)/$(B)/weir sh bench/recovery.sh $(B)/bench/recovery
+
+# weir beside Flink, DuckDB, Hazelcast Jet and DPDK's ring, which this fetches; PART="uv latency ring". See
+# bench/peers/README.md.
+.PHONY: bench-peers run-bench-peers
+bench-peers:
+	$(Q)sh scripts/setup.sh build peers
+	$(Q)$(MAKE) run-bench-peers
+run-bench-peers: $(B)/bench/uv_data all
+	$(Q)WEIR=$(CURDIR)/$(B)/weir BUILD=$(CURDIR)/$(B) sh bench/peers/run.sh $(PART)

