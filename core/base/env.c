@@ -16,6 +16,14 @@ static int64_t system_realtime_ms(struct env *env)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int64_t system_realtime_ns(struct env *env)
+{
+    (void)env;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static int64_t system_monotonic_ns(struct env *env)
 {
     (void)env;
@@ -115,6 +123,7 @@ struct env *env_system(void)
 {
     static struct env env = {
         .realtime_ms = system_realtime_ms,
+        .realtime_ns = system_realtime_ns,
         .monotonic_ns = system_monotonic_ns,
         .open = system_open,
         .close = system_close,

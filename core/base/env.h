@@ -13,6 +13,7 @@
 struct env {
     void *context;
     int64_t (*realtime_ms)(struct env *env);  // wall clock, Unix epoch, milliseconds
+    int64_t (*realtime_ns)(struct env *env);  // the same in nanoseconds
     int64_t (*monotonic_ns)(struct env *env); // never runs back
     int (*open)(struct env *env, const char *path, int flags, mode_t mode);
     int (*close)(struct env *env, int fd);

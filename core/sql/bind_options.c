@@ -45,6 +45,8 @@ static const struct option_rule rules[] = {
     {"filesystem", "auto-compaction", OPTION_LATER, {"set sink.rolling-policy.file-size higher"}},
     {"filesystem", "source.path.regex-pattern", OPTION_LATER, {"'path' may be a glob"}},
     {"filesystem", "sink.parallelism", OPTION_LATER, {"SET 'parallelism.default' = '...'"}},
+    {"blackhole", "latency.column", OPTION_TEXT, {0}},
+    {"blackhole", "latency.file", OPTION_TEXT, {0}},
     {"print", "print-identifier", OPTION_TEXT, {0}},
     {"print", "standard-error", OPTION_BOOL, {0}},
     {"print", "sink.parallelism", OPTION_LATER, {"SET 'parallelism.default' = '...'"}},

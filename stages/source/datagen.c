@@ -5,6 +5,7 @@
 // parallelism the rows are those of several progressions (datagen_parts.h), which are there too.
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +37,16 @@ struct datagen {
     struct parts *parts;   // private; NULL: one progression
     uint64_t parts_at;     // in the arena: struct datagen_part, part_count of them
     int part_count;
-    int64_t started_ns;  // when rate limiting began, monotonic
-    uint64_t started_at; // and at which row
+    int64_t started_ns;   // when rate limiting began, monotonic
+    uint64_t started_at;  // and at which row
+    bool has_due;         // a column says when its row was due: rows come at that moment
+    int64_t due_start_ns; // wall clock; row 0 of the table
+    double due_each_ns;   // 0: as fast as it goes, due when it is made
+};
+
+// What the arena holds of a table with such a column; without one, only the rows.
+struct due_root {
+    uint64_t rows, due_start_ns;
 };
 
 // Several progressions: what is left of them now, and where the last poll began.
@@ -158,7 +167,10 @@ static int parse_fields(struct datagen *d, const struct plan_table *table, struc
         // A sequence ends the table also when nobody reads it.
         if (datagen_field_rows(field) < rows)
             rows = datagen_field_rows(field);
-        d->field_count += !table->needed || table->needed[i];
+        if (table->needed && !table->needed[i])
+            continue;
+        d->has_due |= field->kind == DATAGEN_DUE;
+        d->field_count++;
     }
     uint64_t subtasks = (uint64_t)d->base.context.stage->parallelism;
     uint64_t subtask = (uint64_t)d->base.context.subtask;
@@ -209,6 +221,23 @@ static void datagen_close(struct source *source)
     free(d);
 }
 
+// Rows that became due while nobody made them are late, also by a restart: the schedule is in the
+// arena. It begins anew where the state is that of a checkpoint, and the rows with it.
+static void open_due(struct datagen *d)
+{
+    const struct op_context *context = &d->base.context;
+    const uint64_t at = d->state_offset + offsetof(struct due_root, due_start_ns);
+    const int64_t rate = d->options.rows_per_second;
+    d->due_each_ns = rate && !d->parts ? 1e9 / (double)rate : 0;
+    d->due_start_ns = (int64_t)arena_word(context->arena, at);
+    if (d->due_start_ns && !context->is_restored)
+        return;
+    uint64_t row = d->next * (uint64_t)context->stage->parallelism;
+    d->due_start_ns =
+        context->env->realtime_ns(context->env) - (int64_t)((double)row * d->due_each_ns);
+    arena_store8(context->arena, at, (uint64_t)d->due_start_ns);
+}
+
 static int datagen_open(const struct op_context *context, struct source **out, struct err *err)
 {
     const struct plan_table *table = context->op->table;
@@ -219,7 +248,8 @@ static int datagen_open(const struct op_context *context, struct source **out, s
     if (rc == 0)
         rc = parse_fields(d, table, err);
     if (rc == 0)
-        rc = arena_root(context->arena, (uint32_t)context->op->id, 8, &d->state_offset);
+        rc = arena_root(context->arena, (uint32_t)context->op->id,
+                        d->has_due ? sizeof(struct due_root) : 8, &d->state_offset);
     if (rc < 0) {
         datagen_close(&d->base);
         return rc;
@@ -228,6 +258,8 @@ static int datagen_open(const struct op_context *context, struct source **out, s
     datagen_reset(&d->base);
     d->started_ns = context->env->monotonic_ns(context->env);
     d->started_at = d->next;
+    if (d->has_due)
+        open_due(d);
     *out = &d->base;
     return 0;
 }
@@ -247,6 +279,22 @@ static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t *retry_ns)
         return 0;
     }
     return due - made < wanted ? (uint32_t)(due - made) : wanted;
+}
+
+// The same to the nanosecond, for rows that say when they were due.
+static uint32_t allowed_due(const struct datagen *d, uint32_t wanted, int64_t *retry_ns)
+{
+    const struct op_context *context = &d->base.context;
+    const uint64_t subtasks = (uint64_t)context->stage->parallelism;
+    const uint64_t row = d->next * subtasks + (uint64_t)context->subtask;
+    int64_t now_ns = context->env->realtime_ns(context->env);
+    double since = (double)(now_ns - d->due_start_ns) - (double)row * d->due_each_ns;
+    if (since < 0) {
+        *retry_ns = context->env->monotonic_ns(context->env) + (int64_t)-since + 1;
+        return 0;
+    }
+    double due = since / (d->due_each_ns * (double)subtasks) + 1;
+    return due < wanted ? (uint32_t)due : wanted;
 }
 
 // The run's rows behind those that the batch has.
@@ -271,7 +319,8 @@ static void fill_from_parts(struct datagen *d, struct batch *batch, uint32_t row
     for (uint32_t at = 0; at < rows;) {
         struct datagen_part run = datagen_parts_take(d->parts->now, d->part_count, rows - at);
         CHECK(run.count > 0);
-        const struct datagen_rows numbers = {run.first, run.step, (uint32_t)run.count, now_ms};
+        const struct datagen_rows numbers = {run.first, run.step,         (uint32_t)run.count,
+                                             now_ms,    now_ms * 1000000, 0};
         fill_run(d, batch, at, &numbers);
         for (uint64_t i = 0; i < run.count; i++)
             d->parts->numbers[at + i] = run.first + i * run.step;
@@ -296,7 +345,10 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
     uint32_t rows = max_rows < BATCH_ROWS ? max_rows : BATCH_ROWS;
     if (rows > d->own_rows - d->next)
         rows = (uint32_t)(d->own_rows - d->next);
-    rows = allowed(d, rows, &out->retry_ns);
+    if (d->has_due && d->due_each_ns > 0)
+        rows = allowed_due(d, rows, &out->retry_ns);
+    else
+        rows = allowed(d, rows, &out->retry_ns);
     out->status = rows ? SOURCE_ROWS : SOURCE_IDLE;
     pool_reset(&d->scratch);
     CHECK(batch->column_count == d->field_count);
@@ -305,6 +357,10 @@ static int datagen_poll(struct source *source, struct batch *batch, uint32_t max
         .step = subtasks,
         .count = rows,
         .now_ms = now_ms,
+        .due_start_ns = d->due_each_ns > 0 || !d->has_due
+                            ? d->due_start_ns
+                            : source->context.env->realtime_ns(source->context.env),
+        .due_each_ns = d->due_each_ns,
     };
     if (d->parts)
         fill_from_parts(d, batch, rows, now_ms);

@@ -170,8 +170,12 @@ static int parse_kind(const struct reader_of_options *o, struct datagen_field *f
         f->kind = DATAGEN_RANDOM;
     else if (strcmp(kind, "sequence") == 0)
         f->kind = DATAGEN_SEQUENCE;
+    else if (strcmp(kind, "due") != 0)
+        return bad_option(o, "kind", kind, "'random', 'sequence' or 'due'");
+    else if (f->type != TYPE_BIGINT && !type_is_timestamp(f->type))
+        return bad_option(o, "kind", kind, "of a BIGINT or TIMESTAMP column");
     else
-        return bad_option(o, "kind", kind, "'random' or 'sequence'");
+        f->kind = DATAGEN_DUE;
     return 0;
 }
 
@@ -253,6 +257,8 @@ static int parse_text(const struct reader_of_options *o, struct datagen_field *f
 // What values lie between.
 static int parse_range(const struct reader_of_options *o, struct datagen_field *f)
 {
+    if (f->kind == DATAGEN_DUE)
+        return 0;
     if (f->kind == DATAGEN_RANDOM && type_is_timestamp(f->type))
         return parse_time(o, f);
     if (f->kind == DATAGEN_RANDOM && f->type == TYPE_DOUBLE)
@@ -407,13 +413,28 @@ static void fill_nulls(const struct datagen_field *f, const struct datagen_rows 
     }
 }
 
+int64_t datagen_due_ns(const struct datagen_rows *rows, uint64_t row)
+{
+    return rows->due_start_ns + (int64_t)((double)row * rows->due_each_ns);
+}
+
+static void fill_due(const struct datagen_field *f, const struct datagen_rows *rows, int64_t *out)
+{
+    const int64_t unit = type_is_timestamp(f->type) ? 1000000 : 1;
+    uint64_t row = rows->first;
+    for (uint32_t i = 0; i < rows->count; i++, row += rows->step)
+        out[i] = datagen_due_ns(rows, row) / unit;
+}
+
 void datagen_field_fill(const struct datagen_field *f, const struct datagen_rows *rows,
                         struct pool *scratch, struct column *column)
 {
     uint32_t count = rows->count;
     uint64_t row = rows->first, step = rows->step;
     CHECK(count <= BATCH_ROWS && column->kind == f->type);
-    if (f->type == TYPE_STRING && f->prefix)
+    if (f->kind == DATAGEN_DUE)
+        fill_due(f, rows, column->i64);
+    else if (f->type == TYPE_STRING && f->prefix)
         fill_pattern(f, rows, scratch, column->str);
     else if (f->type == TYPE_STRING)
         for (uint32_t i = 0; i < count; i++, row += step)

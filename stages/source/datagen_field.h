@@ -9,7 +9,9 @@
 #include "core/plan/plan.h"
 #include "core/row/batch.h"
 
-enum datagen_kind { DATAGEN_RANDOM, DATAGEN_SEQUENCE };
+// DUE: when the row was due by the table's rate: wall clock, nanoseconds of BIGINT or the
+// timestamp.
+enum datagen_kind { DATAGEN_RANDOM, DATAGEN_SEQUENCE, DATAGEN_DUE };
 
 struct datagen_field {
     const char *name;
@@ -40,7 +42,9 @@ struct datagen_field {
 struct datagen_rows {
     uint64_t first, step;
     uint32_t count;
-    int64_t now_ms; // wall clock, which random timestamps lie before
+    int64_t now_ms;       // wall clock, which random timestamps lie before
+    int64_t due_start_ns; // when row 0 was due; and each row so much later than the one before
+    double due_each_ns;
 };
 
 // Read the options 'fields.NAME.*' of one column. -EINVAL with a text. `pool` owns what it makes.
@@ -53,6 +57,9 @@ void datagen_field_seed(struct datagen_field *field, int column, uint64_t seed);
 // Fill rows 0 .. count-1 of `column`. Text goes to `scratch`.
 void datagen_field_fill(const struct datagen_field *field, const struct datagen_rows *rows,
                         struct pool *scratch, struct column *column);
+
+// When a row is due.
+int64_t datagen_due_ns(const struct datagen_rows *rows, uint64_t row);
 
 // How many rows the field can give: INT64_MAX, or the length of its sequence.
 int64_t datagen_field_rows(const struct datagen_field *field);

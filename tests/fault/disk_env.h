@@ -75,6 +75,11 @@ static inline struct disk_op *disk_note(struct disk_env *d, enum disk_kind kind,
     return op;
 }
 
+static inline int64_t disk_realtime_ns(struct env *env)
+{
+    return disk_of(env)->real->realtime_ns(disk_of(env)->real);
+}
+
 static inline int64_t disk_realtime_ms(struct env *env)
 {
     return disk_of(env)->real->realtime_ms(disk_of(env)->real);
@@ -227,6 +232,7 @@ static inline struct disk_env *disk_env_make(void)
     CHECK(d->ops);
     d->real = env_system();
     d->env = (struct env){.realtime_ms = disk_realtime_ms,
+                          .realtime_ns = disk_realtime_ns,
                           .monotonic_ns = disk_monotonic_ns,
                           .open = disk_open,
                           .close = disk_close,

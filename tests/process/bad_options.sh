@@ -78,7 +78,7 @@ datagen() {
 refused "$(datagen "'rows-per-second'='x'")" "o.sql:2:24: table t: option 'rows-per-second' = 'x' is not a whole number"
 refused "$(datagen "'row-per-second'='1'")" "o.sql:2:24: table t" "did you mean 'rows-per-second'?"
 refused "$(datagen "'fields.idd.kind'='random'")" "names no column of the table"
-refused "$(datagen "'fields.id.kind'='sequnce'")" "is not 'random' or 'sequence'"
+refused "$(datagen "'fields.id.kind'='sequnce'")" "is not 'random', 'sequence' or 'due'"
 refused "$(datagen "'fields.id.min'='9','fields.id.max'='1'")" 'min 9 is greater than max 1'
 
 # Sinks: options and folders.
@@ -88,7 +88,7 @@ sink() {
 }
 refused "$(sink "'connector'='print','print-identifer'='x'")" o.sql:3:21: "did you mean 'print-identifier'?"
 refused "$(sink "'connector'='print','standard-error'='x'")" "expected 'true' or 'false'"
-refused "$(sink "'connector'='blackhole','x'='x'")" "it has none besides 'connector'"
+refused "$(sink "'connector'='blackhole','x'='x'")" "it has 'latency.column', 'latency.file'"
 refused "$(sink "'connector'='datagen'")" 'datagen is a source'
 fs="'connector'='filesystem','format'='csv'"
 refused "$(sink "$fs,'path'='in.json'")" "o.sql:3:41: table o: rows cannot go to 'path' = 'in.json'" \

@@ -217,7 +217,7 @@ static void test_datagen_refuses_wrong_options(void **state)
     expect_refused("fields.x.min", "1", "names no column");
     expect_refused("fields.n.mim", "1", "did you mean 'min'");
     expect_refused("fields.n.min", "one", "not a whole number");
-    expect_refused("fields.n.kind", "odd", "'random' or 'sequence'");
+    expect_refused("fields.n.kind", "odd", "'random', 'sequence' or 'due'");
     expect_refused("fields.id.pattern", "abc", "%d");
     expect_refused("fields.at.jitter", "4 parsecs", "jitter");
     expect_refused("number-of-rows", "-4", "0 or more");
@@ -283,6 +283,99 @@ static void test_datagen_refuses_an_empty_range_of_doubles(void **state)
     bench_fini(&b);
 }
 
+static int64_t due_now_ns;
+
+static int64_t fake_realtime_ns(struct env *env)
+{
+    (void)env;
+    return due_now_ns;
+}
+
+static int64_t fake_realtime_ms(struct env *env)
+{
+    return fake_realtime_ns(env) / 1000000;
+}
+
+static int64_t fake_monotonic_ns(struct env *env)
+{
+    return fake_realtime_ns(env) - INT64_C(1600000000000000000);
+}
+
+static struct field due_fields[] = {
+    {"due", {.kind = TYPE_BIGINT}},
+    {"at", {.kind = TYPE_TIMESTAMP, .precision = 3}},
+};
+
+static void start_due(struct bench *b, struct env *env)
+{
+    *env = (struct env){.realtime_ms = fake_realtime_ms,
+                        .realtime_ns = fake_realtime_ns,
+                        .monotonic_ns = fake_monotonic_ns};
+    due_now_ns = INT64_C(1700000000000000000);
+    bench_init(b, OP_SOURCE, due_fields, 2);
+    b->context.env = env;
+    bench_option(b, "connector", "datagen");
+    bench_option(b, "rows-per-second", "100000"); // each 10 us
+    bench_option(b, "fields.due.kind", "due");
+    bench_option(b, "fields.at.kind", "due");
+}
+
+// Rows come when they are due, say so, and are late, not left out, after a pause or a death.
+static void test_datagen_rows_are_due_by_the_rate(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct env env;
+    struct batch batch;
+    start_due(&b, &env);
+    const int64_t start = due_now_ns;
+    batch_init(&batch, &b.table.physical);
+    struct source *source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 100), SOURCE_ROWS);
+    assert_int_equal(batch.count, 1); // the first is due at once
+    assert_int_equal(batch.columns[0].i64[0], start);
+    assert_int_equal(batch.columns[1].i64[0], start / 1000000);
+    datagen_class.advance(source, 1);
+    due_now_ns += 9000;
+    struct source_poll found;
+    assert_int_equal(datagen_class.poll(source, &batch, 100, &found, &b.err), 0);
+    assert_int_equal(found.status, SOURCE_IDLE);
+    assert_in_range(found.retry_ns - fake_monotonic_ns(&env), 1000, 1001);
+    due_now_ns = start + 35000; // three more, and half of a step
+    assert_int_equal(poll(&b, source, &batch, 100), SOURCE_ROWS);
+    assert_int_equal(batch.count, 3);
+    assert_int_equal(batch.columns[0].i64[2], start + 30000);
+    datagen_class.advance(source, 3);
+    arena_commit(b.arena);
+    datagen_class.close(source);
+    due_now_ns = start + 1000000; // dead for a while: 97 rows have become due
+    source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 1000), SOURCE_ROWS);
+    assert_int_equal(batch.count, 97);
+    assert_int_equal(batch.columns[0].i64[0], start + 40000);
+    datagen_class.close(source);
+    b.context.is_restored = true; // from a checkpoint: the schedule begins with the next row
+    due_now_ns = start + 5000000;
+    source = open_source(&b);
+    assert_int_equal(poll(&b, source, &batch, 1000), SOURCE_ROWS);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.columns[0].i64[0], due_now_ns);
+    datagen_class.close(source);
+    batch_fini(&batch);
+    bench_fini(&b);
+}
+
+static void test_datagen_refuses_due_of_a_text(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, OP_SOURCE, fields, 1);
+    bench_option(&b, "fields.id.kind", "due");
+    assert_true(datagen_class.check(&b.table, &b.err) < 0);
+    assert_non_null(strstr(b.err.text, "of a BIGINT or TIMESTAMP column"));
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +385,8 @@ int main(void)
         cmocka_unit_test(test_datagen_patterns),
         cmocka_unit_test(test_datagen_describes_its_position),
         cmocka_unit_test(test_datagen_position_is_exact),
+        cmocka_unit_test(test_datagen_rows_are_due_by_the_rate),
+        cmocka_unit_test(test_datagen_refuses_due_of_a_text),
         cmocka_unit_test(test_datagen_refuses_wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

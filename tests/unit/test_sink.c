@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 
+#include "core/base/histogram.h"
 #include "tests/unit/test_task_support.h"
 
 static struct field fields[] = {
@@ -285,6 +286,78 @@ static void test_sink_print_gives_a_pipe_whole_lines(void **state)
     bench_fini(&b);
 }
 
+static int64_t sink_now_ns;
+
+static int64_t fake_realtime_ns(struct env *env)
+{
+    (void)env;
+    return sink_now_ns;
+}
+
+// Counted when its batch is committed, once, also by the next process; never of an aborted one.
+static void test_sink_blackhole_measures_what_was_committed(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct env env = *env_system();
+    char path[160];
+    struct histogram *seen = histogram_new(3);
+    env.realtime_ns = fake_realtime_ns;
+    bench_init(&b, OP_SINK, fields, 2);
+    b.context.env = &env;
+    snprintf(path, sizeof path, "%s/latency", b.folder);
+    bench_option(&b, "connector", "blackhole");
+    bench_option(&b, "latency.column", "n");
+    bench_option(&b, "latency.file", path);
+    assert_int_equal(blackhole_class.check(&b.op, &b.err), 0);
+    struct operator* op = open_op(&b, &blackhole_class);
+    push(op, 1000, 3); // due at 1000, 1001, 1002
+    abort_batch(&b, op);
+    push(op, 1000, 2);
+    sink_now_ns = 1500;
+    commit(&b, op);
+    commit(&b, op); // nothing more
+    op->class->close(op);
+    op = open_op(&b, &blackhole_class);
+    push(op, 2000, 1);
+    sink_now_ns = 2007;
+    commit(&b, op);
+    snprintf(path, sizeof path, "%s/latency-%d", b.folder, b.stage.first_task);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fread(seen, 1, histogram_bytes(3), file), histogram_bytes(3));
+    fclose(file);
+    assert_int_equal(histogram_check(seen, histogram_bytes(3), &b.err), 0);
+    assert_int_equal(histogram_total(seen), 3);
+    assert_int_equal(histogram_min(seen), 7);
+    assert_int_equal(histogram_max(seen), 500);
+    op->class->close(op);
+    free(seen);
+    bench_fini(&b);
+}
+
+static void test_sink_blackhole_refuses_half_of_its_options(void **state)
+{
+    (void)state;
+    static const char *const wrong[][3] = {
+        {"latency.column", "n", "need each other"},
+        {"latency.file", "x", "need each other"},
+        {"latency.column", "s", "neither BIGINT"},
+        {"latency.column", "m", "names no column"},
+    };
+    for (int i = 0; i < 4; i++) {
+        struct bench b;
+        bench_init(&b, OP_SINK, fields, 2);
+        bench_option(&b, "connector", "blackhole");
+        bench_option(&b, wrong[i][0], wrong[i][1]);
+        if (i >= 2)
+            bench_option(&b, "latency.file", "x");
+        assert_int_equal(blackhole_class.check(&b.op, &b.err), -EINVAL);
+        assert_non_null(strstr(b.err.text, wrong[i][2]));
+        bench_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_sink_print_writes_after_the_commit),
         cmocka_unit_test(test_sink_print_tears_no_line_of_a_file),
         cmocka_unit_test(test_sink_print_gives_a_pipe_whole_lines),
+        cmocka_unit_test(test_sink_blackhole_measures_what_was_committed),
+        cmocka_unit_test(test_sink_blackhole_refuses_half_of_its_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

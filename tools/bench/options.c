@@ -35,37 +35,47 @@ static void complain(struct parsing *p, const char *option, const char *value, c
     snprintf(p->problem, sizeof p->problem, "%s '%s': expected %s", option, value, wanted);
 }
 
+// "7" or "3-5" at *at, which moves behind it and its comma. false: it is neither.
+static bool take_range(const char **at, long *first, long *last)
+{
+    char *end;
+    if (!isdigit((unsigned char)**at))
+        return false;
+    *first = *last = strtol(*at, &end, 10);
+    if (*end == '-' && isdigit((unsigned char)end[1]))
+        *last = strtol(end + 1, &end, 10);
+    bool is_good = *last >= *first && *last <= 65535 && (!*end || (*end == ',' && end[1]));
+    *at = *end ? end + 1 : end;
+    return is_good;
+}
+
+// What is wrong with one more core; NULL: nothing.
+static const char *add_core(struct bench_options *out, long core)
+{
+    for (int i = 0; i < out->core_count; i++)
+        if (out->cores[i] == core)
+            return "each core once";
+    if (out->core_count == BENCH_CORES_MAX)
+        return "64 cores at most";
+    out->cores[out->core_count++] = (int)core;
+    return NULL;
+}
+
 // "0,3-5": numbers of cores, in order, each once.
 static void parse_cores(struct parsing *p, const char *text)
 {
-    struct bench_options *out = p->out;
-    const char *at = text;
-    out->core_count = 0;
-    out->has_cores = true;
-    while (*at) {
-        char *end;
-        long first = isdigit((unsigned char)*at) ? strtol(at, &end, 10) : -1, last = first;
-        if (first >= 0 && *end == '-' && isdigit((unsigned char)end[1]))
-            last = strtol(end + 1, &end, 10);
-        if (first < 0 || last < first || last > 65535 || (*end && *end != ',') ||
-            (*end == ',' && !end[1])) {
-            complain(p, "--cores", text, "numbers of cores such as 0,1 or 2-5");
-            return;
-        }
-        for (long core = first; core <= last; core++) {
-            for (int i = 0; i < out->core_count; i++)
-                if (out->cores[i] == core)
-                    complain(p, "--cores", text, "each core once");
-            if (out->core_count == BENCH_CORES_MAX)
-                complain(p, "--cores", text, "64 cores at most");
-            if (*p->problem)
-                return;
-            out->cores[out->core_count++] = (int)core;
-        }
-        at = *end ? end + 1 : end;
+    const char *at = text, *wanted = *text ? NULL : "numbers of cores such as 0,1 or 2-5";
+    p->out->core_count = 0;
+    p->out->has_cores = true;
+    while (*at && !wanted) {
+        long first, last;
+        if (!take_range(&at, &first, &last))
+            wanted = "numbers of cores such as 0,1 or 2-5";
+        for (long core = first; !wanted && core <= last; core++)
+            wanted = add_core(p->out, core);
     }
-    if (!out->core_count)
-        complain(p, "--cores", text, "numbers of cores such as 0,1 or 2-5");
+    if (wanted)
+        complain(p, "--cores", text, wanted);
 }
 
 static void parse_waiting(struct parsing *p, const char *text)

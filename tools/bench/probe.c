@@ -48,7 +48,7 @@ static void bounce_counted(struct bounce *b)
     const uint64_t warm = b->trips / 5;
     int64_t began = bench_now_ns();
     for (uint64_t i = 1; i <= b->trips + warm; i++) {
-        atomic_release_u64(&b->ping, i); // P5: pairs with P3 in answer; publishes the word alone
+        atomic_release_u64(&b->ping, i); // P5: pairs with P6 in answer; publishes the word alone
         await_pong(b, i);
         if (i % PROBE_GROUP)
             continue;
@@ -57,7 +57,7 @@ static void bounce_counted(struct bounce *b)
             histogram_record(&b->histogram, now - began);
         began = now;
     }
-    atomic_release_u64(&b->ping, UINT64_MAX); // P5: pairs with P3 in answer; publishes the end
+    atomic_release_u64(&b->ping, UINT64_MAX); // P5: pairs with P6 in answer; publishes the end
 }
 
 static int ask(void *context)
@@ -74,7 +74,8 @@ static int answer(void *context)
 {
     struct bounce *b = context;
     uint64_t seen = 0, word;
-    // P3: pairs with P2 in bounce_timed; P3: pairs with P5 in bounce_counted; the word alone
+    // P3: pairs with P2 in bounce_timed; takes the word alone
+    // P6: pairs with P5 in bounce_counted; takes the word alone
     while ((word = atomic_acquire_u64(&b->ping)) != UINT64_MAX) {
         if (word == seen) {
             atomic_pause();
