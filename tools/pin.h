@@ -5,6 +5,7 @@
 #include "core/base/buf.h"
 #include "stages/placement/place.h"
 #include "tools/job_load.h"
+#include "tools/pin_apply.h"
 
 struct pin_options {
     const char *path;     // of the config
@@ -46,11 +47,24 @@ struct pin {
     enum pin_before before;
     int *before_units;               // one a task; NULL: the kernel decides
     struct place_price before_price; // then: of a channel, on average
+    struct pin_applied *applied;     // --apply: one a task; NULL: not done
+    int64_t rows_after_s;            // then: into the sources; -1: not known
 };
 
 // From a loaded config to a placement. COMMAND_OK or another exit status with a text.
 int pin_propose(struct pin *pin, struct err *err);
 void pin_fini(struct pin *pin);
+
+// The plan of the job's script for so many cores. An exit status.
+int pin_plan_for(const struct pin *pin, int cores, struct plan **out, struct err *err);
+
+// --observe: plan and traffic are those of the running job. An exit status, with a text.
+int pin_observe(struct pin *pin, struct err *err);
+
+// --apply: give the tasks of the running job their cores, and look at it once more. An exit status,
+// with a text.
+int pin_move(struct pin *pin, struct err *err);
+void pin_print_moved(const struct pin *pin, struct buf *out);
 
 // What a channel costs in picoseconds a second, now and as proposed.
 int64_t pin_before_ps(const struct pin *pin, int channel);

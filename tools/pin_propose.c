@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "core/base/check.h"
-#include "shm/control.h"
-#include "stages/placement/observe.h"
 #include "stages/placement/topology.h"
 #include "stages/runtime/job.h"
 #include "tools/cores.h"
@@ -63,7 +61,7 @@ static int limit_to_list(struct pin *pin, struct err *err)
 
 // --- the plan ---
 
-static int plan_for(struct pin *pin, int cores, struct plan **out, struct err *err)
+int pin_plan_for(const struct pin *pin, int cores, struct plan **out, struct err *err)
 {
     const struct plan_settings settings = {
         .file_name = pin->load.config->sql, .sql = buf_slice(&pin->load.sql), .cores = cores};
@@ -92,7 +90,7 @@ static int plan_for_machine(struct pin *pin, struct err *err)
         spared = (all + TASKS_A_HOUSEKEEPER) / (TASKS_A_HOUSEKEEPER + 1);
     for (int cores = good - spared; cores >= 1; cores--) {
         struct plan *plan;
-        int status = plan_for(pin, cores, &plan, err);
+        int status = pin_plan_for(pin, cores, &plan, err);
         if (status)
             return status;
         bool fits = heavy_tasks(plan) <= good - spared && plan->task_count <= all - spared;
@@ -116,55 +114,6 @@ static int choose_plan(struct pin *pin, struct err *err)
     pin->plan = pin->load.plan;
     pin->cores = wanted;
     return COMMAND_OK;
-}
-
-// --- a running job ---
-
-struct search {
-    const char *job;
-    char path[JOBDIR_PATH_BYTES];
-};
-
-static int find_job(const struct jobdir_entry *entry, void *context)
-{
-    struct search *search = context;
-    if (strcmp(entry->job, search->job) != 0 || entry->segment_count == 0)
-        return 0;
-    snprintf(search->path, sizeof search->path, "%s", entry->path);
-    return 1;
-}
-
-static int refuse_observing(const struct pin *pin, struct err *err)
-{
-    err_prefix(err, -ESRCH, "job %s cannot be observed", pin->load.config->job);
-    err_append(err, -ESRCH,
-               "start it (weir run %s), or leave --observe out: then the traffic is a model of the "
-               "plan",
-               pin->options->path);
-    return COMMAND_UNAVAILABLE;
-}
-
-static int observe(struct pin *pin, struct err *err)
-{
-    struct search search = {.job = pin->load.config->job};
-    struct job job;
-    int rc = jobdir_list(pin->load.config->memory.dir, find_job, &search, err);
-    if (rc == 0 && !search.path[0])
-        rc = err_set(err, -ESRCH, "it does not run");
-    if (rc < 0 || job_attach(search.path, &job, err))
-        return refuse_observing(pin, err);
-    pin->cores = job.options.cores;
-    int status = plan_for(pin, pin->cores, &pin->plan, err);
-    if (status == COMMAND_OK && pin->plan->fingerprint != job.plan->fingerprint) {
-        err_set(err, -ESTALE,
-                "job %s runs with another script than %s: run it anew, or leave --observe out",
-                pin->load.config->job, pin->load.config->sql);
-        status = COMMAND_CONFIG;
-    }
-    if (status == COMMAND_OK && traffic_observe(&job, pin->options->observe_ms, &pin->traffic, err))
-        status = refuse_observing(pin, err);
-    job_detach(&job);
-    return status;
 }
 
 // --- housekeeping ---
@@ -473,7 +422,7 @@ int pin_propose(struct pin *pin, struct err *err)
         return COMMAND_CONFIG;
     int status = find_usable(pin, err);
     if (!status)
-        status = pin->options->observe_ms ? observe(pin, err) : choose_plan(pin, err);
+        status = pin->options->observe_ms ? pin_observe(pin, err) : choose_plan(pin, err);
     if (status)
         return status;
     if (!pin->options->observe_ms)
@@ -497,6 +446,7 @@ void pin_fini(struct pin *pin)
     free(pin->housekeeping);
     free(pin->before_units);
     free(pin->near);
+    free(pin->applied);
     free(pin->result.units);
     job_load_fini(&pin->load);
 }
