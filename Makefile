@@ -66,6 +66,7 @@ help:
 	@echo 'make test        set up, build, run every test'
 	@echo 'make soak        checkpoints under kills with new seeds, for SOAK_SECONDS=600'
 	@echo 'make chaos       jobs under faults of every kind, exact all the same; SECONDS=600 SEED= JOBS=3'
+	@echo 'make test-numa   weir in a machine of two NUMA nodes (qemu); minutes, 150 MB of packages'
 	@echo 'make bench       set up, build, measure'
 	@echo 'make lint        set up, check includes, headers, layout, style, scripts'
 	@echo 'make fmt         lay the code out with clang-format'

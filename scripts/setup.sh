@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh GROUP...: install the Debian packages that are missing, saying which and why.
 #
-# Groups are build, test, lint, demo and peers; the table below says which package serves which. A second
+# Groups are build, test, lint, demo, peers and numa; the table below says which package serves which. A second
 # run asks dpkg once, finds everything, and does nothing. Root is needed only when something is
 # missing: as root directly, else through sudo. Nothing is ever read from stdin (CI has none).
 set -eu
@@ -30,6 +30,8 @@ test  clang         builds the fuzzers (libFuzzer)
 test  libclang-rt-14-dev the runtime of libFuzzer and its sanitizers
 test  spin          checks the models of the protocols
 test  procps        finds the processes that tests kill (pgrep)
+numa  qemu-system-x86 boots a machine of two NUMA nodes
+numa  busybox-static all that this machine has besides weir
 lint  clang-format  checks the layout of the code
 lint  clang-tidy    finds suspicious code
 lint  shellcheck    checks the shell scripts

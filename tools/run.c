@@ -201,7 +201,6 @@ static void on_event(const struct supervisor_event *event, void *context)
 static int supervise_once(struct run *run, bool adopts, struct err *err)
 {
     const struct plan *plan = run->load->plan;
-    const cpu_set_t *housekeeping = &run->placement.housekeeping;
     const char **names = task_names(plan);
     int *levels = task_levels(plan), *regions = job_regions(plan), segment_count;
     struct place_segment *segments = job_segments(plan, &segment_count);
@@ -217,7 +216,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .task_count = plan->task_count,
         .names = names,
         .cpus = run->placement.cpus,
-        .housekeeping = CPU_COUNT(housekeeping) ? housekeeping : NULL,
+        .housekeeping = &run->placement.housekeeping,
         .nodes = nodes_system(),
         .segments = segments,
         .segment_count = segment_count,

@@ -65,7 +65,7 @@ void pinning_settle(struct supervisor *s)
 {
     struct pinning *p = &s->pinning;
     cpu_set_t now;
-    if (s->options->housekeeping)
+    if (s->options->housekeeping && CPU_COUNT(s->options->housekeeping))
         p->housekeeping = *s->options->housekeeping;
     else
         find_free(s, &p->housekeeping);

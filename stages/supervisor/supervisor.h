@@ -106,7 +106,7 @@ struct supervisor_options {
     int task_count;
     const char *const *names;      // of tasks, for messages
     const int *cpus;               // cpu of each, or -1; NULL: anywhere
-    const cpu_set_t *housekeeping; // cores of this process and of threads beside tasks; NULL: those
+    const cpu_set_t *housekeeping; // cores of this process and of threads beside tasks; none: those
                                    // that no task is pinned to, where there are any
     const struct nodes *nodes;     // whose memory the segments are; NULL: of one node
     const struct place_segment *segments; // what is moved with a task
