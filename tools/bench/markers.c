@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-// Markers come with a change of their own; without it there are no such series.
-#if __has_include("shm/latency.h")
 #include "shm/latency.h"
 
 // Two digits into a histogram of three: each counter's largest value.
@@ -40,11 +38,3 @@ void markers_report(struct bench *bench, const struct runner *runner, double sec
     latency_view_fini(&view);
     latency_detach(latency);
 }
-#else
-void markers_report(struct bench *bench, const struct runner *runner, double seconds)
-{
-    (void)bench;
-    (void)runner;
-    (void)seconds;
-}
-#endif
