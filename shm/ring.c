@@ -135,7 +135,7 @@ static bool positions_fit(uint64_t head, uint64_t tail, uint64_t capacity)
     return head <= tail && tail - head <= capacity;
 }
 
-int ring_check(int fd, uint64_t fingerprint, struct err *err)
+int ring_look(int fd, uint64_t fingerprint, struct ring_level *out, struct err *err)
 {
     struct ring_header header;
     uint64_t tail, head;
@@ -149,7 +149,14 @@ int ring_check(int fd, uint64_t fingerprint, struct err *err)
     if (tail < head)
         return err_set(err, -EPROTO, "ring positions do not fit: head %llu, tail %llu",
                        (unsigned long long)head, (unsigned long long)tail);
+    *out = (struct ring_level){header.capacity, tail, head};
     return 0;
+}
+
+int ring_check(int fd, uint64_t fingerprint, struct err *err)
+{
+    struct ring_level level;
+    return ring_look(fd, fingerprint, &level, err);
 }
 
 int ring_map_producer(int fd, uint64_t fingerprint, struct ring_producer *out, struct err *err)

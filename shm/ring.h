@@ -52,6 +52,14 @@ int ring_start_at(int fd, uint64_t fingerprint, uint64_t position, struct err *e
 // Is it a whole ring of this job, and do its positions fit each other? -EPROTO with a text.
 int ring_check(int fd, uint64_t fingerprint, struct err *err);
 
+// Where a channel is, for whoever only looks: read, never mapped, so whatever becomes of the file
+// meanwhile, it is an answer or an error. Positions as they were published, the head first.
+struct ring_level {
+    uint64_t capacity;
+    uint64_t tail, head; // bytes since the ring was made; head <= tail, both only grow
+};
+int ring_look(int fd, uint64_t fingerprint, struct ring_level *out, struct err *err);
+
 // Map as producer or consumer and start at the committed position. The header and the words of the
 // other side are validated: -EPROTO with a text when they cannot be. The fd may be closed
 // afterwards.

@@ -11,7 +11,7 @@
 
 #include "core/base/check.h"
 #include "shm/control.h"
-#include "shm/ring_look.h"
+#include "shm/ring.h"
 
 struct task_sample {
     struct process_id process;
@@ -96,14 +96,15 @@ static int sample_ring(const struct job *job, const struct traffic *traffic, int
     const struct traffic_channel *channel = &traffic->channels[c];
     const struct exchange *exchange = &job->plan->exchanges[channel->exchange];
     char name[64];
-    uint64_t head;
+    struct ring_level level = {0};
     job_ring_name(channel->exchange,
                   channel->from - job->plan->stages[exchange->from_stage].first_task,
                   channel->to - job->plan->stages[exchange->to_stage].first_task, name);
     int fd = job_ring_open(&job->dir, name, err);
     if (fd < 0)
         return fd;
-    int rc = ring_look(fd, job->plan->fingerprint, &out->tails[c], &head, err);
+    int rc = ring_look(fd, job->plan->fingerprint, &level, err);
+    out->tails[c] = level.tail;
     out->at_ns[c] = now_ns();
     close(fd);
     return rc < 0 ? err_prefix(err, rc, "%s", name) : 0;
