@@ -5,6 +5,7 @@
 #include "tools/command.h"
 #include "tools/placement.h"
 #include "tools/job_memory.h"
+#include "tools/metrics.h"
 #include "tools/settings.h"
 
 static void print_text(const struct job_load *load, const struct job_memory *memory)
@@ -53,7 +54,7 @@ static int check_loaded(const struct job_load *load, const struct arguments *arg
     struct supervisor_restart_options restart;
     if (settings_restart(load, &restart, err) ||
         placement_is_right(load->config, load->plan->task_count, err) ||
-        job_check(load->plan, &options, err))
+        job_check(load->plan, &options, err) || metrics_check(load->config->metrics.listen, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(load, &memory, err))
         return COMMAND_UNAVAILABLE;

@@ -18,6 +18,7 @@
 #include "tools/handover.h"
 #include "tools/job_memory.h"
 #include "tools/memory_dir.h"
+#include "tools/metrics.h"
 #include "tools/placement.h"
 #include "tools/progress.h"
 #include "tools/realtime.h"
@@ -45,6 +46,7 @@ struct run {
     struct resume resume;
     struct supervisor_restart_options restart;
     struct progress progress;
+    struct metrics metrics;
     struct service service; // whoever started this run as a service hears of it
     struct supervisor_result result;
     struct progress_totals totals;
@@ -188,6 +190,7 @@ static void on_tick(const struct control *control, void *context)
     if (run->where_ns && now_ns() >= run->where_ns)
         say_where(run, control);
     progress_tick(control, &run->progress);
+    metrics_tick(&run->metrics, now_ns());
     service_tick(&run->service, &run->progress, control, now_ns());
 }
 
@@ -279,8 +282,10 @@ static int supervise(struct run *run, struct err *err)
         const struct handover handover = {run->requests.request.path, run->result.program_fd,
                                           run->dir.lock_fd, run->arguments};
         service_hand_on(&run->service);
+        metrics_close(&run->metrics); // the new program has its own
         handover_exec(&handover, &why);
         service_keep();
+        metrics_open(&run->metrics, NULL);
         command_complain(&why);
         request_answer(&run->requests, REQUEST_FAILED, NULL, why.text);
         close(run->result.program_fd);
@@ -485,12 +490,21 @@ static int read_settings(struct run *run, struct err *err)
                                  err);
 }
 
+static int serve_metrics(struct run *run, struct err *err)
+{
+    const struct config *config = run->load->config;
+    run->metrics = (struct metrics){config->metrics.listen, run->dir.path, config->job, .fd = -1};
+    int code = metrics_open(&run->metrics, err);
+    return !code ? COMMAND_OK : code == -EINVAL ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
+}
+
 static int run_prepared(struct run *run, struct err *err)
 {
     struct err ignored;
     const struct config *config = run->load->config;
     struct job_options options = job_memory_options(run->load);
-    if (read_settings(run, err) || job_check(run->load->plan, &options, err))
+    if (read_settings(run, err) || job_check(run->load->plan, &options, err) ||
+        metrics_check(config->metrics.listen, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(run->load, &run->memory, err) || ask_host(run, err))
         return COMMAND_UNAVAILABLE;
@@ -507,7 +521,10 @@ static int run_prepared(struct run *run, struct err *err)
     int status = COMMAND_UNAVAILABLE;
     if (!claim_folders(run, &options, &folders, err)) {
         run->folders = &folders;
-        status = run_locked(run, err);
+        status = serve_metrics(run, err);
+        if (!status)
+            status = run_locked(run, err);
+        metrics_close(&run->metrics);
         answer_request(run, status, err);
         service_ending(&run->service, status ? err->text : NULL);
         job_folders_release(&folders);

@@ -13,6 +13,7 @@
 #include "tools/checkpoints.h"
 #include "tools/placement.h"
 #include "tools/job_memory.h"
+#include "tools/metrics.h"
 #include "tools/settings.h"
 
 static int check_config(const struct job_load *load, struct checkpoint_settings *settings,
@@ -24,6 +25,8 @@ static int check_config(const struct job_load *load, struct checkpoint_settings 
         rc = settings_restart(load, &restart, err);
     if (rc == 0)
         rc = placement_is_right(load->config, load->plan->task_count, err);
+    if (rc == 0)
+        rc = metrics_check(load->config->metrics.listen, err);
     return rc == 0 ? job_check(load->plan, options, err) : rc;
 }
 
