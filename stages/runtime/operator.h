@@ -205,12 +205,12 @@ struct row_place {
 
 enum source_status { SOURCE_ROWS, SOURCE_IDLE, SOURCE_END };
 
-// What a poll found. SOURCE_IDLE: nothing now, ask again at the one of the two times that is not 0.
-// SOURCE_END: nothing ever again.
+// What a poll found. SOURCE_IDLE: nothing now, ask again at retry_ms. SOURCE_END: nothing ever
+// again.
 struct source_poll {
     enum source_status status;
     int64_t retry_ms; // wall clock
-    int64_t retry_ns; // env's monotonic clock
+    int64_t retry_ns; // from now, where it is known better; 0: retry_ms says it
 };
 
 struct source {

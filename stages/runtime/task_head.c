@@ -330,8 +330,9 @@ static struct head_idle idle_until(const struct task *task, const struct source_
 {
     const struct head *head = &task->head;
     const struct op_watermark *watermark = head->watermark;
-    struct head_idle idle = {true, found->retry_ms ? found->retry_ms : INT64_MAX,
-                             found->retry_ns ? found->retry_ns : INT64_MAX};
+    struct head_idle idle = {true, found->retry_ms ? found->retry_ms : INT64_MAX, found->retry_ns};
+    if (found->retry_ns)
+        idle.until_ms = INT64_MAX;
     if (!watermark)
         return idle;
     if (watermark->interval_ms > 0 && task->state.current_ms > task->state.flink_ms &&

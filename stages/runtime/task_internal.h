@@ -202,7 +202,7 @@ void head_reset(struct task *task);
 struct head_idle {
     bool is_idle;
     int64_t until_ms; // wall clock; INT64_MAX: not known
-    int64_t until_ns; // monotonic; INT64_MAX: not known
+    int64_t in_ns;    // from now; 0: not known
 };
 int head_step(struct task *task, struct head_idle *idle, bool *ended);
 

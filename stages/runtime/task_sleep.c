@@ -152,8 +152,10 @@ void task_wait_source(struct task *task, const struct head_idle *idle)
 {
     struct task_waiting waiting = {.ready = task_source_has_news,
                                    .context = task,
-                                   .until_ns = idle->until_ns,
+                                   .until_ns = INT64_MAX,
                                    .state = CONTROL_WAITING_INPUT,
                                    .is_pause = true};
+    if (idle->in_ns)
+        waiting.until_ns = task->env->monotonic_ns(task->env) + idle->in_ns;
     wait_idle(task, &waiting, idle->until_ms);
 }

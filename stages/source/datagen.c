@@ -264,7 +264,7 @@ static int datagen_open(const struct op_context *context, struct source **out, s
     return 0;
 }
 
-// How many rows the rate allows now; 0: none until *retry_ns. Each row has its own time, however
+// How many rows the rate allows now; 0: none for *retry_ns. Each row has its own time, however
 // late others were.
 static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t *retry_ns)
 {
@@ -273,9 +273,11 @@ static uint32_t allowed(struct datagen *d, uint32_t wanted, int64_t *retry_ns)
         return wanted;
     double rate = (double)d->options.rows_per_second / d->base.context.stage->parallelism / 1e9;
     double made = (double)(d->next - d->started_at);
-    double due = (double)(env->monotonic_ns(env) - d->started_ns) * rate + 1;
+    int64_t since_ns = env->monotonic_ns(env) - d->started_ns;
+    double due = (double)since_ns * rate + 1;
     if (due - made < 1) {
-        *retry_ns = d->started_ns + (int64_t)(made / rate) + 1;
+        *retry_ns = (int64_t)(made / rate) + 1 - since_ns;
+        *retry_ns = *retry_ns > 0 ? *retry_ns : 1;
         return 0;
     }
     return due - made < wanted ? (uint32_t)(due - made) : wanted;

@@ -95,7 +95,7 @@ static void advance_finale(struct supervisor *s)
 
 void ending_look(struct supervisor *s)
 {
-    if (s->finale != FINALE_DONE)
+    if (s->coordinator && s->finale != FINALE_DONE)
         s->look_at_ns = 0;
 }
 

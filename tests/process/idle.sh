@@ -7,7 +7,7 @@ set -eu
 driver=$(dirname "$0")/idle_driver.py
 dir=$(mktemp -d)
 memory=/dev/shm/weir-$(id -u)
-trap 'rm -rf "$dir" "$memory/idle-file-$$" "$memory/idle-slow-$$" "$memory/idle-many-$$" "$memory/busy-$$" "$memory/lone-$$"' EXIT
+trap 'rm -rf "$dir" "$memory/idle-file-$$" "$memory/idle-slow-$$" "$memory/idle-bare-$$" "$memory/idle-many-$$" "$memory/busy-$$" "$memory/lone-$$"' EXIT
 status=0
 
 # job NAME CONFIG SOURCE [SET]: counts in windows of a second.
@@ -30,9 +30,13 @@ echo '{"k": 1, "at": "2024-01-01 00:00:00"}' >"$dir/rows.json"
 job "idle-slow-$$" "$rest" "$slow"
 job "idle-file-$$" "$rest" "'connector' = 'filesystem', 'format' = 'json', 'path' = '$dir/rows.json',
   'source.monitor-interval' = '1s'"
+job "idle-bare-$$" 'memory: {state: 16MiB, reserve: 0%}
+recovery: {spares: 1}
+checkpoint: {interval: none}
+placement: {waiting: block}' "$slow"
 job "idle-many-$$" "$rest" "$slow" "SET 'parallelism.default' = '8';"
 python3 "$driver" "$WEIR" "${SECONDS_EACH:-3}" 2 25 "$dir/idle-slow-$$.yaml" "$dir/idle-file-$$.yaml" \
-    "$dir/idle-many-$$.yaml" || status=1
+    "$dir/idle-bare-$$.yaml" "$dir/idle-many-$$.yaml" || status=1
 
 # Where each task has a core; elsewhere one that never sleeps gives its turn away, which is no sleep either.
 fast="'connector' = 'datagen', 'rows-per-second' = '0', 'fields.k.min' = '0', 'fields.k.max' = '99'"

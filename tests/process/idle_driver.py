@@ -67,6 +67,11 @@ class Job:
         pids = [self.process.pid] + children(self.process.pid)
         return {pid: usage(pid) for pid in pids}
 
+    def __del__(self):  # whatever ends the test, no job runs on
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(PATIENCE_S)
+
     def end(self):
         self.process.terminate()
         if self.process.wait(PATIENCE_S) != 0:
