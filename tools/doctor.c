@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include "shm/budget.h"
 #include "stages/checkpoint/engine.h"
 #include "tools/checkpoints.h"
+#include "tools/doctor_host.h"
 #include "tools/memory_dir.h"
 
 void doctor_say(struct doctor *doctor, enum doctor_grade grade, const char *what,
@@ -36,20 +35,23 @@ void doctor_say(struct doctor *doctor, enum doctor_grade grade, const char *what
         printf("       %-16s -> %s\n", "", advice);
 }
 
-static void say_kernel(struct doctor *doctor)
+static void say_kernel(const struct host *host)
 {
     enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 10 };
-    struct utsname name;
-    char text[256];
+    struct utsname name = {.machine = ""};
+    char text[256], release[128];
     int major = 0, minor = 0;
-    if (uname(&name) < 0)
-        return;
-    snprintf(text, sizeof text, "%.60s %.100s on %.60s", name.sysname, name.release, name.machine);
-    if (sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+    doctor_read(host, "/proc/sys/kernel/osrelease", release, sizeof release);
+    if (!*host->root)
+        uname(&name);
+    snprintf(text, sizeof text, "Linux %s%s%.60s", *release ? release : "of unknown release",
+             *name.machine ? " on " : "", name.machine);
+    if (sscanf(release, "%d.%d", &major, &minor) == 2 &&
         (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR)))
-        doctor_say(doctor, DOCTOR_WARN, "kernel", text, "weir is tested on Linux 5.10 and later");
+        doctor_say(host->doctor, DOCTOR_WARN, "kernel", text,
+                   "weir is tested on Linux 5.10 and later");
     else
-        doctor_say(doctor, DOCTOR_OK, "kernel", text, NULL);
+        doctor_say(host->doctor, DOCTOR_OK, "kernel", text, NULL);
 }
 
 // `wanted`: what the job's config asks for.
@@ -73,26 +75,6 @@ static void say_engine(struct doctor *doctor, enum engine_kind wanted)
                    wanted == ENGINE_PWRITE ? NULL : why.text);
 }
 
-// The ring and the registered buffers of each task's engine.
-static void say_memlock(struct doctor *doctor)
-{
-    const rlim_t wanted = (rlim_t)4 << 20;
-    struct rlimit limit;
-    char text[128], bytes[32];
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-        return;
-    if (limit.rlim_cur == RLIM_INFINITY)
-        snprintf(text, sizeof text, "no limit");
-    else
-        snprintf(text, sizeof text, "%s", budget_format_bytes(limit.rlim_cur, bytes));
-    if (limit.rlim_cur >= wanted)
-        doctor_say(doctor, DOCTOR_OK, "locked memory", text, NULL);
-    else
-        doctor_say(doctor, DOCTOR_WARN, "locked memory", text,
-                   "io_uring cannot register its buffers (2 MiB a task) and is a little slower: "
-                   "raise `ulimit -l`, LimitMEMLOCK= in a systemd unit");
-}
-
 static int finish(struct doctor *doctor)
 {
     if (doctor->json)
@@ -102,12 +84,21 @@ static int finish(struct doctor *doctor)
     return doctor->worst == DOCTOR_BROKEN ? COMMAND_UNAVAILABLE : COMMAND_OK;
 }
 
+static void examine_host(const struct host *host)
+{
+    say_kernel(host);
+    doctor_cores(host);
+    doctor_time(host);
+    doctor_limits(host);
+}
+
 static void examine(struct doctor *doctor, const char *memory_dir, const char *disk_dir,
                     enum engine_kind engine)
 {
-    say_kernel(doctor);
+    struct host host = {.doctor = doctor, .root = ""};
+    doctor_measure(&host, NULL);
+    examine_host(&host);
     say_engine(doctor, engine);
-    say_memlock(doctor);
     doctor_memory(doctor, memory_dir);
     if (disk_dir)
         doctor_disk(doctor, disk_dir);
@@ -141,6 +132,26 @@ static int examine_job(const struct job_load *load, const struct arguments *argu
     return finish(&doctor);
 }
 
+// `weir doctor --host DIR [--json]`: one that was recorded. What its folders are is not known.
+static int examine_recorded(int argc, char **argv)
+{
+    struct doctor doctor = {.json = argc == 4};
+    struct host host = {.doctor = &doctor, .root = argv[2]};
+    struct err err;
+    if (doctor_measure(&host, &err) < 0) {
+        command_complain(&err);
+        return COMMAND_UNAVAILABLE;
+    }
+    examine_host(&host);
+    return finish(&doctor);
+}
+
+static bool is_recorded(int argc, char **argv)
+{
+    return (argc == 3 || (argc == 4 && strcmp(argv[3], "--json") == 0)) &&
+           strcmp(argv[1], "--host") == 0;
+}
+
 // Without a job: the defaults, and the folder that one is in.
 static bool has_path(int argc, char **argv)
 {
@@ -153,6 +164,8 @@ static bool has_path(int argc, char **argv)
 static int doctor_command(const struct command *command, int argc, char **argv)
 {
     struct doctor doctor = {.json = argc > 1 && strcmp(argv[1], "--json") == 0};
+    if (is_recorded(argc, argv))
+        return examine_recorded(argc, argv);
     if (has_path(argc, argv) || argc > 2 || (argc == 2 && !doctor.json)) {
         int status = job_command(command, argc, argv, examine_job);
         return status == COMMAND_FAILED ? COMMAND_UNAVAILABLE : status;
@@ -168,18 +181,23 @@ const struct command command_doctor = {
     .summary = "say what of this host weir can use, and what to do about the rest",
     .usage =
         "usage: weir doctor [--json] [JOB.yaml]\n"
-        "       weir doctor --arena [--json] JOB.yaml\n\n"
-        "Look at the host: kernel, the engine that writes snapshots, limits, the folders of "
-        "memory\n"
-        "and checkpoints (of the job; without one: the defaults). A line each,\n"
-        "ok or warn, and what to do. A few files of some KiB are written to the folder of the\n"
-        "checkpoints and removed. Exit status 0 unless something makes weir unusable.\n\n"
+        "       weir doctor --arena [--json] JOB.yaml\n"
+        "       weir doctor --host DIR [--json]\n\n"
+        "Look at the host, at what costs latency or safety: cores and their sleep, clocks, timers\n"
+        "and wake-ups (measured, half a second), limits, control groups, swap, the engine that\n"
+        "writes snapshots, the folders of memory and checkpoints (of the job; without one: the\n"
+        "defaults). A line each, ok or warn, and what to do. A few files of some KiB are written\n"
+        "to the folder of the checkpoints and removed. Exit status 0 unless something makes weir\n"
+        "unusable.\n\n"
         "  --json   one JSON object\n"
         "  --arena  look at the job's memory instead: the check that a task makes after a crash "
         "by\n"
         "           signal, a line a task. It takes no lock and changes nothing. Of a task that "
         "runs\n"
-        "           only the header can be judged, unless it is stopped (kill -STOP)\n\n"
+        "           only the header can be judged, unless it is stopped (kill -STOP)\n"
+        "  --host   look at a host that was recorded in a folder: its files of /proc, /sys and "
+        "/etc\n"
+        "           below it, and what was measured there in the file `measured`\n\n"
         "example:\n\n"
         "  weir doctor\n"
         "  weir doctor uv.yaml && weir run uv.yaml\n"
