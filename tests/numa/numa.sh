@@ -62,7 +62,7 @@ boot() {
 accel=${ACCEL:-}
 if [ -z "$accel" ]; then
     accel=tcg
-    if [ -w /dev/kvm ] && (FIRST=1 && boot kvm 10) | grep -q 'guest: up'; then accel=kvm; fi
+    if [ -w /dev/kvm ] && (FIRST=1 && boot kvm 10) 2>/dev/null | grep -q 'guest: up'; then accel=kvm; fi
 fi
 echo "qemu $(qemu-system-x86_64 --version | sed -n 's/.*version \([^ ]*\).*/\1/p'), $accel, $(basename "$image")"
 boot "$accel" "${TIMEOUT:-900}" | tee "$work/console"
