@@ -14,8 +14,8 @@ enum { OBSERVE_DEFAULT_MS = 5000, OBSERVE_SECONDS_MAX = 3600 };
 
 static int complain(const char *problem, const char *word)
 {
-    static const char *const known[] = {"--topology", "--svg",   "--record",  "--device",
-                                        "--json",     "--write", "--observe", "--help"};
+    static const char *const known[] = {"--topology", "--svg",     "--record", "--device", "--json",
+                                        "--write",    "--observe", "--apply",  "--help"};
     const char *meant = word ? err_suggest(word, known, (int)ARRAY_SIZE(known)) : NULL;
     fprintf(stderr, "weir pin: %s%s%s\n", problem, word ? " " : "", word ? word : "");
     if (meant)
@@ -70,6 +70,8 @@ static int read_option(struct pin_options *o, int argc, char **argv, int *at)
         o->json = true;
     else if (strcmp(word, "--write") == 0)
         o->write = true;
+    else if (strcmp(word, "--apply") == 0)
+        o->apply = true;
     else
         return complain("unknown option", word);
     return COMMAND_OK;
@@ -91,24 +93,37 @@ static int read_arguments(int argc, char **argv, struct pin_options *o)
     }
     if (!o->path && !o->record)
         return complain("which config?", NULL);
+    if (o->apply && !o->observe_ms)
+        o->observe_ms = OBSERVE_DEFAULT_MS;
     if (o->topology && o->observe_ms)
-        return complain("--observe looks at this host, so it goes without --topology", NULL);
+        return complain("--observe and --apply are about this host, so they go without --topology",
+                        NULL);
     if (o->topology && o->record)
         return complain("--record writes this host, so it goes without --topology", NULL);
     return COMMAND_OK;
 }
 
-static int show(const struct pin *pin, struct err *err)
+static void print(const struct pin *pin, void (*put)(const struct pin *pin, struct buf *out))
 {
     struct buf text = {.data = NULL};
-    if (pin->options->json)
-        pin_print_json(pin, &text);
-    else
-        pin_print(pin, &text);
+    put(pin, &text);
     fputs(buf_str(&text), stdout);
+    fflush(stdout);
     buf_fini(&text);
-    int status = COMMAND_OK;
-    if (pin->options->svg && pin_write_svg(pin, pin->options->svg, err))
+}
+
+// People see the proposal first and what came of it then; programs get one object.
+static int show(struct pin *pin, struct err *err)
+{
+    const bool json = pin->options->json;
+    if (!json)
+        print(pin, pin_print);
+    int status = pin->options->apply ? pin_move(pin, err) : COMMAND_OK;
+    if (json)
+        print(pin, pin_print_json);
+    else if (pin->applied)
+        print(pin, pin_print_moved);
+    if (!status && pin->options->svg && pin_write_svg(pin, pin->options->svg, err))
         status = COMMAND_FAILED;
     if (!status && pin->options->write) {
         if (!pin->options->json)
@@ -154,7 +169,7 @@ const struct command command_pin = {
     .summary = "propose which task runs on which core, and why",
     .usage =
         "usage: weir pin [--observe[=SECONDS]] [--topology FILE|DESCRIPTION] [--device NAME]\n"
-        "                [--svg FILE] [--json] [--write] JOB.yaml\n"
+        "                [--svg FILE] [--json] [--write] [--apply] JOB.yaml\n"
         "       weir pin --record FILE\n\n"
         "Propose a core for each task of the job: tasks with busy channels between them share an "
         "L3,\n"
@@ -162,7 +177,7 @@ const struct command command_pin = {
         "as\n"
         "there are cores. Shows the choice as a picture, the reason of each, and what the "
         "channels\n"
-        "cost before and after. Nothing is changed without --write.\n\n"
+        "cost before and after. Nothing is changed without --write or --apply.\n\n"
         "  --observe[=SECONDS]  measure the traffic of the running job (5 s); else it is a model "
         "of the plan\n"
         "  --topology X  another machine: a file of --record or lstopo, or a description\n"
@@ -172,10 +187,14 @@ const struct command command_pin = {
         "  --json        one JSON object\n"
         "  --write       put it into the config (placement.cores, .tasks and .housekeeping), and "
         "show the diff\n"
+        "  --apply       move the tasks of the running job there, and their memory, without a "
+        "stop;\n"
+        "                says how many rows/s it read before and after\n"
         "  --record FILE  write the topology of this host, for --topology elsewhere\n\n"
         "example:\n\n"
         "  weir pin uv.yaml\n"
         "  weir pin --observe=10 --write uv.yaml\n"
+        "  weir pin --apply uv.yaml\n"
         "  weir pin --topology \"pack:2 numa:1 l3:4 core:8 pu:2\" --svg uv.svg uv.yaml\n",
     .run = pin_command,
 };

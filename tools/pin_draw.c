@@ -68,7 +68,7 @@ static void line(const struct drawing *d, int depth, const char *text, int colum
     for (int i = 0; i < depth; i++)
         buf_append_str(d->out, d->is_utf8 ? "│ " : "| ");
     buf_append_str(d->out, text);
-    for (int i = columns; i < WIDTH - 4 * depth; i++)
+    for (int i = columns; depth && i < WIDTH - 4 * depth; i++)
         buf_append_char(d->out, ' ');
     for (int i = 0; i < depth; i++)
         buf_append_str(d->out, d->is_utf8 ? " │" : " |");

@@ -99,6 +99,22 @@ static json_t *placement_json(const struct pin *pin)
                      text_of(&house));
 }
 
+static json_t *applied_json(const struct pin *pin)
+{
+    json_t *tasks = json_array();
+    for (int t = 0; t < pin->plan->task_count; t++) {
+        const struct pin_applied *a = &pin->applied[t];
+        json_array_append_new(tasks,
+                              json_pack("{si si si si sI sI ss}", "core_before", a->cpu_before,
+                                        "core", a->cpu, "node_before", a->node_before, "node",
+                                        a->node, "bytes_moved", (json_int_t)a->bytes_moved,
+                                        "bytes_left", (json_int_t)a->bytes_left, "why", a->why));
+    }
+    return json_pack("{so sI so}", "tasks", tasks, "rows_before_s",
+                     (json_int_t)pin->traffic.rows_in_s, "rows_after_s",
+                     pin->rows_after_s < 0 ? json_null() : json_integer(pin->rows_after_s));
+}
+
 void pin_print_json(const struct pin *pin, struct buf *out)
 {
     static const char *const befores[] = {[PIN_BEFORE_KERNEL] = "kernel",
@@ -114,6 +130,8 @@ void pin_print_json(const struct pin *pin, struct buf *out)
         placement_json(pin), "units", units_json(pin), "before", befores[pin->before], "is_proved",
         pin->result.is_exact, "rules_broken", (json_int_t)pin->result.score.rules, "cost_ns_s",
         (json_int_t)(pin->result.score.cost_ps / 1000));
+    if (all && pin->applied)
+        json_object_set_new(all, "applied", applied_json(pin));
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     CHECK(text);
     buf_printf(out, "%s\n", text);

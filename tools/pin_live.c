@@ -29,10 +29,10 @@ static int find_job(const struct jobdir_entry *entry, void *context)
 static int refuse_observing(const struct pin *pin, struct err *err)
 {
     err_prefix(err, -ESRCH, "job %s cannot be observed", pin->load.config->job);
-    err_append(err, -ESRCH,
-               "start it (weir run %s), or leave --observe out: then the traffic is a model of the "
-               "plan",
-               pin->options->path);
+    err_append(err, -ESRCH, "start it: weir run %s%s", pin->options->path,
+               pin->options->apply
+                   ? ""
+                   : "; or leave --observe out: then the traffic is a model of the plan");
     return COMMAND_UNAVAILABLE;
 }
 
@@ -67,6 +67,14 @@ int pin_observe(struct pin *pin, struct err *err)
 
 // --- moving it ---
 
+static double cores_used(const struct traffic *traffic)
+{
+    int64_t sum = 0;
+    for (int t = 0; t < traffic->task_count; t++)
+        sum += traffic->tasks[t].share;
+    return (double)sum / TRAFFIC_WHOLE_CORE;
+}
+
 // What the job does now that its tasks are elsewhere, for as long as it was looked at before.
 static int look_again(struct pin *pin, struct err *err)
 {
@@ -80,6 +88,7 @@ static int look_again(struct pin *pin, struct err *err)
     if (rc < 0)
         return rc;
     pin->rows_after_s = traffic.rows_in_s;
+    pin->cores_after = cores_used(&traffic);
     traffic_fini(&traffic);
     return 0;
 }
@@ -128,6 +137,9 @@ void pin_print_moved(const struct pin *pin, struct buf *out)
         buf_printf(out, "rows/s in: %lld before, %lld after\n", (long long)pin->traffic.rows_in_s,
                    (long long)pin->rows_after_s);
     if (pin->rows_after_s > 0 && pin->traffic.rows_in_s > 0)
-        buf_printf(out, "that is %.2f times as many; what lies within some percent may be chance\n",
-                   (double)pin->rows_after_s / (double)pin->traffic.rows_in_s);
+        buf_printf(out,
+                   "that is %.2f times as many, with %.2f cores busy before and %.2f after; what "
+                   "lies within some percent may be chance\n",
+                   (double)pin->rows_after_s / (double)pin->traffic.rows_in_s,
+                   cores_used(&pin->traffic), pin->cores_after);
 }
