@@ -41,7 +41,10 @@ static int set_source(hwloc_topology_t topology, const char *from, struct err *e
     if (!from)
         return 0;
     if (!is_xml(from)) {
-        if (hwloc_topology_set_synthetic(topology, from) == 0)
+        char whole[1024]; // what is left out last is one thread a core
+        snprintf(whole, sizeof whole, "%s pu:1", from);
+        if (hwloc_topology_set_synthetic(topology, from) == 0 ||
+            hwloc_topology_set_synthetic(topology, whole) == 0)
             return 0;
         return err_set(err, -EINVAL,
                        "'%s' is neither a topology file nor a description of one; write it as in "

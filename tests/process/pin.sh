@@ -103,7 +103,7 @@ expect 78 'core 4000 of this host (' pin "$folder/far.yaml"
 config house 'cores: 2, housekeeping: "0-1"'
 expect 78 'no core is left for the tasks' pin --topology 'core:2 pu:1' "$folder/house.yaml"
 config stale 'cores: 2, tasks: "0,0,0"'
-expect 78 'stale.yaml:5:32: placement.tasks names a core for each of 3 tasks, but the plan has 4' \
+expect 78 'stale.yaml:5:31: placement.tasks names a core for each of 3 tasks, but the plan has 4' \
     check "$folder/stale.yaml"
 config away 'cores: 2, tasks: "0,0,0,4000"'
 expect 78 'puts task 3 on core 4000, which this process may not use' run "$folder/away.yaml"
@@ -157,6 +157,11 @@ def tasks():
 
 written = re.search(r'tasks: "([^"]*)"', open(config).read()).group(1)
 before = tasks()
+cores = []
+for part in written.split(","):
+    first, _, last = part.partition("-")
+    cores += range(int(first), int(last or first) + 1)
+assert sorted([core] for core in cores) == sorted(before.values()), (cores, before)
 answer = pin("--observe=1")
 plan = len(answer["tasks"])
 wanted = answer["placement"]["cores"]
@@ -166,7 +171,7 @@ if plan > 1:
     assert sum(channel["bytes_s"] for channel in answer["channels"]) > 1000, answer["channels"]
 assert all(0 <= task["share"] <= 1 for task in answer["tasks"])
 moved = pin("--apply", "--observe=0.5")["applied"]
-assert [task["core"] for task in moved["tasks"]] is not None and moved["rows_after_s"] > 1000, moved
+assert moved["rows_after_s"] > 1000, moved
 assert len(moved["tasks"]) == plan
 assert os.path.exists(f"/proc/{run}"), "the run has ended"
 print(written, wanted, before, moved["rows_before_s"], moved["rows_after_s"])

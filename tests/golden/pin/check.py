@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check.py MACHINE < JSON: is the placement that weir proposes right, by what placement is for?
+"""check.py MACHINE:FILE...: are the placements that weir proposes right, by what placement is for?
 
-It knows the answer of `weir pin --json` and nothing of the solver: prices and rules are written down here once more,
+It knows the answers of `weir pin --json` and nothing of the solver: prices and rules are written down here once more,
 from stages/placement/cost.h and place.h. Prints what it has verified; the first thing that is wrong ends it.
 """
 import json
@@ -10,7 +10,7 @@ import sys
 # picoseconds a byte and a frame
 PRICES = {"same core": (20, 3000000), "SMT siblings": (30, 24000), "same L2": (60, 45000), "same L3": (100, 75000),
           "other L3": (390, 300000), "other node": (470, 360000), "other package": (780, 600000)}
-MOVES_MAX = 1500000  # pairs of a task and a place that are tried
+MOVES_MAX = 6000  # pairs of a task and a place that are tried: what takes a second
 
 # What must be so on one machine, whatever the plan: nodes that give memory.
 MEMORY_NODES = {"memoryless": {0}, "hbm": {0, 1}, "cxl": {0}}
@@ -139,7 +139,7 @@ def check_local(p):
     plain = plain and all(t["memory_node"] == u["node"] for t, u in zip(p.tasks, p.place))
     plain = plain and len(p.tasks) <= len(p.physical(p.free)) and not any("device_node" in t for t in p.tasks)
     scaled = len({u["node"] for u in p.free}) > 2
-    if not plain or scaled or len(p.tasks) * len(p.free) * 8 > MOVES_MAX:
+    if not plain or scaled or len(p.tasks) * len(p.free) > MOVES_MAX:
         return None
     own = [[c for c in p.channels if t in (c["from"], c["to"])] for t in range(len(p.tasks))]
     used = {unit["physical"]: task for task, unit in enumerate(p.place)}
@@ -194,12 +194,23 @@ def check_why(p):
     return "reasons"
 
 
-def main():
-    machine = sys.argv[1]
-    p = Proposal(json.load(sys.stdin))
+def check(machine, path):
+    with open(path, encoding="utf-8") as answer:
+        p = Proposal(json.load(answer))
     said = [check_cores(p), check_housekeeping(p), check_kinds(p), check_l3(p), check_prices(p), check_local(p),
             check_memory(p, machine), check_devices(p), check_why(p)]
     print(f"{machine}: {len(p.tasks)} tasks: " + "; ".join(text for text in said if text))
+
+
+def main():
+    for argument in sys.argv[1:]:
+        machine, path = argument.split(":", 1)
+        try:
+            check(machine, path)
+        except SystemExit:
+            print(f"in {path}")
+            raise
+    print(f"{len(sys.argv) - 1} placements verified")
 
 
 if __name__ == "__main__":
