@@ -156,12 +156,15 @@ int __wrap_table_upsert_batch(struct arena *a, uint64_t head, const struct key_b
     return leave(before, __real_table_upsert_batch(a, head, batch, records));
 }
 
-int __real_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
-int __wrap_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
-int __wrap_dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids)
+int __real_dict_ids(struct arena *a, uint64_t head, uint32_t count, const struct slice *keys,
+                    uint64_t *ids);
+int __wrap_dict_ids(struct arena *a, uint64_t head, uint32_t count, const struct slice *keys,
+                    uint64_t *ids);
+int __wrap_dict_ids(struct arena *a, uint64_t head, uint32_t count, const struct slice *keys,
+                    uint64_t *ids)
 {
     enum step before = enter(STEP_DICTIONARY);
-    int status = __real_dict_ids(a, head, batch, ids);
+    int status = __real_dict_ids(a, head, count, keys, ids);
     trace.devices = dict_count(a, head);
     return leave(before, status);
 }

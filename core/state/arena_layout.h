@@ -20,7 +20,7 @@
 
 enum {
     // Counts every change of the arena's layout or of a typed state's (core/state/*.h).
-    ARENA_VERSION = 2,
+    ARENA_VERSION = 3,
 
     ARENA_PAGE_SHIFT = 12,
     ARENA_PAGE_BYTES = 1 << ARENA_PAGE_SHIFT,

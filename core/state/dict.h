@@ -4,14 +4,16 @@
 // (n >> 16): tasks that share a stride and differ in the base give numbers that never meet, in
 // blocks of one bitmap container.
 //
-// `hash` is always hash_slice(key). About 27 bytes an id for keys of 10 bytes.
+// Keys of up to 8 bytes cost 16 to 21 bytes an id, those of up to 16 bytes 26 to 35; a longer key
+// costs as much as a short one, its bytes and two (dict_index.h).
 #ifndef WEIR_CORE_STATE_DICT_H
 #define WEIR_CORE_STATE_DICT_H
 
-#include "core/state/index.h"
+#include "core/state/arena.h"
 
-struct dict_head { // inside a block of the caller's; all zero: empty, base 0, stride 1
-    struct index_head index;
+struct dict_head {      // inside a block of the caller's; all zero: empty, base 0, stride 1
+    uint64_t directory; // of the index: 2^depth entries; 0: none
+    uint64_t depth;
     uint64_t count;       // keys
     uint64_t chunk;       // the newest chunk of key records; 0: none
     uint64_t chunk_place; // used << 32 | capacity, both in bytes
@@ -28,15 +30,16 @@ static inline uint64_t dict_count(const struct arena *a, uint64_t head)
     return ((const struct dict_head *)arena_at(a, head))->count;
 }
 
-// ids[i] = the number of the batch's key i, given now when it is new. Memory is fetched ahead.
-// -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: a key of 512 MiB.
-int dict_ids(struct arena *a, uint64_t head, const struct key_batch *batch, uint64_t *ids);
+// ids[i] = the number of keys[i], given now when it is new. Memory is fetched ahead.
+// -ENOSPC; -EOVERFLOW: 2^32 keys, or thousands of keys with one hash; -EINVAL: a key of 512 MiB;
+// -EAGAIN: the log is three quarters full and the index must grow: abort, come with fewer rows.
+int dict_ids(struct arena *a, uint64_t head, uint32_t count, const struct slice *keys,
+             uint64_t *ids);
 
 // The number of `key`, or (uint64_t)DICT_NONE. Changes nothing.
-uint64_t dict_find(const struct arena *a, uint64_t head, uint64_t hash, struct slice key);
+uint64_t dict_find(const struct arena *a, uint64_t head, struct slice key);
 
-// keys[n] = the n-th key that came, for all dict_count of them. Valid until the dictionary is
-// dropped.
+// keys[n] = the n-th key that came, for all dict_count of them. Valid until the dictionary changes.
 void dict_keys(const struct arena *a, uint64_t head, struct slice *keys);
 
 // Free everything, about `budget` blocks (a few KiB each) a call. 1: done, empty, base and stride

@@ -1,4 +1,4 @@
-// index.h: the hash index of tables and dictionaries: extendible hashing over segments.
+// index.h: the hash index of tables: extendible hashing over segments.
 //
 // A directory of 2^depth entries, picked by the top bits of the mixed hash, leads to segments of 16
 // to 3,072 slots of 8 bytes, probed linearly. A slot is a record's place (38 bits, units of 4

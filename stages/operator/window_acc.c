@@ -108,17 +108,15 @@ static int add_distinct(struct window *w, int agg, uint64_t pane, const struct c
                         const struct work *work)
 {
     struct arena *a = w->base.context.arena;
-    static _Thread_local uint64_t hashes[BATCH_ROWS], ids[BATCH_ROWS];
+    static _Thread_local uint64_t ids[BATCH_ROWS];
     static _Thread_local struct slice keys[BATCH_ROWS];
     uint64_t dict = pane + offsetof(struct pane, dicts) +
                     (uint64_t)w->slots[agg].dict * sizeof(struct dict_head);
     for (uint32_t i = 0; i < work->count; i++) {
         uint16_t row = work->rows[i];
         keys[i] = arg->kind == TYPE_STRING ? arg->str[row] : slice_make(&arg->i64[row], 8);
-        hashes[i] = hash_slice(keys[i]);
     }
-    const struct key_batch batch = {work->count, hashes, keys};
-    int status = dict_ids(a, dict, &batch, ids);
+    int status = dict_ids(a, dict, work->count, keys, ids);
     return status < 0 ? status : bitmap_add_batch(a, work->count, work->accs, ids, NULL);
 }
 

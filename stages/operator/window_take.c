@@ -237,7 +237,6 @@ struct set {
     int64_t start;
     uint32_t count;
     struct slice values[SAVEPOINT_SET_VALUES];
-    uint64_t hashes[SAVEPOINT_SET_VALUES];
     struct window *tasks[SAVEPOINT_SET_VALUES];
 };
 
@@ -245,32 +244,30 @@ struct set {
 static int add_set(struct taking *t, struct window *w, const struct set *set)
 {
     static _Thread_local uint64_t ids[SAVEPOINT_SET_VALUES], heads[SAVEPOINT_SET_VALUES];
-    static _Thread_local uint64_t hashes[SAVEPOINT_SET_VALUES];
     static _Thread_local struct slice values[SAVEPOINT_SET_VALUES];
     struct arena *a = w->base.context.arena;
-    struct key_batch batch = {0, hashes, values};
+    uint32_t count = 0;
     uint64_t pane, record = 0;
     for (uint32_t i = 0; i < set->count; i++) {
-        hashes[batch.count] = set->hashes[i];
-        values[batch.count] = set->values[i];
-        batch.count += set->tasks[i] == w;
+        values[count] = set->values[i];
+        count += set->tasks[i] == w;
     }
-    int rc = batch.count ? find_group(t, w, set->start, &pane, &record) : 0;
-    if (rc < 0 || !batch.count)
+    int rc = count ? find_group(t, w, set->start, &pane, &record) : 0;
+    if (rc < 0 || !count)
         return rc;
     uint64_t acc = table_value(a, record) + w->slots[set->agg].offset;
     if (w->is_final) {
-        arena_store8(a, acc, arena_word(a, acc) + batch.count);
+        arena_store8(a, acc, arena_word(a, acc) + count);
         return 0;
     }
     rc = dict_ids(a,
                   pane + offsetof(struct pane, dicts) +
                       (uint64_t)w->slots[set->agg].dict * sizeof(struct dict_head),
-                  &batch, ids);
-    for (uint32_t i = 0; i < batch.count; i++)
+                  count, values, ids);
+    for (uint32_t i = 0; i < count; i++)
         heads[i] = acc;
     if (rc == 0)
-        rc = bitmap_add_batch(a, batch.count, heads, ids, NULL);
+        rc = bitmap_add_batch(a, count, heads, ids, NULL);
     if (rc == 0 && w->is_partial) // its FINAL has it
         arena_store8(a, acc + sizeof(struct bitmap_head), bitmap_cardinality(a, acc));
     return rc;
@@ -297,7 +294,6 @@ static void take_set_value(struct taking *t, struct savepoint_record *record, st
     uint32_t i = set->count++;
     set->values[i] =
         column.kind == TYPE_STRING ? text : pool_copy(&t->texts, slice_make(&bits, sizeof bits));
-    set->hashes[i] = hash_slice(set->values[i]);
     set->tasks[i] = t->windows[0]->is_partial ? task_of(t, &one, &first, 1) : NULL;
 }
 

@@ -27,6 +27,7 @@ struct world { // the root: typed state side by side, as an operator would have 
     struct list_head list;
     struct timers_head timers;
     struct table_head grown;                 // for tests that let one grow from nothing
+    struct dict_head grown_dict;             // and one
     struct world_block blocks[WORLD_BLOCKS]; // they come and go
     int64_t sum;                             // a value
 };
@@ -53,9 +54,12 @@ static inline uint64_t world_open(struct arena *a)
     return root;
 }
 
+// Some keys are of more than 8 bytes, some of more than 16.
 static inline struct slice world_key(uint64_t n, char text[static 32])
 {
-    return slice_make(text, (size_t)snprintf(text, 32, "k%llu", (unsigned long long)n));
+    static const char *const formats[] = {"k%llu", "k%llu", "k-%09llu", "k-of-some-%09llu"};
+    const char *format = formats[n % ARRAY_SIZE(formats)];
+    return slice_make(text, (size_t)snprintf(text, 32, format, (unsigned long long)n));
 }
 
 static inline void world_table(struct arena *a, uint64_t root, uint64_t *rng, uint64_t keys)
@@ -76,13 +80,12 @@ static inline void world_dict_bitmap(struct arena *a, uint64_t root, uint64_t *r
 {
     char text[8][32];
     struct slice slices[8];
-    uint64_t hashes[8], ids[8], heads[8];
+    uint64_t ids[8], heads[8];
     for (int i = 0; i < 8; i++) {
         slices[i] = world_key(world_random(rng, keys), text[i]);
-        hashes[i] = hash_slice(slices[i]);
         heads[i] = WORLD(a, root, bitmaps) + world_random(rng, 4) * sizeof(struct bitmap_head);
     }
-    CHECK(dict_ids(a, WORLD(a, root, dict), &(struct key_batch){8, hashes, slices}, ids) == 0);
+    CHECK(dict_ids(a, WORLD(a, root, dict), 8, slices, ids) == 0);
     CHECK(bitmap_add_batch(a, 8, heads, ids, NULL) == 0);
 }
 

@@ -7,8 +7,9 @@
 // killed in earnest as well and the arena itself is opened.
 //
 // usage: test_step_kill [KILLS | all] [short]
-// KILLS: how many in earnest (default 24; all: one at every instruction, long). short: without the
-// split of a full segment of the hash index (340,000 instructions).
+// KILLS: how many in earnest (default 24; all: one at every instruction, and the split of a
+// dictionary's segment, long). short: without the split of a full segment of the hash index
+// (340,000 instructions).
 #include "tests/crash/state_world.h"
 #include "tests/crash/stepper.h"
 
@@ -18,7 +19,10 @@ enum {
     KEYS = 6,
     // The only segment of the growing table is split at its 2,709th key.
     SPLIT_FROM = 2704,
-    SPLIT_TO = 2712
+    SPLIT_TO = 2712,
+    // The only segment of the growing dictionary, at its 3,121st key of 8 bytes.
+    DICT_SPLIT_FROM = 3118,
+    DICT_SPLIT_TO = 3123
 };
 
 static bool with_split = true;
@@ -34,7 +38,8 @@ struct scene {
     uint64_t hashes[KEYS];
     void (*batch)(struct scene *scene, struct arena *a);
     void (*act)(struct scene *scene, uint8_t *memory); // what the child does under the stepper
-    uint64_t grown_from, grown_to;                     // keys of the table that grows
+    uint64_t grown_from, grown_to;                     // keys of the table or dictionary that grows
+    bool grown_bytes;                                  // they are of 8 bytes
 };
 
 static struct arena *open_arena(uint8_t *memory)
@@ -56,8 +61,7 @@ static void mixed_batch(struct scene *s, struct arena *a)
     uint64_t ids[KEYS], records[KEYS], heads[KEYS];
     uint64_t payload;
     int64_t time;
-    CHECK(dict_ids(a, WORLD(a, s->root, dict), &(struct key_batch){KEYS, s->hashes, s->keys},
-                   ids) == 0);
+    CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS, s->keys, ids) == 0);
     CHECK(table_upsert_batch(a, WORLD(a, s->root, table),
                              &(struct key_batch){KEYS, s->hashes, s->keys}, records) == 0);
     for (int i = 0; i < KEYS; i++) {
@@ -81,6 +85,17 @@ static void growing_batch(struct scene *s, struct arena *a)
     for (uint64_t i = s->grown_from; i < s->grown_to; i++) {
         struct slice key = slice_make(&i, sizeof i);
         CHECK(table_upsert(a, head, hash_slice(key), key, &record) == 0);
+    }
+}
+
+// Add keys to the dictionary that grows: of all lengths, or of 8 bytes.
+static void growing_dict_batch(struct scene *s, struct arena *a)
+{
+    char text[32];
+    uint64_t id, head = WORLD(a, s->root, grown_dict);
+    for (uint64_t i = s->grown_from; i < s->grown_to; i++) {
+        struct slice key = s->grown_bytes ? slice_make(&i, sizeof i) : world_key(i, text);
+        CHECK(dict_ids(a, head, 1, &key, &id) == 0 && id == i);
     }
 }
 
@@ -127,8 +142,7 @@ static void scene_fill(struct scene *s, uint64_t seed)
             arena_commit(a);
     }
     uint64_t ids[KEYS], record;
-    CHECK(dict_ids(a, WORLD(a, s->root, dict), &(struct key_batch){KEYS / 2, s->hashes, s->keys},
-                   ids) == 0);
+    CHECK(dict_ids(a, WORLD(a, s->root, dict), KEYS / 2, s->keys, ids) == 0);
     CHECK(table_upsert(a, WORLD(a, s->root, table), s->hashes[0], s->keys[0], &record) == 0);
     for (uint64_t i = 0; i < 1100; i++) // a bitset beside the arrays
         CHECK(bitmap_add(a, WORLD(a, s->root, bitmaps), (2 << 16) + 100 + i) >= 0);
@@ -244,23 +258,25 @@ static void test_step_kill_attach_at_every_instruction(void **state)
     scene_fini(&s);
 }
 
-// Keys into the table `grown`: `from` of them before, up to `to` under the stepper.
-static void step_growth(uint64_t seed, uint64_t from, uint64_t to)
+// Keys by `batch`: `from` of them before, up to `to` under the stepper.
+static void step_growth(uint64_t seed, void (*batch)(struct scene *s, struct arena *a),
+                        uint64_t from, uint64_t to)
 {
     struct scene s;
     scene_init(&s, seed);
+    s.grown_bytes = from > 0;
     struct arena *a = open_arena(s.stepper.shared);
     s.grown_to = from;
     for (uint64_t i = 0; i < from; i += 16) {
         s.grown_from = i;
         s.grown_to = i + 16 < from ? i + 16 : from;
-        growing_batch(&s, a);
+        batch(&s, a);
         arena_commit(a);
     }
     arena_close(a);
     s.grown_from = from;
     s.grown_to = to;
-    scene_set(&s, growing_batch);
+    scene_set(&s, batch);
     stepper_run(&s.stepper);
     scene_fini(&s);
 }
@@ -269,7 +285,7 @@ static void step_growth(uint64_t seed, uint64_t from, uint64_t to)
 static void test_step_kill_growth_at_every_instruction(void **state)
 {
     (void)state;
-    step_growth(test_seed(__func__), 0, 36);
+    step_growth(test_seed(__func__), growing_batch, 0, 36);
 }
 
 // A table whose only segment of 3,072 slots is split on the way.
@@ -278,7 +294,23 @@ static void test_step_kill_split_at_every_instruction(void **state)
     (void)state;
     if (!with_split)
         skip();
-    step_growth(test_seed(__func__), SPLIT_FROM, SPLIT_TO);
+    step_growth(test_seed(__func__), growing_batch, SPLIT_FROM, SPLIT_TO);
+}
+
+// Segments of 4, 8 and 16 lines, of short keys and then of wide ones.
+static void test_step_kill_dict_growth_at_every_instruction(void **state)
+{
+    (void)state;
+    step_growth(test_seed(__func__), growing_dict_batch, 0, 44);
+}
+
+// Only on request ("all"): 746,000 instructions.
+static void test_step_kill_dict_split_at_every_instruction(void **state)
+{
+    (void)state;
+    if (kills != UINT64_MAX)
+        skip();
+    step_growth(test_seed(__func__), growing_dict_batch, DICT_SPLIT_FROM, DICT_SPLIT_TO);
 }
 
 // --- real kills ---
@@ -329,6 +361,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_step_kill_attach_at_every_instruction),
         cmocka_unit_test(test_step_kill_growth_at_every_instruction),
         cmocka_unit_test(test_step_kill_split_at_every_instruction),
+        cmocka_unit_test(test_step_kill_dict_growth_at_every_instruction),
+        cmocka_unit_test(test_step_kill_dict_split_at_every_instruction),
         cmocka_unit_test(test_step_kill_by_signal),
     };
     if (argc > 1)

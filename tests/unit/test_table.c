@@ -196,6 +196,24 @@ static void test_table_reports_a_full_arena(void **state)
     test_arena_free(a);
 }
 
+// Keys that differ in one byte are two keys, wherever the byte is and however long they are.
+static void test_record_is_looks_at_every_byte(void **state)
+{
+    (void)state;
+    uint8_t bytes[64 + RECORD_HEAD_BYTES], other[64];
+    for (uint64_t len = 0; len <= 40; len++) {
+        memset(other, 'k', sizeof other);
+        record_write(bytes, 7, slice_make(other, len));
+        assert_true(record_is(bytes, slice_make(other, len)));
+        assert_false(record_is(bytes, slice_make(other, len + 1)));
+        for (uint64_t at = 0; at < len; at++) {
+            other[at] ^= 0x20;
+            assert_false(record_is(bytes, slice_make(other, len)));
+            other[at] ^= 0x20;
+        }
+    }
+}
+
 // Keys made to collide in every bit that the index looks at end in an error, not in a loop.
 static void test_index_survives_equal_hashes(void **state)
 {
@@ -226,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_table_grows_in_place),
         cmocka_unit_test(test_table_takes_keys_of_any_length),
         cmocka_unit_test(test_table_reports_a_full_arena),
+        cmocka_unit_test(test_record_is_looks_at_every_byte),
         cmocka_unit_test(test_index_survives_equal_hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
