@@ -108,7 +108,7 @@ $(B)/tests/crash/%: $(B)/tests/crash/%.o $(TOOL_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(TOOL_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
-$(B)/bench/%: $(B)/bench/%.o $(LIB)
+$(B)/bench/%: $(B)/bench/%.o $(TOOL_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # --- testing ---

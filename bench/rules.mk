@@ -5,12 +5,6 @@ UV_STEPS_WRAPS := expr_eval window_encode_keys table_upsert_batch dict_ids bitma
                   window_accumulate window_wait task_commit chain_source_class chain_open
 $(B)/bench/uv_steps: LDFLAGS += $(UV_STEPS_WRAPS:%=-Wl,--wrap=%)
 
-# recovery is of several parts.
-RECOVERY_OBJ := $(B)/bench/recovery.o $(patsubst %.c,$(B)/%.o,$(wildcard bench/recover/*.c))
-$(B)/bench/recovery: $(RECOVERY_OBJ) $(LIB)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
--include $(RECOVERY_OBJ:.o=.d)
-
 # What is not done while a task, the supervisor or everything of a job is dead; throughput under kills.
 .PHONY: bench-recovery run-bench-recovery
 bench-recovery:

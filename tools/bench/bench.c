@@ -13,8 +13,9 @@
 #include "tools/bench/side.h"
 #include "tools/command.h"
 
-static const struct bench_kind *const kinds[] = {&bench_ring, &bench_hop, &bench_pipeline,
-                                                 &bench_job, &bench_jitter};
+static const struct bench_kind *const kinds[] = {&bench_ring,  &bench_hop,        &bench_pipeline,
+                                                 &bench_job,   &bench_checkpoint, &bench_recovery,
+                                                 &bench_jitter};
 
 int64_t bench_now_ns(void)
 {

@@ -1,5 +1,5 @@
-// measure.c: see measure.h.
-#include "bench/recover/measure.h"
+// recover_samples.c: see recover_samples.h.
+#include "tools/bench/recover_samples.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,26 +7,26 @@
 #include <time.h>
 #include <unistd.h>
 
-int64_t now_ns(void)
+int64_t recover_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-void nap(int64_t ns)
+void recover_nap(int64_t ns)
 {
     const struct timespec time = {ns / 1000000000, ns % 1000000000};
     nanosleep(&time, NULL);
 }
 
-void fail(const char *why)
+void recover_fail(const char *why)
 {
     fprintf(stderr, "recovery: %s\n", why);
     exit(1);
 }
 
-int64_t waited_ns(pid_t pid)
+int64_t recover_waited_ns(pid_t pid)
 {
     char path[64], text[96];
     snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
@@ -48,7 +48,7 @@ void samples_add(struct samples *s, double ms)
         s->room = s->room ? 2 * s->room : 256;
         s->values = realloc(s->values, (size_t)s->room * sizeof *s->values);
         if (!s->values)
-            fail("no memory");
+            recover_fail("no memory");
     }
     s->values[s->count++] = ms;
 }
@@ -76,7 +76,7 @@ void silence_sign(struct silence *s, int64_t sign_ns)
 
 void silence_lap(struct silence *s)
 {
-    int64_t open_ns = s->last_ns ? now_ns() - s->last_ns : 0;
+    int64_t open_ns = s->last_ns ? recover_now_ns() - s->last_ns : 0;
     samples_add(&s->laps, (double)(open_ns > s->longest_ns ? open_ns : s->longest_ns) / MS_NS);
     s->longest_ns = 0;
 }

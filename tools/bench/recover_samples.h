@@ -1,6 +1,6 @@
-// measure.h: clocks, naps and samples of bench/recovery.
-#ifndef WEIR_BENCH_RECOVER_MEASURE_H
-#define WEIR_BENCH_RECOVER_MEASURE_H
+// recover_samples.h: clocks, naps and samples of bench/recovery.
+#ifndef WEIR_TOOLS_BENCH_RECOVER_SAMPLES_H
+#define WEIR_TOOLS_BENCH_RECOVER_SAMPLES_H
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -8,14 +8,14 @@
 #define MS_NS INT64_C(1000000)
 
 // Monotonic, as the times in the control block.
-int64_t now_ns(void);
-void nap(int64_t ns);
+int64_t recover_now_ns(void);
+void recover_nap(int64_t ns);
 
 // Say why and exit with 1.
-_Noreturn void fail(const char *why);
+_Noreturn void recover_fail(const char *why);
 
 // How long the process has wanted to run and waited for a core, since its start; -1: not known.
-int64_t waited_ns(pid_t pid);
+int64_t recover_waited_ns(pid_t pid);
 
 // Figures of one kind, in milliseconds. All zero is empty.
 struct samples {

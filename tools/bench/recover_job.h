@@ -1,4 +1,4 @@
-// job.h: the job that bench/recovery kills, seen from outside.
+// recover_job.h: the job that `weir bench recovery` kills, seen from outside.
 //
 //   task 0            ring        task 1, the victim
 //   datagen, paced  =========>    CUMULATE: COUNT(*), SUM, COUNT(DISTINCT id), all of the state;
@@ -6,8 +6,8 @@
 //
 // Row n carries n, an id out of `ids` and its place in event time, so what each point must say is
 // known: a row that was lost or came twice, and a point that was, is in every point behind it.
-#ifndef WEIR_BENCH_RECOVER_JOB_H
-#define WEIR_BENCH_RECOVER_JOB_H
+#ifndef WEIR_TOOLS_BENCH_RECOVER_JOB_H
+#define WEIR_TOOLS_BENCH_RECOVER_JOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +20,14 @@ enum { JOB_SOURCE, JOB_VICTIM, JOB_TASKS };
 struct job_settings {
     long state_mib; // of the victim, once every id has been seen
     long spares;
-    long rate;              // rows a second; 0: as fast as it goes
-    const char *memory_dir; // NULL: /dev/shm, whatever this host has set up
+    long rate;               // rows a second; 0: as fast as it goes
+    const char *memory_dir;  // NULL: /dev/shm, whatever this host has set up
+    struct job_trace *trace; // where to note what must be cleaned up if we are killed; may be NULL
+};
+
+struct job_trace {
+    char folder[64]; // "" : none
+    pid_t weir;      // 0: none
 };
 
 struct job {
@@ -52,6 +58,10 @@ struct job_account {
     uint64_t points;
     int64_t rows_lost, rows_twice, points_lost, points_twice;
 };
+
+// What a run that was killed has left: its `weir run` ends by itself, wait for that; remove the
+// folder.
+void job_clean(struct job_trace *trace);
 
 // Stop it, check all that it has written, remove it.
 void job_stop(struct job *job, struct job_account *out);

@@ -1,8 +1,9 @@
-// job.c: see job.h.
-#include "bench/recover/job.h"
+// recover_job.c: see recover_job.h.
+#include "tools/bench/recover_job.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,11 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/recover/measure.h"
+#include "tools/bench/recover_samples.h"
 
 enum {
     ID_BYTES = 52, // of state for an id: its text, its slot in the dictionary, its bit
     PATIENCE_S = 900,
+    CLEAN_S = 30, // a supervisor that we leave behind ends within that
     EXIT_UNAVAILABLE = 69,
     ROWS_PER_POINT_MAX = 1000, // each row has a millisecond of event time of its own, at least
     ROWS_PER_POINT_MIN = 125,
@@ -35,7 +37,7 @@ static FILE *create(const struct job *job, const char *name)
     snprintf(path, sizeof path, "%s/%s", job->folder, name);
     FILE *file = fopen(path, "w");
     if (!file)
-        fail("cannot write into the folder for temporary files");
+        recover_fail("cannot write into the folder for temporary files");
     return file;
 }
 
@@ -95,12 +97,17 @@ void job_run(struct job *job)
     fflush(NULL);
     job->weir = fork();
     if (job->weir == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         execl(weir ? weir : "build/release/weir", "weir", "run", "--quiet", path, (char *)NULL);
         _exit(127);
     }
     if (job->weir < 0)
-        fail("cannot start a process");
+        recover_fail("cannot start a process");
+    if (job->settings.trace)
+        job->settings.trace->weir = job->weir;
 }
 
 static bool attach(struct job *job)
@@ -109,7 +116,8 @@ static bool attach(struct job *job)
     struct err err;
     int status;
     snprintf(path, sizeof path, "%s/weir-%u/%s", memory_dir(job), (unsigned)getuid(), job->name);
-    for (int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS; now_ns() < until; nap(10 * MS_NS)) {
+    for (int64_t until = recover_now_ns() + PATIENCE_S * 1000 * MS_NS; recover_now_ns() < until;
+         recover_nap(10 * MS_NS)) {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         status = fd < 0 ? -ENOENT : control_attach_reader(fd, 0, &job->control, &err);
         if (fd >= 0)
@@ -129,7 +137,19 @@ static void remove_folder(const struct job *job)
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", job->folder);
     if (system(command) != 0)
-        fail("cannot remove the job's folder");
+        recover_fail("cannot remove the job's folder");
+    if (job->settings.trace)
+        *job->settings.trace = (struct job_trace){.weir = 0};
+}
+
+void job_clean(struct job_trace *trace)
+{
+    char command[128];
+    for (int i = 0; trace->weir > 0 && i < CLEAN_S * 100 && kill(trace->weir, 0) == 0; i++)
+        recover_nap(10 * MS_NS);
+    snprintf(command, sizeof command, "rm -rf %s", trace->folder);
+    if (*trace->folder && system(command) != 0)
+        fprintf(stderr, "recovery: %s cannot be removed\n", trace->folder);
 }
 
 bool job_start(struct job *job, const struct job_settings *settings)
@@ -141,27 +161,29 @@ bool job_start(struct job *job, const struct job_settings *settings)
     snprintf(job->name, sizeof job->name, "recovery-%d-%d", (int)getpid(), number++);
     snprintf(job->folder, sizeof job->folder, "/tmp/weir-recovery-XXXXXX");
     if (!mkdtemp(job->folder))
-        fail("cannot make a folder in /tmp");
+        recover_fail("cannot make a folder in /tmp");
+    if (settings->trace)
+        memcpy(settings->trace->folder, job->folder, sizeof job->folder);
     write_job(job);
     job_run(job);
     if (attach(job)) {
         if (control_task_count(job->control) != JOB_TASKS)
-            fail("the job has another plan than the benchmark counts on");
+            recover_fail("the job has another plan than the benchmark counts on");
         return true;
     }
     if (!job->is_refused)
-        fail("the job did not start");
+        recover_fail("the job did not start");
     remove_folder(job);
     return false;
 }
 
 void job_fill(const struct job *job)
 {
-    int64_t until = now_ns() + PATIENCE_S * 1000 * MS_NS;
+    int64_t until = recover_now_ns() + PATIENCE_S * 1000 * MS_NS;
     while (job_rows(job) < job->ids + job->ids / 16) {
-        if (now_ns() > until || waitpid(job->weir, NULL, WNOHANG) != 0)
-            fail("the job does not go on");
-        nap(20 * MS_NS);
+        if (recover_now_ns() > until || waitpid(job->weir, NULL, WNOHANG) != 0)
+            recover_fail("the job does not go on");
+        recover_nap(20 * MS_NS);
     }
 }
 
@@ -196,7 +218,7 @@ int job_output(const struct job *job)
     snprintf(path, sizeof path, "%s/out/.part-%d-0.inprogress", job->folder, JOB_VICTIM);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        fail("the sink's file is not there");
+        recover_fail("the sink's file is not there");
     return fd;
 }
 
@@ -219,7 +241,7 @@ static uint64_t check_point(const struct job *job, const char *line, struct job_
         sscanf(line, "\"%d-%d-%d %d:%d:%d\"", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
                &t.tm_min, &t.tm_sec) != 6 ||
         sscanf(counts, ",%" SCNu64 ",%" SCNu64 ",%" SCNu64 ",%" SCNu64, &c, &s, &ids, &sevens) != 4)
-        fail("a row of the output cannot be read");
+        recover_fail("a row of the output cannot be read");
     t.tm_year -= 1900;
     t.tm_mon -= 1;
     uint64_t number = (uint64_t)(timegm(&t) - FIRST_S), rows = number * job->rows_per_point;
@@ -227,7 +249,7 @@ static uint64_t check_point(const struct job *job, const char *line, struct job_
     out->rows_twice = more > out->rows_twice ? more : out->rows_twice;
     if (c == rows && (s != rows * (rows - 1) / 2 || ids != (rows < job->ids ? rows : job->ids) ||
                       sevens != (rows < 7 ? rows : 7)))
-        fail("a point has counted each row once, but not the right ones");
+        recover_fail("a point has counted each row once, but not the right ones");
     return number;
 }
 
@@ -261,7 +283,7 @@ void job_stop(struct job *job, struct job_account *out)
     kill(job->weir, SIGTERM);
     if (waitpid(job->weir, &status, 0) != job->weir || !WIFEXITED(status) ||
         WEXITSTATUS(status) != 0)
-        fail("the job failed");
+        recover_fail("the job failed");
     check_output(job, job_rows(job), out);
     control_detach(job->control);
     job->control = NULL;

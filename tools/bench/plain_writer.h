@@ -4,8 +4,8 @@
 //
 // Plain O_DIRECT writes of PLAIN_BYTES, into room that was made before, durable at the end; the
 // file is removed.
-#ifndef WEIR_BENCH_PLAIN_WRITER_H
-#define WEIR_BENCH_PLAIN_WRITER_H
+#ifndef WEIR_TOOLS_BENCH_PLAIN_WRITER_H
+#define WEIR_TOOLS_BENCH_PLAIN_WRITER_H
 
 #include <fcntl.h>
 #include <pthread.h>
