@@ -2,6 +2,7 @@
 #include "core/row/batch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/check.h"
 
@@ -47,8 +48,13 @@ void batch_fini(struct batch *batch)
 
 void column_summarize(struct column *column, uint32_t count)
 {
-    uint8_t any = 0;
-    for (uint32_t i = 0; i < count; i++)
+    uint64_t any = 0, word;
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        memcpy(&word, column->state + i, 8);
+        any |= word;
+    }
+    for (; i < count; i++)
         any |= column->state[i];
     column->all_present = any == VALUE_PRESENT;
 }
