@@ -4,16 +4,11 @@
 //
 // A quoted field may hold line ends, so only reading a row tells where it ends. When that cannot be
 // told (a quote is never closed, text follows a closing quote) the row ends with its line.
-#include "core/format/reader_impl.h"
+#include "core/format/csv_impl.h"
 
 #include <stdlib.h>
 
 #include "core/base/utf8.h"
-
-struct csv_reader {
-    struct reader_slot **by_position; // field_count of them; NULL: not needed
-    struct scan_set plain_stops;      // what ends or changes an unquoted field
-};
 
 // How a row or a field came to its end.
 enum csv_end {
@@ -49,6 +44,12 @@ int csv_create(struct reader *reader, struct err *err)
     char delimiter = reader->options.csv_delimiter;
     int escape = reader->options.csv_escape;
     csv->plain_stops = (struct scan_set){delimiter, '\n', escape < 0 ? '\n' : (char)escape};
+    // Where there is no quote or escape, a byte that is odd anyway stands for it.
+    int quote = reader->options.csv_quote;
+    csv->marks = (struct index_set){.stop = delimiter,
+                                    .lines_stop = true,
+                                    .odd = quote < 0 ? '\x80' : (char)quote,
+                                    .also_odd = escape < 0 ? '\x80' : (char)escape};
     return 0;
 }
 
@@ -419,7 +420,14 @@ static bool read_one(struct reader *reader, struct reader_run *run)
 
 void csv_read(struct reader *reader, struct reader_run *run)
 {
+    bool walks = !reader->options.no_fast_path && reader->scan == SCAN_AVX2;
+    index_drop(&reader->csv->index);
     while (run->row < reader->max_rows && run->p < run->limit) {
+        if (walks) {
+            csv_walk(reader, run);
+            if (run->row == reader->max_rows || run->p == run->limit)
+                return;
+        }
         const char *next = skip_line(reader, run);
         if (next == run->p) {
             // A comment that is cut off: an endless one must not fill the caller's buffer.

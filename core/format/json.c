@@ -27,8 +27,13 @@ int json_create(struct reader *reader, struct err *err)
         size *= 2;
     json->table_mask = size - 1;
     json->table = calloc(size, sizeof(struct reader_slot *));
-    json->shape.missing = calloc((size_t)reader->slot_count + 1, sizeof(struct reader_slot *));
-    CHECK(json->table && json->shape.missing);
+    CHECK(json->table);
+    json->shape = json->shapes;
+    for (int i = 0; i < JSON_SHAPES; i++) {
+        size_t most = (size_t)reader->slot_count + 1;
+        json->shapes[i].missing = calloc(most, sizeof(struct reader_slot *));
+        CHECK(json->shapes[i].missing);
+    }
     reader->json = json;
     for (int i = 0; i < reader->slot_count; i++)
         index_slot(json, &reader->slots[i]);
@@ -41,7 +46,8 @@ void json_free(struct reader *reader)
     if (!json)
         return;
     free(json->table);
-    free(json->shape.missing);
+    for (int i = 0; i < JSON_SHAPES; i++)
+        free(json->shapes[i].missing);
     free(json);
 }
 
@@ -79,37 +85,66 @@ static bool read_carefully(struct reader *reader, struct reader_run *run)
     return true;
 }
 
-// The row at run->p the fast way.
-static inline bool read_fast(struct reader *reader, struct reader_run *run)
+// The row at run->p by a shape.
+static inline bool read_by(struct reader *reader, struct reader_run *run,
+                           const struct json_shape *shape)
 {
-    const char *next = json_shape_row(reader, run->p, run->limit, run->row);
+    if (!shape->usable)
+        return false;
+    reader->quiet = true;
+    const char *next = json_shape_row(reader, shape, run->p, run->limit, run->row);
+    reader->quiet = false;
     if (UNLIKELY(!next) || (uint64_t)(next - run->p) > reader->max_row_bytes)
         return false;
     reader_accept(run, next);
     return true;
 }
 
+// The row at run->p by one of the shapes that are not expected. One that fits twice in a row is
+// expected from then on.
+static bool read_by_others(struct reader *reader, struct reader_run *run)
+{
+    struct json_reader *json = reader->json;
+    for (int i = 0; i < JSON_SHAPES; i++) {
+        struct json_shape *shape = &json->shapes[i];
+        if (shape == json->shape || !read_by(reader, run, shape))
+            continue;
+        if (json->other == shape)
+            json->shape = shape;
+        json->other = json->other == shape ? NULL : shape;
+        shape->used = ++json->clock;
+        return true;
+    }
+    return false;
+}
+
+// Read one row, or many. False: the list of bad rows is full.
+static bool read_some(struct reader *reader, struct reader_run *run)
+{
+    if (reader->options.no_fast_path)
+        return read_carefully(reader, run);
+    bool walks = reader->scan == SCAN_AVX2, fits = !walks || !json_walk(reader, run);
+    if (run->row == reader->max_rows || run->p == run->limit)
+        return true;
+    if (fits && read_by(reader, run, reader->json->shape)) {
+        reader->json->other = NULL;
+        return true;
+    }
+    return read_by_others(reader, run) || read_carefully(reader, run);
+}
+
 void json_read(struct reader *reader, struct reader_run *run)
 {
-    const struct json_shape *shape = &reader->json->shape;
     const char *end = run->limit;
     if (!run->final) {
         // Only rows with their line's end are complete: stop behind the last one.
         const char *last = memrchr(run->p, '\n', (size_t)(run->limit - run->p));
         run->limit = last ? last + 1 : run->p;
     }
-    bool fast = !reader->options.no_fast_path;
-    while (run->row < reader->max_rows && run->p < run->limit) {
-        if (fast && shape->usable) {
-            reader->quiet = true;
-            bool done = read_fast(reader, run);
-            reader->quiet = false;
-            if (LIKELY(done))
-                continue;
-        }
-        if (!read_carefully(reader, run))
+    index_drop(&reader->json->index);
+    while (run->row < reader->max_rows && run->p < run->limit)
+        if (!read_some(reader, run))
             break;
-    }
     bool cut_off = run->p == run->limit && run->limit < end;
     run->limit = end;
     if (cut_off && (uint64_t)(end - run->p) > reader->max_row_bytes && reader_has_room(run))

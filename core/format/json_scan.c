@@ -61,7 +61,7 @@ static const char *read_fields(struct reader *reader, const char *p, const char 
         p = read_key(reader, p, limit, &slot);
         if (!p)
             return NULL;
-        json_shape_add(&json->shape, *last, p, slot);
+        json_shape_add(json->learning, *last, p, slot);
         p = json_value(reader, p, limit, slot, row);
         if (!p)
             return NULL;
@@ -92,11 +92,26 @@ static bool finish_fields(struct reader *reader, uint32_t row)
     return true;
 }
 
+// Where the next shape goes: in place of the one that was of use the longest time ago.
+static struct json_shape *oldest_shape(struct json_reader *json)
+{
+    struct json_shape *oldest = NULL;
+    for (int i = 0; i < JSON_SHAPES; i++) {
+        struct json_shape *shape = &json->shapes[i];
+        if (shape == json->shape && shape->usable)
+            continue;
+        if (!oldest || !shape->usable || (oldest->usable && shape->used < oldest->used))
+            oldest = shape;
+    }
+    return oldest;
+}
+
 const char *json_row(struct reader *reader, const char *p, const char *limit, uint32_t row)
 {
     const char *last = p;
-    struct json_shape *shape = &reader->json->shape;
-    reader->json->row_number++;
+    struct json_reader *json = reader->json;
+    struct json_shape *shape = json->learning = oldest_shape(json);
+    json->row_number++;
     json_shape_begin(shape);
     shape->usable = false; // until the row is read to its end
     p = json_skip_blanks(skip_mark(p, limit), limit);
@@ -114,5 +129,10 @@ const char *json_row(struct reader *reader, const char *p, const char *limit, ui
     p += p < limit;
     shape->usable = usable;
     json_shape_end(reader, shape, last, p);
+    if (shape->usable) {
+        shape->used = ++json->clock;
+        json->shape = shape;
+        json->other = NULL;
+    }
     return p;
 }

@@ -1,17 +1,16 @@
 // json_shape.c: speculation. Rows of one file nearly always have the same keys in the same order
-// with the same punctuation, so the bytes between the values of the previous row are compared with
-// those of this one, 16 at a time, and no key is ever looked up.
+// with the same punctuation, so the bytes between the values of an earlier row are compared with
+// those of this one, 16 at a time, and no key is ever looked up. Some shapes are remembered: rows
+// of several kinds, or with fields that are left out, take turns in many files.
 //
 // Only the keys are speculated on: a value may be of any kind in every row. Whatever does not fit
 // makes json_shape_row give up, and the row is read again by the full scanner, which has the last
 // word on errors and leaves the new shape behind.
 #include "core/format/json_value.h"
 
-#include "core/format/scan.h"
-
 static uint32_t padded(uint32_t len)
 {
-    return (len + 15) & ~UINT32_C(15);
+    return (len + 31) & ~UINT32_C(31);
 }
 
 void json_shape_begin(struct json_shape *shape)
@@ -27,14 +26,16 @@ static void add_literal(struct json_shape *shape, const char *from, const char *
 {
     uint64_t len = (uint64_t)(to - from);
     if (!shape->usable || shape->step_count > JSON_SHAPE_STEPS || len > JSON_LITERAL_BYTES ||
-        shape->byte_count + len + 16 > JSON_SHAPE_BYTES) {
+        shape->byte_count + len + 64 > JSON_SHAPE_BYTES) {
         shape->usable = false;
         return;
     }
     struct json_step *step = &shape->steps[shape->step_count++];
     *step = (struct json_step){.offset = shape->byte_count, .len = (uint32_t)len, .slot = slot};
+    step->mask = len < 32 ? (UINT32_C(1) << len) - 1 : UINT32_MAX;
     memcpy(shape->bytes + step->offset, from, len);
-    shape->byte_count += padded((uint32_t)len);
+    shape->bytes[step->offset + len] = '"'; // of a string; only json_walk.c looks at it
+    shape->byte_count += padded((uint32_t)len + 1);
 }
 
 void json_shape_add(struct json_shape *shape, const char *literal, const char *value,
@@ -56,42 +57,20 @@ void json_shape_end(struct reader *reader, struct json_shape *shape, const char 
             shape->missing[shape->missing_count++] = &reader->slots[i];
 }
 
-// Do the bytes at `p` begin with the literal? The bytes behind it (up to 16) are compared as well,
-// but masked out; near the limit the careful way is taken.
-static inline bool matches(const char *p, const char *limit, const char *literal, uint32_t len)
+const char *json_shape_row(struct reader *reader, const struct json_shape *shape, const char *p,
+                           const char *limit, uint32_t row)
 {
-#if defined(__SSE2__)
-    uint32_t at = 0;
-    if (LIKELY(limit - p >= (int64_t)len + 16)) {
-        for (; at + 16 < len; at += 16) {
-            __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
-            __m128i b = _mm_load_si128((const __m128i *)(const void *)(literal + at));
-            if (_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) != 0xffff)
-                return false;
-        }
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
-        __m128i b = _mm_load_si128((const __m128i *)(const void *)(literal + at));
-        unsigned differ = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) ^ 0xffffu;
-        return (differ & (0xffffu >> (16 - (len - at)))) == 0;
-    }
-#endif
-    return limit - p >= (int64_t)len && memcmp(p, literal, len) == 0;
-}
-
-const char *json_shape_row(struct reader *reader, const char *p, const char *limit, uint32_t row)
-{
-    const struct json_shape *shape = &reader->json->shape;
     const struct json_step *step = shape->steps;
     const struct json_step *last = step + shape->step_count - 1;
     CHECK_DEBUG(shape->step_count > 0);
     for (; step < last; step++) {
-        if (UNLIKELY(!matches(p, limit, shape->bytes + step->offset, step->len)))
+        if (UNLIKELY(!json_literal_matches(p, limit, shape->bytes + step->offset, step->len)))
             return NULL;
         p = json_value_inline(reader, p + step->len, limit, step->slot, row);
         if (UNLIKELY(!p))
             return NULL;
     }
-    if (UNLIKELY(!matches(p, limit, shape->bytes + last->offset, last->len)))
+    if (UNLIKELY(!json_literal_matches(p, limit, shape->bytes + last->offset, last->len)))
         return NULL;
     for (int i = 0; i < shape->missing_count; i++)
         slot_set_null(shape->missing[i], row);

@@ -42,7 +42,8 @@ struct format_options {
 
     // Knobs of tests and benches, not of users.
     bool no_simd;      // scalar scanning
-    bool no_fast_path; // never speculate on the previous row's shape
+    bool no_avx2;      // as on a processor without it
+    bool no_fast_path; // never speculate on the shape of an earlier row
 };
 
 // Flink's defaults for the kind.

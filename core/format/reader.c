@@ -153,6 +153,7 @@ static void add_slot(struct reader *reader, const struct field *field, int posit
     struct reader_slot *slot = &reader->slots[reader->slot_count++];
     *slot = (struct reader_slot){.kind = field->type.kind,
                                  .position = position,
+                                 .date = QUICK_DATE_NONE,
                                  .name = slice_of(pool_strdup(&reader->names, field->name))};
 }
 
@@ -166,7 +167,9 @@ int reader_create(const struct format_options *options, const struct schema *sch
     struct reader *reader = calloc(1, sizeof(*reader));
     CHECK(reader);
     reader->options = *options;
-    reader->scan = scan_mode_choose(options->no_simd);
+    reader->scan = scan_mode_choose(options->no_simd   ? SCAN_SCALAR
+                                    : options->no_avx2 ? SCAN_SSE2
+                                                       : SCAN_AVX2);
     reader->max_rows = BATCH_ROWS;
     reader->max_row_bytes = READER_MAX_ROW_BYTES;
     reader->field_count = schema->field_count;

@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/check.h"
 #include "core/base/pool.h"
+#include "core/format/quick_time.h"
 #include "core/format/reader.h"
 #include "core/format/scan.h"
 
@@ -23,7 +24,8 @@ struct reader_slot {
         struct slice *str;
     };
     uint8_t *state;
-    uint64_t seen; // JSON: number of the row that had this field last
+    struct quick_date date; // timestamps, with AVX2: the last one's
+    uint64_t seen;          // JSON: number of the row that had this field last
 };
 
 // One call of reader_parse.
@@ -116,6 +118,32 @@ enum convert_token {
 // else false with the reason noted. The text of a STRING column must live as long as the batch.
 bool convert_text(struct reader *reader, struct reader_slot *slot, uint32_t row, struct slice text,
                   enum convert_token token);
+
+#if defined(__x86_64__)
+// convert_text of a string, the usual timestamps without a call.
+SCAN_AVX2_CODE static inline bool convert_quickly(struct reader *reader, struct reader_slot *slot,
+                                                  uint32_t row, struct slice text,
+                                                  enum convert_token token)
+{
+    bool is_time = slot->kind == TYPE_TIMESTAMP || slot->kind == TYPE_TIMESTAMP_LTZ;
+    int64_t ms;
+    if (!is_time)
+        return convert_text(reader, slot, row, text, token);
+    uint64_t len = text.len;
+    if (slot->kind == TYPE_TIMESTAMP_LTZ)
+        len = len && text.ptr[len - 1] == 'Z' ? len - 1 : 0;
+    if (LIKELY(quick_time_parse(&slot->date, text.ptr, len, &ms))) {
+        slot_set_i64(slot, row, ms);
+        return true;
+    }
+    if (!convert_text(reader, slot, row, text, token))
+        return false;
+    // Blanks before the date would be taken for a part of it.
+    if (slot->state[row] == VALUE_PRESENT && (unsigned char)text.ptr[0] > ' ')
+        quick_date_learn(&slot->date, text.ptr, slot->i64[row]);
+    return true;
+}
+#endif
 
 // The two readers: read rows until the batch or the list of bad rows is full, or no complete row
 // is left. Both begin at run->p and leave it behind the last row done with.

@@ -5,17 +5,24 @@
 #include <immintrin.h>
 #endif
 
-enum scan_mode scan_mode_choose(bool scalar)
+static enum scan_mode best_mode(void)
 {
-    if (scalar)
-        return SCAN_SCALAR;
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") ? SCAN_AVX2 : SCAN_SSE2;
+    // Every processor with AVX2 has the others too; SCAN_AVX2_CODE (index.h) uses all of them.
+    bool all = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+    return all ? SCAN_AVX2 : SCAN_SSE2;
 #elif defined(__SSE2__)
     return SCAN_SSE2;
 #else
     return SCAN_SCALAR;
 #endif
+}
+
+enum scan_mode scan_mode_choose(enum scan_mode most)
+{
+    enum scan_mode best = best_mode();
+    return best < most ? best : most;
 }
 
 const char *scan_bytes(const char *p, const char *limit, struct scan_set set, unsigned *high)

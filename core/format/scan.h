@@ -22,8 +22,8 @@ struct scan_set {
     char a, b, c;
 };
 
-// What this processor can do; SCAN_SCALAR when `scalar`.
-enum scan_mode scan_mode_choose(bool scalar);
+// What this processor can do, `most` at most.
+enum scan_mode scan_mode_choose(enum scan_mode most);
 
 // The careful way, for ends of buffers and for tests.
 const char *scan_bytes(const char *p, const char *limit, struct scan_set set, unsigned *high);

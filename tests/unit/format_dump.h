@@ -139,10 +139,11 @@ static inline bool dump_all_ways(const struct dump_settings *settings,
 {
     struct buf first = {0}, other = {0};
     bool same = true;
-    for (int way = 0; way < 4 && same; way++) {
+    for (int way = 0; way < 6 && same; way++) {
         struct dump_settings variant = *settings;
         variant.options.no_fast_path = way & 1;
-        variant.options.no_simd = way & 2;
+        variant.options.no_avx2 = way / 2 == 1;
+        variant.options.no_simd = way / 2 == 2;
         variant.positions = true;
         if (way == 0) { // the plainest calls against those of the settings
             variant.piece = 0;

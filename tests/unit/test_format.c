@@ -225,9 +225,9 @@ static void test_format_scans_agree(void **state)
     (void)state;
     uint64_t seed = (uint64_t)time(NULL), random = seed;
     struct scan_set set = {'"', '\\', '\n'};
-    enum scan_mode best = scan_mode_choose(false);
+    enum scan_mode best = scan_mode_choose(SCAN_AVX2);
     printf("seed %llu\n", (unsigned long long)seed);
-    assert_int_equal(scan_mode_choose(true), SCAN_SCALAR);
+    assert_int_equal(scan_mode_choose(SCAN_SCALAR), SCAN_SCALAR);
     for (int round = 0; round < 20000; round++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         size_t len = (random >> 40) % 150;
