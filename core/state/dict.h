@@ -4,7 +4,7 @@
 // (n >> 16): tasks that share a stride and differ in the base give numbers that never meet, in
 // blocks of one bitmap container.
 //
-// Keys of up to 8 bytes cost 16 to 21 bytes an id, those of up to 16 bytes 26 to 35; a longer key
+// Keys of up to 8 bytes cost 16 to 23 bytes an id, those of up to 16 bytes 26 to 39; a longer key
 // costs as much as a short one, its bytes and two (dict_index.h).
 #ifndef WEIR_CORE_STATE_DICT_H
 #define WEIR_CORE_STATE_DICT_H

@@ -297,7 +297,7 @@ static int segment_make(struct arena *a, uint64_t head, const struct contents *c
 
 static uint32_t next_lines(uint32_t lines)
 {
-    return lines < DICT_BLOCK_LINES ? lines * 2 : lines + DICT_BLOCK_LINES;
+    return lines < HALF_LINES ? lines * 2 : lines + 2 * DICT_BLOCK_LINES;
 }
 
 // The shape of a segment for these keys: of `lines` or, where that is too small, more. No lines:

@@ -2,7 +2,7 @@
 // Private to dict.c and dict_index.c.
 //
 // A directory of 2^depth entries, picked by the top bits of a hash, leads to segments (extendible
-// hashing, as in index.h). A segment is 4 to 64 lines in one block, then 1 to 6 blocks of 128
+// hashing, as in index.h). A segment is 4 to 64 lines in one block, then 1, 2, 4 or 6 blocks of 128
 // lines; 24 more bits of the hash say which line is a key's home. A line of 64 bytes holds five
 // keys of up to 8 bytes, or three of up to 16, with their numbers, so that a look-up mostly fetches
 // one line. What is longer is a record elsewhere, with 24 bits of its hash in the line.

@@ -20,26 +20,38 @@ static int after_rows(struct window *w, uint64_t pane, uint32_t count)
     return status < 0 ? status : window_push_output(w);
 }
 
-// The point of the pane from which on the row counts.
-static int64_t slice_end_of(const struct window *w, int64_t start_ms, const struct batch *batch,
-                            uint32_t row)
+// The points of the pane from which on the rows count, into ends[]. Rows come nearly in order, so
+// most have the point of the row before and need no division.
+static void slice_ends_of(const struct window *w, int64_t start_ms, const struct window_rows *rows,
+                          int64_t *ends)
 {
-    if (w->is_final)
-        return batch->columns[w->plan->key_count + 1].i64[row];
-    int64_t time = window_local(w, batch->columns[w->plan->time_column].i64[row]);
-    return time - (time - start_ms) % w->plan->step_ms + w->plan->step_ms;
+    const int64_t *times =
+        rows->batch->columns[w->is_final ? w->plan->key_count + 1 : w->plan->time_column].i64;
+    int64_t step_ms = w->plan->step_ms, end = start_ms;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        int64_t time = times[rows->rows[i]];
+        if (w->is_final) { // it names the point
+            ends[i] = time;
+            continue;
+        }
+        time = window_local(w, time);
+        if (UNLIKELY(time >= end || time < end - step_ms))
+            end = time - (time - start_ms) % step_ms + step_ms;
+        ends[i] = end;
+    }
 }
 
 // CUMULATE: what counts for the next point is counted, the rest waits.
 static int add_to_cumulate(struct window *w, uint64_t pane, const struct window_rows *rows)
 {
     static _Thread_local uint16_t now[BATCH_ROWS], ahead[BATCH_ROWS];
-    static _Thread_local int64_t slice_ends[BATCH_ROWS];
+    static _Thread_local int64_t ends[BATCH_ROWS];
     int64_t start_ms = pane_at(w, pane)->start, next_end = pane_at(w, pane)->next_end;
     uint32_t now_count = 0, ahead_count = 0;
+    slice_ends_of(w, start_ms, rows, ends);
     for (uint32_t i = 0; i < rows->count; i++) {
-        int64_t end = slice_end_of(w, start_ms, rows->batch, rows->rows[i]);
-        slice_ends[ahead_count] = end;
+        int64_t end = ends[i];
+        ends[ahead_count] = end; // of the waiting rows only, in the end
         now[now_count] = ahead[ahead_count] = rows->rows[i];
         now_count += end <= next_end;
         ahead_count += end > next_end;
@@ -47,7 +59,7 @@ static int add_to_cumulate(struct window *w, uint64_t pane, const struct window_
     struct window_rows counted = {rows->batch, now, now_count};
     struct window_rows waiting = {rows->batch, ahead, ahead_count};
     int status = now_count ? window_accumulate(w, pane, &counted) : 0;
-    return status < 0 ? status : window_wait(w, pane, &waiting, slice_ends);
+    return status < 0 || !ahead_count ? status : window_wait(w, pane, &waiting, ends);
 }
 
 static int add_to_pane(struct window *w, int64_t start_ms, const struct window_rows *rows)
@@ -111,12 +123,19 @@ static int push_raw_rows(struct window *w, const struct batch *batch)
     int64_t stride = plan->kind == WINDOW_HOP ? plan->step_ms : plan->size_ms;
     int64_t windows = (plan->size_ms + stride - 1) / stride;
     for (int64_t nth = 0; nth < windows; nth++) {
+        int64_t start = 0, stop = 0; // the stride of the row before; at first none
+        bool late = false;           // the window that begins with it
         uint32_t count = 0;
         for (uint32_t i = 0; i < batch->count; i++) {
             int64_t local = window_local(w, time->i64[i]);
-            starts[i] = window_start(local, plan->offset_ms, stride) - nth * stride;
+            if (UNLIKELY(local < start || local >= stop)) {
+                start = window_start(local, plan->offset_ms, stride);
+                stop = start + stride;
+                late = is_late(w, start - nth * stride);
+            }
+            starts[i] = start - nth * stride;
             bool holds = local - starts[i] < plan->size_ms;
-            bool late = is_late(w, starts[i]), has_time = time->state[i] == VALUE_PRESENT;
+            bool has_time = time->state[i] == VALUE_PRESENT;
             if (nth == 0 && holds && (late || !has_time)) // the newest has gone: none takes it
                 ++*w->base.context.late_rows;
             rows[count] = (uint16_t)i;

@@ -10,6 +10,26 @@
 #include "core/base/hash.h"
 #include "core/row/row.h"
 
+// A few bytes, as most keys are, without a call.
+static inline void copy_bytes(char *to, const char *from, uint32_t len)
+{
+    uint64_t first, last;
+    uint32_t low, high;
+    if (len >= 8 && len <= 16) {
+        memcpy(&first, from, 8);
+        memcpy(&last, from + len - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else if (len >= 4 && len < 8) {
+        memcpy(&low, from, 4);
+        memcpy(&high, from + len - 4, 4);
+        memcpy(to, &low, 4);
+        memcpy(to + len - 4, &high, 4);
+    } else if (len) {
+        memcpy(to, from, len);
+    }
+}
+
 static char *encode_value(const struct column *column, uint32_t row, char *out)
 {
     bool present = column->state[row] == VALUE_PRESENT;
@@ -22,8 +42,7 @@ static char *encode_value(const struct column *column, uint32_t row, char *out)
     }
     uint32_t len = (uint32_t)column->str[row].len;
     memcpy(out, &len, 4);
-    if (len)
-        memcpy(out + 4, column->str[row].ptr, len);
+    copy_bytes(out + 4, column->str[row].ptr, len);
     return out + 4 + len;
 }
 

@@ -112,9 +112,9 @@ static void check_size(const char *format, double most)
 static void test_dict_is_small(void **state)
 {
     (void)state;
-    check_size("d%07llu", 22);
-    check_size("d%09llu", 36);
-    check_size("a key of more than sixteen %09llu", 22 + 2 + 36);
+    check_size("d%07llu", 24);
+    check_size("d%09llu", 40);
+    check_size("a key of more than sixteen %09llu", 24 + 2 + 36);
 }
 
 static int64_t find(const struct arena *a, uint64_t head, struct slice key, uint64_t hash)
