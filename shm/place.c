@@ -17,7 +17,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum { PAGE_BYTES = 4096, PIECE_PAGES = PLACE_PIECE_BYTES / PAGE_BYTES, STAT_BLOCK_BYTES = 512 };
+#include "shm/huge.h"
+
+enum {
+    PAGE_BYTES = 4096,
+    PIECE_PAGES = PLACE_PIECE_MAX_BYTES / PAGE_BYTES,
+    STAT_BLOCK_BYTES = 512,
+};
 
 static bool is_idle(const struct nodes *nodes)
 {
@@ -48,6 +54,13 @@ uint64_t place_claimed_bytes(int fd)
         return 0;
     uint64_t claimed = (uint64_t)st.st_blocks * STAT_BLOCK_BYTES, length = (uint64_t)st.st_size;
     return (claimed < length ? claimed : length) / PAGE_BYTES * PAGE_BYTES;
+}
+
+uint64_t place_piece_bytes(int fd)
+{
+    struct stat st;
+    uint64_t huge = fstat(fd, &st) == 0 ? huge_page_bytes(&st) : 0;
+    return huge > PLACE_PIECE_BYTES && huge <= PLACE_PIECE_MAX_BYTES ? huge : PLACE_PIECE_BYTES;
 }
 
 // --- one piece ---

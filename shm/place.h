@@ -11,7 +11,8 @@
 #include "core/base/err.h"
 #include "shm/nodes.h"
 
-enum { PLACE_PIECE_BYTES = 256 << 10 }; // that is moved at once: some hundred microseconds
+// What is moved at once: some hundred microseconds. A huge page is moved whole.
+enum { PLACE_PIECE_BYTES = 256 << 10, PLACE_PIECE_MAX_BYTES = 2 << 20 };
 
 // Where the memory of something is wanted.
 struct place {
@@ -38,6 +39,9 @@ int place_prefer(const struct place *place, int fd, uint64_t bytes, struct err *
 // Bytes of the file that are claimed, from its begin on (segment_claim goes from low to high).
 uint64_t place_claimed_bytes(int fd);
 
+// Of a file: PLACE_PIECE_BYTES, or those of its huge pages. Pieces begin at multiples of it.
+uint64_t place_piece_bytes(int fd);
+
 // Add up where the claimed memory of the file is. A page that was claimed and never used is made
 // zeros. 0 or -errno.
 int place_look(const struct nodes *nodes, int fd, struct place_found *found);
@@ -45,7 +49,7 @@ int place_look(const struct nodes *nodes, int fd, struct place_found *found);
 // A piece of what is to be moved.
 struct place_piece {
     int fd;
-    uint64_t offset, bytes; // whole pages, at most PLACE_PIECE_BYTES, claimed
+    uint64_t offset, bytes; // whole pages, at most PLACE_PIECE_MAX_BYTES, claimed
     pid_t owner;            // the process that has it mapped, besides others maybe; 0: none
 };
 

@@ -15,6 +15,7 @@
 #include "stages/runtime/job_place.h"
 #include "tools/command.h"
 #include "tools/conclude.h"
+#include "tools/cores.h"
 #include "tools/handover.h"
 #include "tools/job_memory.h"
 #include "tools/memory_dir.h"
@@ -201,12 +202,22 @@ static void on_event(const struct supervisor_event *event, void *context)
     service_event(&run->service, event);
 }
 
+// Which cores, and which memory goes with a task that is moved. The segments are the caller's to
+// free.
+static void set_places(const struct run *run, struct supervisor_options *out)
+{
+    out->cpus = run->placement.cpus;
+    out->housekeeping = &run->placement.housekeeping;
+    out->may_use = cores_may_use;
+    out->nodes = nodes_system();
+    out->segments = job_segments(run->load->plan, &out->segment_count);
+}
+
 static int supervise_once(struct run *run, bool adopts, struct err *err)
 {
     const struct plan *plan = run->load->plan;
     const char **names = task_names(plan);
-    int *levels = task_levels(plan), *regions = job_regions(plan), segment_count;
-    struct place_segment *segments = job_segments(plan, &segment_count);
+    int *levels = task_levels(plan), *regions = job_regions(plan);
     struct buf sql = {0}, command = {0};
     buf_append(&sql, run->memory.options.sql.ptr, run->memory.options.sql.len);
     buf_printf(&command, "weir run %s", run->arguments->path);
@@ -218,11 +229,6 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .job_fingerprint = plan->fingerprint,
         .task_count = plan->task_count,
         .names = names,
-        .cpus = run->placement.cpus,
-        .housekeeping = &run->placement.housekeeping,
-        .nodes = nodes_system(),
-        .segments = segments,
-        .segment_count = segment_count,
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
         .restart = run->restart,
@@ -246,6 +252,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .on_event = on_event,
         .context = run,
     };
+    set_places(run, &options);
     struct errlog *errlog = NULL; // without it the job runs all the same
     errlog_attach(run->dir.fd, plan->fingerprint, -1, &errlog, NULL);
     run->progress.errlog = errlog;
@@ -265,7 +272,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         progress_summary(&run->progress, &run->totals, &run->result, now_ns());
     buf_fini(&command);
     buf_fini(&sql);
-    free(segments);
+    free((void *)(uintptr_t)options.segments);
     free(regions);
     free(levels);
     free(names);

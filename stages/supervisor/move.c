@@ -22,6 +22,7 @@ enum {
     PAUSE_MS = 1,    // between two such turns
     ROUNDS_MAX = 3,  // a page that is just being used stays; it is tried again
     TEXT_BYTES = 512,
+    HEADER_BYTES = 4096, // of a segment
 };
 
 struct moving { // a task
@@ -152,8 +153,9 @@ static void move_piece(struct supervisor *s)
     }
     uint64_t claimed = place_claimed_bytes(fd);
     uint64_t rest = claimed > move->offset ? claimed - move->offset : 0;
-    // The header page is mapped on its own, or not at all.
-    uint64_t most = move->offset ? PLACE_PIECE_BYTES : 4096;
+    uint64_t size = place_piece_bytes(fd), most = size - move->offset % size;
+    if (move->offset == 0 && !place.nodes->moves_shared)
+        most = HEADER_BYTES; // which a task has not mapped with the rest
     const struct place_piece piece = {fd, move->offset, rest < most ? rest : most,
                                       slot->pidfd >= 0 ? slot->pid : 0};
     int rc = rest ? place_move(&place, &piece, &moving->moved_bytes, &move->left) : 0;

@@ -35,8 +35,10 @@ void pinning_close(struct supervisor *s)
 
 bool pinning_may_use(const struct supervisor *s, int cpu)
 {
-    return cpu == -1 ||
-           (cpu >= 0 && cpu < CPU_SETSIZE && CPU_ISSET((unsigned)cpu, &s->pinning.allowed));
+    if (cpu == -1 ||
+        (cpu >= 0 && cpu < CPU_SETSIZE && CPU_ISSET((unsigned)cpu, &s->pinning.allowed)))
+        return true;
+    return cpu >= 0 && s->options->may_use && s->options->may_use(cpu);
 }
 
 void pinning_take_over(struct supervisor *s)

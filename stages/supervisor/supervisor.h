@@ -108,7 +108,9 @@ struct supervisor_options {
     const int *cpus;               // cpu of each, or -1; NULL: anywhere
     const cpu_set_t *housekeeping; // cores of this process and of threads beside tasks; none: those
                                    // that no task is pinned to, where there are any
-    const struct nodes *nodes;     // whose memory the segments are; NULL: of one node
+    bool (*may_use)(int cpu);  // a core outside of this process's affinity, where it is isolated;
+                               // NULL: none
+    const struct nodes *nodes; // whose memory the segments are; NULL: of one node
     const struct place_segment *segments; // what is moved with a task
     int segment_count;
     const int *levels;  // of each: sources 0, a reader above what it reads; NULL: all 0

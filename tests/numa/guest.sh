@@ -67,19 +67,20 @@ end() {
         bad "$read rows in, out: $out"
     fi
 }
-# The process that runs task $1: "weir", "task", the folder, the index.
-task_pid() {
-    for process in /proc/[0-9]*; do
-        words=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
-        case $words in
-        "weir task $memory/weir-"*"/job $1 "*) echo "${process##*/}"; return ;;
-        esac
-    done
-}
+# The process that runs task $1.
+task_pid() { ps -o pid,args | sed -n "s|^ *\([0-9]*\) weir task $memory/weir-[0-9]*/job $1\$|\1|p; s|^ *\([0-9]*\) weir task $memory/weir-[0-9]*/job $1 .*|\1|p" | head -n 1; }
 cpus_of() { sed -n 's/^Cpus_allowed_list:[^0-9]*//p' "/proc/$1/task/$1/status" 2>/dev/null; }
 
-# The kernel's lines of a task about a file: "prefer:1 file=... N0=33 ...".
-maps() { grep "file=$memory/weir-.*/job/$2 " "/proc/$(task_pid "$1")/numa_maps" | cut -d' ' -f2-; }
+# What the kernel says of every task now.
+look() {
+    for task in 0 1 2 3; do
+        pid=$(task_pid $task)
+        cpus_of "$pid" >/tmp/cpus.$task
+        { cat "/proc/$pid/numa_maps" >/tmp/maps.$task; } 2>/dev/null
+    done
+}
+# Its lines, as of the last look, of a task about a file: "prefer:1 file=... N0=33 ...".
+maps() { grep "file=$memory/weir-.*/job/$2 " "/tmp/maps.$1" | cut -d' ' -f2-; }
 # pages TASK FILE NODE: of the file, mapped by the task, on the node.
 pages() { maps "$1" "$2" | grep -o " N$3=[0-9]*" | awk -F= '{n += $2} END {print n + 0}'; }
 # on_node TASK FILE NODE: all that the task has of it is there, and the kernel says that it is preferred.
@@ -98,7 +99,7 @@ files='0 arena-0
 3 ring-1-1-0'
 show() { # what the kernel says, a line a file: what is preferred, pages on each node
     echo "$files" | while read -r task file; do
-        echo "     task $task on core $(cpus_of "$(task_pid "$task")"): $file $(maps "$task" "$file" | cut -d' ' -f1 | sort -u)" \
+        echo "     task $task on core $(cat "/tmp/cpus.$task"): $file $(maps "$task" "$file" | cut -d' ' -f1 | sort -u)" \
             "N0=$(pages "$task" "$file" 0) N1=$(pages "$task" "$file" 1)" \
             "$(maps "$task" "$file" | grep -o 'mapmax=[0-9]*' | tail -n 1)"
     done
@@ -107,6 +108,7 @@ show() { # what the kernel says, a line a file: what is preferred, pages on each
 all_on() {
     echo "$files" | grep "${5:-.}" >/tmp/files
     nodes="$1 $2 $3 $4"
+    look
     while read -r task file; do
         on_node "$task" "$file" "$(echo "$nodes" | cut -d' ' -f$((task + 1)))" || return 1
     done </tmp/files
@@ -168,7 +170,10 @@ without_privilege() {
 full_node() {
     a_job "2,3" 110MiB 150000 1000000
     start_any
-    filled() { [ "$(pages 1 arena-1 0)" -gt 0 ] || [ "$(pages 2 arena-2 0)" -gt 0 ]; }
+    filled() {
+        look
+        [ "$(pages 1 arena-1 0)" -gt 0 ] || [ "$(pages 2 arena-2 0)" -gt 0 ]
+    }
     if until_true filled; then good "node 1 is full, node 0 gives the rest"; fi
     show
     grep -E 'MemFree' /sys/devices/system/node/node*/meminfo
