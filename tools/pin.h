@@ -48,8 +48,7 @@ struct pin {
     int *before_units;               // one a task; NULL: the kernel decides
     struct place_price before_price; // then: of a channel, on average
     struct pin_applied *applied;     // --apply: one a task; NULL: not done
-    int64_t rows_after_s;            // then: into the sources; -1: not known
-    double cores_after;              // then: that the tasks keep busy
+    struct traffic after;            // then: as observed there; no tasks: not known
 };
 
 // From a loaded config to a placement. COMMAND_OK or another exit status with a text.

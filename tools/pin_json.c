@@ -99,6 +99,15 @@ static json_t *placement_json(const struct pin *pin)
                      text_of(&house));
 }
 
+// Latencies are null where there were no markers.
+static json_t *traffic_json(const struct traffic *traffic)
+{
+    return json_pack("{sb sf sI so so}", "is_observed", traffic->is_observed, "seconds",
+                     traffic->seconds, "rows_in_s", (json_int_t)traffic->rows_in_s, "p50_ns",
+                     traffic->markers ? json_integer(traffic->p50_ns) : json_null(), "p9999_ns",
+                     traffic->markers ? json_integer(traffic->p9999_ns) : json_null());
+}
+
 static json_t *applied_json(const struct pin *pin)
 {
     json_t *tasks = json_array();
@@ -110,9 +119,8 @@ static json_t *applied_json(const struct pin *pin)
                                         a->node, "bytes_moved", (json_int_t)a->bytes_moved,
                                         "bytes_left", (json_int_t)a->bytes_left, "why", a->why));
     }
-    return json_pack("{so sI so}", "tasks", tasks, "rows_before_s",
-                     (json_int_t)pin->traffic.rows_in_s, "rows_after_s",
-                     pin->rows_after_s < 0 ? json_null() : json_integer(pin->rows_after_s));
+    return json_pack("{so so so}", "tasks", tasks, "before", traffic_json(&pin->traffic), "after",
+                     pin->after.task_count ? traffic_json(&pin->after) : json_null());
 }
 
 void pin_print_json(const struct pin *pin, struct buf *out)
@@ -120,13 +128,10 @@ void pin_print_json(const struct pin *pin, struct buf *out)
     static const char *const befores[] = {[PIN_BEFORE_KERNEL] = "kernel",
                                           [PIN_BEFORE_CONFIG] = "config",
                                           [PIN_BEFORE_OBSERVED] = "observed"};
-    json_t *traffic =
-        json_pack("{sb sf sI}", "is_observed", pin->traffic.is_observed, "seconds",
-                  pin->traffic.seconds, "rows_in_s", (json_int_t)pin->traffic.rows_in_s);
     json_t *all = json_pack(
         "{ss so so so so so so so ss sb sI sI}", "job", pin->load.config->job, "machine",
-        machine_json(pin), "traffic", traffic, "tasks", tasks_json(pin), "channels",
-        channels_json(pin), "housekeeping", housekeeping_json(pin), "placement",
+        machine_json(pin), "traffic", traffic_json(&pin->traffic), "tasks", tasks_json(pin),
+        "channels", channels_json(pin), "housekeeping", housekeeping_json(pin), "placement",
         placement_json(pin), "units", units_json(pin), "before", befores[pin->before], "is_proved",
         pin->result.is_exact, "rules_broken", (json_int_t)pin->result.score.rules, "cost_ns_s",
         (json_int_t)(pin->result.score.cost_ps / 1000));

@@ -79,18 +79,12 @@ static double cores_used(const struct traffic *traffic)
 static int look_again(struct pin *pin, struct err *err)
 {
     struct job job;
-    struct traffic traffic;
     int rc = attach(pin, &job, err);
     if (rc < 0)
         return rc;
-    rc = traffic_observe(&job, pin->options->observe_ms, &traffic, err);
+    rc = traffic_observe(&job, pin->options->observe_ms, &pin->after, err);
     job_detach(&job);
-    if (rc < 0)
-        return rc;
-    pin->rows_after_s = traffic.rows_in_s;
-    pin->cores_after = cores_used(&traffic);
-    traffic_fini(&traffic);
-    return 0;
+    return rc;
 }
 
 int pin_move(struct pin *pin, struct err *err)
@@ -108,10 +102,30 @@ int pin_move(struct pin *pin, struct err *err)
         pin->applied = NULL;
         return rc == -EINTR || rc == -ECANCELED ? COMMAND_FAILED : COMMAND_UNAVAILABLE;
     }
-    pin->rows_after_s = -1;
-    if (look_again(pin, err))
-        err_prefix(err, -ESRCH, "the tasks were moved, but what that gained is not known");
-    return pin->rows_after_s < 0 ? COMMAND_FAILED : COMMAND_OK;
+    if (look_again(pin, err) == 0)
+        return COMMAND_OK;
+    err_prefix(err, -ESRCH, "the tasks were moved, but what that gained is not known");
+    return COMMAND_FAILED;
+}
+
+static void put_gain(const struct traffic *before, const struct traffic *after, struct buf *out)
+{
+    buf_printf(out, "rows/s in:   %lld before, %lld after", (long long)before->rows_in_s,
+               (long long)after->rows_in_s);
+    if (before->rows_in_s > 0)
+        buf_printf(out, " (%.2f times as many)",
+                   (double)after->rows_in_s / (double)before->rows_in_s);
+    buf_printf(out, "\ncores busy:  %.2f before, %.2f after\n", cores_used(before),
+               cores_used(after));
+    if (before->markers && after->markers)
+        buf_printf(out,
+                   "latency:     p50 %.1f us before, %.1f us after; p99.99 %.1f us before, %.1f us "
+                   "after (%lld and %lld markers)\n",
+                   (double)before->p50_ns / 1e3, (double)after->p50_ns / 1e3,
+                   (double)before->p9999_ns / 1e3, (double)after->p9999_ns / 1e3,
+                   (long long)before->markers, (long long)after->markers);
+    buf_printf(out, "each looked at for %.1f s; what lies within some percent may be chance\n",
+               after->seconds);
 }
 
 void pin_print_moved(const struct pin *pin, struct buf *out)
@@ -133,13 +147,6 @@ void pin_print_moved(const struct pin *pin, struct buf *out)
     for (int t = 0; t < pin->plan->task_count; t++)
         if (pin->applied[t].why[0])
             buf_printf(out, "task %d: %s\n", t, pin->applied[t].why);
-    if (pin->rows_after_s >= 0)
-        buf_printf(out, "rows/s in: %lld before, %lld after\n", (long long)pin->traffic.rows_in_s,
-                   (long long)pin->rows_after_s);
-    if (pin->rows_after_s > 0 && pin->traffic.rows_in_s > 0)
-        buf_printf(out,
-                   "that is %.2f times as many, with %.2f cores busy before and %.2f after; what "
-                   "lies within some percent may be chance\n",
-                   (double)pin->rows_after_s / (double)pin->traffic.rows_in_s,
-                   cores_used(&pin->traffic), pin->cores_after);
+    if (pin->after.task_count)
+        put_gain(&pin->traffic, &pin->after, out);
 }

@@ -439,6 +439,7 @@ void pin_fini(struct pin *pin)
     if (pin->plan && pin->plan != pin->load.plan)
         plan_free(pin->plan);
     traffic_fini(&pin->traffic);
+    traffic_fini(&pin->after);
     machine_free(pin->machine);
     free(pin->usable);
     free(pin->device_node);

@@ -11,6 +11,7 @@
 
 #include "core/base/check.h"
 #include "shm/control.h"
+#include "shm/latency.h"
 #include "shm/ring.h"
 
 struct task_sample {
@@ -122,6 +123,35 @@ static int take_sample(const struct job *job, const struct control *control,
     return rc == -ENOENT ? err_set(err, -ESRCH, "the job has ended while it was looked at") : rc;
 }
 
+// --- latency ---
+
+// What the last tasks of the plan have recorded so far; empty where there are no markers.
+static struct histogram *read_latency(const struct job *job)
+{
+    struct latency *latency = NULL;
+    struct latency_view view;
+    struct histogram *all = histogram_new(LATENCY_TOTAL_DIGITS);
+    latency_view_init(&view);
+    if (latency_attach(job->dir.fd, job->plan->fingerprint, -1, &latency, NULL) == 0)
+        for (int t = 0; t < latency_task_count(latency) && t < job->plan->task_count; t++) {
+            int subtask;
+            if (plan_stage_of(job->plan, t, &subtask)->output_exchange < 0 &&
+                latency_read(latency, t, LATENCY_FROM_SOURCE, now_ns(), &view))
+                histogram_add(all, view.total);
+        }
+    latency_detach(latency);
+    latency_view_fini(&view);
+    return all;
+}
+
+static void compare_latency(struct histogram *before, struct histogram *after, struct traffic *out)
+{
+    histogram_subtract(after, before);
+    out->markers = (int64_t)histogram_total(after);
+    out->p50_ns = histogram_percentile(after, 50);
+    out->p9999_ns = histogram_percentile(after, 99.99);
+}
+
 // --- rates ---
 
 static int64_t rate(int64_t before, int64_t after, int64_t ns)
@@ -184,6 +214,7 @@ static int observe(const struct job *job, const struct control *control, int64_t
     struct sample before = {.running = 0}, after = {.running = 0};
     open_sample(out, &before);
     open_sample(out, &after);
+    struct histogram *latency_before = read_latency(job), *latency_after = NULL;
     int rc = take_sample(job, control, out, &before, err);
     if (rc == 0) {
         const struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
@@ -191,10 +222,14 @@ static int observe(const struct job *job, const struct control *control, int64_t
         rc = take_sample(job, control, out, &after, err);
     }
     if (rc == 0) {
+        latency_after = read_latency(job);
+        compare_latency(latency_before, latency_after, out);
         compare(job, &before, &after, out);
         out->is_observed = true;
         out->seconds = (double)(after.tasks[0].at_ns - before.tasks[0].at_ns) / 1e9;
     }
+    free(latency_before);
+    free(latency_after);
     close_sample(&before);
     close_sample(&after);
     return rc;

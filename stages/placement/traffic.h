@@ -30,6 +30,8 @@ struct traffic {
     bool is_observed;
     double seconds;    // observed: for so long
     int64_t rows_in_s; // into the sources
+    // Observed: from the sources to the last tasks, by the markers that arrived meanwhile.
+    int64_t markers, p50_ns, p9999_ns;
 };
 
 // What a plan would do at full speed. A row costs the source one part of work and a window behind

@@ -171,10 +171,10 @@ if plan > 1:
     assert sum(channel["bytes_s"] for channel in answer["channels"]) > 1000, answer["channels"]
 assert all(0 <= task["share"] <= 1 for task in answer["tasks"])
 moved = pin("--apply", "--observe=0.5")["applied"]
-assert moved["rows_after_s"] > 1000, moved
+assert moved["after"]["rows_in_s"] > 1000, moved
 assert len(moved["tasks"]) == plan
 assert os.path.exists(f"/proc/{run}"), "the run has ended"
-print(written, wanted, before, moved["rows_before_s"], moved["rows_after_s"])
+print(written, wanted, before, moved["before"], moved["after"])
 END
 is 'it is observed and moved' python3 "$folder/look.py" "$weir" "$folder/live.yaml" "$run"
 cat "$folder/out"
