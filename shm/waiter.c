@@ -80,11 +80,17 @@ static void learn(struct waiter_owner *owner, int64_t late_ns)
     owner->wake_ns = owner->wake_ns ? owner->wake_ns + (late_ns - owner->wake_ns) / SHARE : late_ns;
 }
 
+static uint32_t reason_of(const struct waiter_owner *owner)
+{
+    return owner->reason ? owner->reason : WAITER_ANYTHING;
+}
+
 static void sleep_for(struct waiter_owner *owner, int64_t ns)
 {
     struct timespec timeout = {.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
     int64_t began_ns = monotonic_ns();
-    long rc = syscall(SYS_futex, &owner->waiter->sleeping, FUTEX_WAIT, 1, &timeout, NULL, 0);
+    long rc = syscall(SYS_futex, &owner->waiter->sleeping, FUTEX_WAIT, reason_of(owner), &timeout,
+                      NULL, 0);
     bool timed_out = rc < 0 && errno == ETIMEDOUT;
     int64_t slept_ns = monotonic_ns() - began_ns;
     owner->sleeps++;
@@ -97,9 +103,9 @@ static void sleep_for(struct waiter_owner *owner, int64_t ns)
 static bool block(struct waiter_owner *owner, bool (*ready)(void *), void *context, int64_t ns)
 {
     uint32_t *sleeping = &owner->waiter->sleeping;
-    atomic_write_u32(sleeping, 1); // relaxed: ordered by the fence that follows
+    atomic_write_u32(sleeping, reason_of(owner)); // relaxed: ordered by the fence that follows
     // W1: pairs with W2 in waiter_fence; sleeping is seen, or what was published is
-    // W3: pairs with W4 in waiter_wake_behind_fence; nothing
+    // W3: pairs with W4 in wake_for; nothing
     atomic_full_fence();
     bool is_ready = ready(context);
     if (!is_ready && ns > 0) {
@@ -166,10 +172,12 @@ void waiter_fence(void)
     atomic_full_fence(); // W2: pairs with W1 in block; what was published is before the look
 }
 
-bool waiter_wake_behind_fence(struct waiter *waiter)
+// Between the look and the exchange the owner may have begun to sleep for something else: then it
+// wakes in vain, and looks.
+static bool wake_for(struct waiter *waiter, uint32_t reasons)
 {
     // Relaxed: waiter_fence has put it behind the publishing.
-    if (!atomic_read_u32(&waiter->sleeping))
+    if (!(atomic_read_u32(&waiter->sleeping) & reasons))
         return false;
     // W4: pairs with W3 in block; nothing: of several who wake, one makes the call
     if (!atomic_exchange_u32(&waiter->sleeping, 0))
@@ -178,8 +186,13 @@ bool waiter_wake_behind_fence(struct waiter *waiter)
     return true;
 }
 
+bool waiter_wake_behind_fence(struct waiter *waiter, enum waiter_reason reason)
+{
+    return wake_for(waiter, WAITER_ANYTHING | (uint32_t)reason);
+}
+
 bool waiter_wake(struct waiter *waiter)
 {
     waiter_fence();
-    return waiter_wake_behind_fence(waiter);
+    return wake_for(waiter, UINT32_MAX);
 }

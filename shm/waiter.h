@@ -3,11 +3,15 @@
 // The protocol, with the full fences without which wake-ups are lost:
 //
 //   sleeper                              publisher
-//   sleeping = 1                         tail (or head) = ...      of one channel or of several
+//   sleeping = what for                  tail (or head) = ...      of one channel or of several
 //   full fence          W1 <-> W2        full fence                one for all of them
-//   look again at all inputs             if sleeping: sleeping = 0, futex wake
-//   nothing: futex wait while sleeping == 1, with a timeout
+//   look again at all of that            if sleeping for it: sleeping = 0, futex wake
+//   nothing: futex wait while sleeping is what it was, with a timeout
 //   sleeping = 0
+//
+// What for: a task that waits for input is not to be woken because one of its outputs has room
+// again, and a source that waits for the time not for either. Whoever comes with something else,
+// the supervisor above all, wakes every sleeper.
 //
 // The word `sleeping` is the one word here with several writers: the owner sets it, whoever wakes
 // clears it. A sleeper that is killed leaves it set: the next publisher makes one wake call too
@@ -27,11 +31,18 @@
 
 // Lies in shared memory, one a task, on a cache line of its own; all zero is ready.
 struct waiter {
-    uint32_t sleeping; // 1: the owner sleeps, or is about to
+    uint32_t sleeping; // what for the owner sleeps, or is about to (enum waiter_reason); 0: not
     uint32_t reserved[15];
 };
 
 _Static_assert(sizeof(struct waiter) == 64, "one cache line");
+
+enum waiter_reason {
+    WAITER_ANYTHING = 1, // whoever wakes, wakes it; what a version before this one stores
+    WAITER_INPUT = 2,    // rows in an input channel
+    WAITER_ROOM = 4,     // room in an output channel
+    WAITER_NEWS = 8,     // nothing that a neighbour has
+};
 
 enum waiter_policy {
     WAITER_ADAPTIVE, // spin for some microseconds, then sleep: no CPU when idle (the default)
@@ -46,6 +57,7 @@ enum { WAITER_SPIN_MIN_NS = 1000, WAITER_WAKE_MIN_NS = 4000, WAITER_WAKE_MAX_NS 
 struct waiter_owner {
     struct waiter *waiter;
     enum waiter_policy policy;
+    enum waiter_reason reason; // of the next waits; 0: anything
     bool is_crowded;  // others want the same core: who they wait for may be who would spin there
     int64_t wake_ns;  // from a wake-up to running again, learned; 0: not yet
     int64_t spin_ns;  // how long it spins next; 0: not yet
@@ -66,11 +78,13 @@ bool waiter_wait(struct waiter_owner *owner, bool (*ready)(void *context), void 
 bool waiter_doze(struct waiter_owner *owner, bool (*ready)(void *context), void *context,
                  int64_t timeout_ns);
 
-// After publishing: wake the owner when it sleeps. A system call only then; true: it was made.
+// After publishing: wake the owner when it sleeps, whatever for. A system call only then; true: it
+// was made.
 bool waiter_wake(struct waiter *waiter);
 
-// The same for several waiters at once: publish all, fence once, then look at each.
+// For several waiters at once: publish all, fence once, then look at each. Only who sleeps for that
+// reason, or for anything, is woken.
 void waiter_fence(void);
-bool waiter_wake_behind_fence(struct waiter *waiter);
+bool waiter_wake_behind_fence(struct waiter *waiter, enum waiter_reason reason);
 
 #endif

@@ -121,7 +121,8 @@ static int wait_room(void *context, struct out_channel *channel, uint64_t bytes)
     const struct task_waiting waiting = {.ready = has_room,
                                          .context = &room,
                                          .until_ns = INT64_MAX,
-                                         .state = CONTROL_WAITING_OUTPUT};
+                                         .state = CONTROL_WAITING_OUTPUT,
+                                         .reason = WAITER_ROOM};
     if (task_is_cancelled(task)) // merely stopped: the reader goes on until we have ended
         return -ECANCELED;
     const int64_t begun_ns = task->env->monotonic_ns(task->env);

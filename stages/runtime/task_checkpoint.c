@@ -301,6 +301,7 @@ int checkpoint_linger(struct task *task)
                                        .context = task,
                                        .until_ns = INT64_MAX,
                                        .state = CONTROL_WAITING_INPUT,
+                                       .reason = WAITER_NEWS,
                                        .is_pause = true};
         int64_t busy_ns;
         if (task_is_called_off(task))

@@ -51,17 +51,21 @@ static void store_state(struct task *task)
 
 // Of the channels with news, all of which are published. A neighbour with several is woken once:
 // the first call finds it asleep.
-static void wake_neighbours(struct task *task)
+static void wake_neighbours(struct task *task, bool always)
 {
     waiter_fence();
-    for (int i = 0; i < task->reader.channel_count; i++)
+    for (int i = 0; i < task->reader.channel_count; i++) {
+        struct waiter *writer = control_waiter(task->control, task->reader.channels[i].task);
         if (task->reader.channels[i].is_news)
-            task->wake_calls += waiter_wake_behind_fence(
-                control_waiter(task->control, task->reader.channels[i].task));
-    for (int i = 0; task->writer && i < task->writer->channel_count; i++)
+            task->wake_calls +=
+                always ? waiter_wake(writer) : waiter_wake_behind_fence(writer, WAITER_ROOM);
+    }
+    for (int i = 0; task->writer && i < task->writer->channel_count; i++) {
+        struct waiter *reader = control_waiter(task->control, task->writer->channels[i].task);
         if (task->writer->channels[i].is_news)
-            task->wake_calls += waiter_wake_behind_fence(
-                control_waiter(task->control, task->writer->channels[i].task));
+            task->wake_calls +=
+                always ? waiter_wake(reader) : waiter_wake_behind_fence(reader, WAITER_INPUT);
+    }
 }
 
 void task_publish_all(struct task *task, bool always_wake)
@@ -84,7 +88,7 @@ void task_publish_all(struct task *task, bool always_wake)
         moved |= channel->is_news;
     }
     if (moved)
-        wake_neighbours(task);
+        wake_neighbours(task, always_wake);
 }
 
 // Bytes of the channels (their positions only grow) and of what stands at the stage's end.

@@ -246,7 +246,8 @@ struct task_waiting {
     void *context;
     int64_t until_ns; // monotonic; it ends earlier, to show a sign of life
     enum control_state state;
-    bool is_pause; // nothing is expected before the time is over (waiter_doze)
+    enum waiter_reason reason; // who is to wake it
+    bool is_pause;             // nothing is expected before the time is over (waiter_doze)
 };
 void task_waiting_open(struct task *task);
 // Returns what `ready` said last.

@@ -103,6 +103,7 @@ bool task_wait_until(struct task *task, const struct task_waiting *waiting)
     look_at_core(task, now_ns);
     control_set_state(task->control, waiting->state);
     control_heartbeat(task->control, now_ns);
+    task->waiting.reason = waiting->reason;
     bool is_ready = waiting->is_pause
                         ? waiter_doze(&task->waiting, waiting->ready, waiting->context, ns)
                         : waiter_wait(&task->waiting, waiting->ready, waiting->context, ns);
@@ -144,7 +145,8 @@ void task_wait_input(struct task *task)
     struct task_waiting waiting = {.ready = input_ready,
                                    .context = task,
                                    .until_ns = INT64_MAX,
-                                   .state = CONTROL_WAITING_INPUT};
+                                   .state = CONTROL_WAITING_INPUT,
+                                   .reason = WAITER_INPUT};
     wait_idle(task, &waiting, INT64_MAX);
 }
 
@@ -154,6 +156,7 @@ void task_wait_source(struct task *task, const struct head_idle *idle)
                                    .context = task,
                                    .until_ns = INT64_MAX,
                                    .state = CONTROL_WAITING_INPUT,
+                                   .reason = WAITER_NEWS,
                                    .is_pause = true};
     if (idle->in_ns)
         waiting.until_ns = task->env->monotonic_ns(task->env) + idle->in_ns;

