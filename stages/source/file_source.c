@@ -28,7 +28,8 @@
 
 enum {
     CHUNK_BYTES = FILE_CHUNK_BYTES,
-    WINDOW_BYTES = CHUNK_BYTES + (64 << 10),
+    WINDOW_BYTES = 256 << 10,  // read at once: it stays in the second cache until it is parsed
+    ROW_BYTES = 1 << 10,       // a usual row has less
     REPORTED_BYTES = 64 << 10, // of a bad row
     IDLE_RETRY_MS = 200,
 };
@@ -461,7 +462,7 @@ static void note_done(struct file_source *f)
 
 // Go to where the private position may be parsed: the first line of a new chunk, the end of a row
 // that is being skipped. 1 ready, 0 end of the file or piece, or -errno.
-static int settle(struct file_source *f)
+static int find_row(struct file_source *f)
 {
     if (f->skip_to_line) {
         int rc = file_window_find_line_end(&f->window, f->at, &f->at);
@@ -489,6 +490,15 @@ static int settle(struct file_source *f)
         f->chunk_is_new = false;
     }
     return 1;
+}
+
+// find_row, and of the file no more is read than this chunk or piece and its last row need.
+static int settle(struct file_source *f)
+{
+    int rc = find_row(f);
+    uint64_t end = f->is_chunked ? (f->chunk + 1) * CHUNK_BYTES : f->end;
+    f->window.until = end ? end + ROW_BYTES : 0;
+    return rc;
 }
 
 // How many of the window's `len` bytes from `at` may be parsed: in chunks, up to the end of the

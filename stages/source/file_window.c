@@ -7,6 +7,8 @@
 
 #include "core/base/check.h"
 
+enum { BEYOND_BYTES = 16 << 10 }; // read behind `until`, more when a row has no end in them
+
 void file_window_init(struct file_window *w, struct env *env, size_t capacity)
 {
     *w = (struct file_window){.env = env, .fd = -1, .capacity = capacity};
@@ -25,6 +27,7 @@ void file_window_set(struct file_window *w, int fd)
     w->fd = fd;
     w->len = 0;
     w->offset = 0;
+    w->until = 0;
     w->at_end = false;
 }
 
@@ -36,6 +39,15 @@ const char *file_window_at(const struct file_window *w, uint64_t at, size_t *len
     }
     *len = w->len - (size_t)(at - w->offset);
     return w->data + (at - w->offset);
+}
+
+// How many bytes to read behind those that are there.
+static size_t room(const struct file_window *w)
+{
+    uint64_t next = w->offset + w->len, free = w->capacity - w->len, wanted = free;
+    if (w->until)
+        wanted = next < w->until ? w->until - next : w->len > BEYOND_BYTES ? w->len : BEYOND_BYTES;
+    return wanted < free ? wanted : free;
 }
 
 int64_t file_window_fill(struct file_window *w, uint64_t at)
@@ -52,8 +64,8 @@ int64_t file_window_fill(struct file_window *w, uint64_t at)
         CHECK(w->data);
     }
     for (;;) {
-        ssize_t n = w->env->pread(w->env, w->fd, w->data + w->len, w->capacity - w->len,
-                                  (off_t)(w->offset + w->len));
+        ssize_t n =
+            w->env->pread(w->env, w->fd, w->data + w->len, room(w), (off_t)(w->offset + w->len));
         if (n == -EINTR)
             continue;
         if (n < 0)

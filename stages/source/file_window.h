@@ -16,6 +16,7 @@ struct file_window {
     size_t capacity;
     size_t len;      // bytes in data
     uint64_t offset; // of data[0] in the file
+    uint64_t until;  // file position up to which bytes are wanted; 0: all. A hint: more may come
     bool at_end;     // the last read met the end of the file
 };
 
