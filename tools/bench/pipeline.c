@@ -38,7 +38,7 @@ static int write_config(const struct pipeline *p, struct err *err)
     if (!yaml)
         return -EIO;
     fprintf(yaml,
-            "job: %s\nsql: job.sql\nmemory: {dir: %s, state: 256MiB}\n"
+            "job: %s\nsql: job.sql\nmemory: {dir: %s, state: 32MiB, reserve: 5%%}\n"
             "placement: {cores: \"%d,%d\", waiting: %s}\n"
             "checkpoint: {interval: 1s, dir: %s/checkpoints}\n",
             p->runner.job, p->runner.memory_dir, o->cores[0], o->cores[1],
