@@ -125,7 +125,9 @@ static int put_l3(struct svg *s, int x, int y, int from, int to)
 {
     int column = 0, top = y;
     for (int core = from; core < to; core = core_end(s, core)) {
-        int threads = core_end(s, core) - core, width = CORE_WIDTH / threads;
+        int threads = core_end(s, core) - core;
+        CHECK(threads > 0);
+        int width = CORE_WIDTH / threads;
         if (column == CORES_A_ROW) {
             column = 0;
             y += CORE_HEIGHT + GAP;

@@ -274,10 +274,12 @@ static void put_notes(const struct pin *pin, struct buf *out)
                    busy);
     int cores, units = machine_usable(pin->machine, &cores);
     if (pin->plan->task_count > units)
-        buf_printf(out,
-                   "\nnote: %d tasks on %d core%s: the kernel shares them out; `placement.cores` "
-                   "of the config says how many the plan may count on\n",
-                   pin->plan->task_count, units, units == 1 ? "" : "s");
+        buf_printf(
+            out,
+            "\nnote: %d tasks on %d core%s: the kernel shares each core out among its tasks, and "
+            "moves none to an idle one;\nwhere other programs run too, `placement.tasks: "
+            "auto` may be the better choice (--apply measures)\n",
+            pin->plan->task_count, units, units == 1 ? "" : "s");
     buf_printf(out, "\n%s\n",
                pin->result.is_exact ? "no placement is better, by these rules and prices (proved)"
                                     : "found by search; too large to prove that none is better");

@@ -108,7 +108,7 @@ expect 78 'stale.yaml:5:31: placement.tasks names a core for each of 3 tasks, bu
 config away 'cores: 2, tasks: "0,0,0,4000"'
 expect 78 'puts task 3 on core 4000, which this process may not use' run "$folder/away.yaml"
 expect 0 'cores: 2, tasks: "0,0,0,0"' pin --topology 'core:1 pu:1' "$folder/stale.yaml"
-expect 0 'note: 4 tasks on 1 core: the kernel shares them out' pin --topology 'core:1 pu:1' "$folder/two.yaml"
+expect 0 'note: 4 tasks on 1 core: the kernel shares each core out among its tasks' pin --topology 'core:1 pu:1' "$folder/two.yaml"
 
 # A plan that has one task, and a picture.
 printf "CREATE TABLE n (i BIGINT) WITH ('connector' = 'datagen'); SELECT i FROM n;\n" >"$folder/one.sql"
