@@ -5,7 +5,7 @@
 #   PEERS_ROWS    rows of the UV job (2000000: about a minute of Flink for each line of it)
 #   PEERS_ROUNDS  turns of each engine (3); PEERS_CORES ("1,2"), PEERS_FORMATS ("json,csv")
 #   PEERS_HEAP    of Flink's JVM (4g)
-#   PEERS_SECONDS of each latency run (30)
+#   PEERS_RATE    events a second of the latency runs (100000); PEERS_SECONDS of each (30), after 10 of warm-up
 set -eu
 weir=${WEIR:?} build=${BUILD:?}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,6 +16,10 @@ folder=$(cd "$folder" && pwd)
 
 title() {
     printf '\n== %s\n' "$*"
+}
+
+engine() { # MAIN_CLASS ARGUMENT...
+    java "@$here/jvm.flags" -Xmx"${PEERS_HEAP:-4g}" -cp "$folder/classes:$folder/jars/*" "$@"
 }
 
 title "machine"
@@ -44,6 +48,16 @@ for part in "$@"; do
             else
                 echo "skipped: DPDK's packages are not there"
             fi
+            ;;
+        latency)
+            title "source -> keyed operator -> sink at a fixed rate: microseconds; see weir bench pipeline"
+            printf '%-10s %-8s %10s %9s %9s %9s %9s %9s\n' engine shape results p50 p99 p99.9 p99.99 max
+            for shape in record window; do
+                rm -rf "$folder/latency.checkpoints"
+                engine LatencyFlink $shape "${PEERS_RATE:-100000}" 10 "${PEERS_SECONDS:-30}" \
+                    "$folder/latency.checkpoints"
+                engine LatencyJet $shape "${PEERS_RATE:-100000}" 10 "${PEERS_SECONDS:-30}"
+            done
             ;;
         *)
             echo "run: there is no part '$part': uv, latency, ring" >&2
