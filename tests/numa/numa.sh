@@ -2,7 +2,7 @@
 # numa.sh: boot a machine of two NUMA nodes and four cores in qemu, with a kernel of Debian and nothing but
 # weir, its libraries and busybox, and let guest.sh look there at what the kernel really does. Everything that
 # the guest prints is printed. With KVM where that works, else emulated (some minutes).
-#   [KERNEL=vmlinuz] [ACCEL=kvm|tcg] [TIMEOUT=s] numa.sh
+#   [KERNEL=vmlinuz] [ACCEL=kvm|tcg] [TIMEOUT=s] [SCENES=small,huge,unprivileged,full] numa.sh
 set -eu
 here=$(dirname "$(realpath "$0")")
 mover=${BUILD:?}/tests/process/move_job
@@ -40,6 +40,7 @@ user:x:1000:1000::/tmp:/bin/sh' >"$1/etc/passwd"
         mkdir -p "$1$(dirname "$library")"
         cp -L "$library" "$1$library"
     done
+    chmod -R a+rX "$1" # for a user that is not root
 }
 
 image=$(kernel) || image=''
@@ -55,7 +56,7 @@ boot() {
         -object memory-backend-ram,id=m0,size=512M -object memory-backend-ram,id=m1,size=192M \
         -numa node,nodeid=0,cpus=0-1,memdev=m0 -numa node,nodeid=1,cpus=2-3,memdev=m1 \
         -nographic -no-reboot -nodefaults -serial stdio -kernel "$image" -initrd "$work/initrd.gz" \
-        -append "console=ttyS0 quiet panic=-1 edd=off${FIRST:+ FIRST}" </dev/null 2>&1 | stdbuf -oL tr -d '\r'
+        -append "console=ttyS0 quiet panic=-1 edd=off${FIRST:+ FIRST}${SCENES:+ scenes=$SCENES}" </dev/null 2>&1 | stdbuf -oL tr -d '\r'
 }
 
 # A KVM that is there need not work (a guest in a guest): the first words must come soon.
