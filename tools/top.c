@@ -204,15 +204,20 @@ static void scroll(struct top *top, int by)
     top->look.first = first < 0 ? 0 : first;
 }
 
-// false: quit.
-static bool take_key(struct top *top, int key)
+static void take_sort(struct top *top, int key)
 {
-    enum { PAGE = 20 };
     for (int i = 0; i < TOP_SORT_COUNT; i++)
         if (key == top_sort_key((enum top_sort)i)) {
             top->look.sort = (enum top_sort)i;
             top->look.first = 0;
         }
+}
+
+// false: quit.
+static bool take_key(struct top *top, int key)
+{
+    enum { PAGE = 20 };
+    take_sort(top, key);
     switch (key) {
     case 'q':
     case SCREEN_ENDED:
