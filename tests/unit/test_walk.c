@@ -192,6 +192,26 @@ static void test_walk_remembers_dates_without_blanks(void **state)
     buf_fini(&expected);
 }
 
+// A string with a line's end in it looks whole when only marks are looked at.
+static void test_walk_ends_strings_with_their_lines(void **state)
+{
+    (void)state;
+    struct dump_settings settings = {0};
+    struct buf text = {0}, expected = {0};
+    format_options_default(FORMAT_JSON, &settings.options);
+    for (int i = 0; i < 40; i++) {
+        buf_append_str(&text, i == 9 ? "{\"a\":\"two\nlines\",\"b\":\"b\"}\n"
+                                     : "{\"a\":\"one line\",\"b\":\"b\"}\n");
+        buf_append_str(&expected, i == 9
+                                      ? "! a string is not closed\n"
+                                        "! the row is no JSON object: it does not begin with '{'\n"
+                                      : "+I[one line, b]\n");
+    }
+    expect_with(&settings, "a STRING, b STRING", buf_slice(&text), buf_str(&expected));
+    buf_fini(&text);
+    buf_fini(&expected);
+}
+
 // --- long calm inputs ---
 
 // Mostly rows of one shape, or of `shapes`, whose values have any length; about each `calm`th value
@@ -201,7 +221,9 @@ static void json_rows(uint64_t *random, unsigned calm, unsigned shapes, unsigned
 {
     static const char *const others[] = {
         "null",
-        "17",
+        "-17",
+        "-0",
+        "12345678901234567",
         "-1.5e3",
         "\"\"",
         "\"a\\\"b\"",
@@ -212,7 +234,8 @@ static void json_rows(uint64_t *random, unsigned calm, unsigned shapes, unsigned
         "\"open",
         "true",
         "\"2024-01-01 00:00:01.5\"",
-        "\"two\\u0020words\""};
+        "\"two\\u0020words\"",
+        "\"two\nlines\""};
     for (unsigned i = 0; i < rows; i++) {
         const char *other[4] = {0};
         for (int field = 0; field < 4; field++)
@@ -257,6 +280,8 @@ static void csv_rows(uint64_t *random, unsigned calm, unsigned rows, struct buf 
         "a,field,too,many",
         "a field of more bytes than a window of marks shows, sixty and some",
         "back\\nslash",
+        "-17",
+        "12345678901234567",
         "\xEF\xBB\xBF",
         "#",
         "\"open",
@@ -334,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_walk_quick_times_are_the_calendars),
         cmocka_unit_test(test_walk_quick_integers_are_right),
         cmocka_unit_test(test_walk_remembers_dates_without_blanks),
+        cmocka_unit_test(test_walk_ends_strings_with_their_lines),
         cmocka_unit_test(test_walk_json_says_the_same),
         cmocka_unit_test(test_walk_csv_says_the_same),
     };
