@@ -4,6 +4,7 @@
 #
 #   BENCH_ROWS      rows of the UV job (10000000)
 #   BENCH_ROUNDS    interleaved rounds of both programs (3)
+#   BENCH_CHECKPOINT  weir's checkpoint.interval there (1s; none: never)
 #   CKPT_STATE_MIB  sizes of state to checkpoint, in MiB ("100 256"; "1024" takes some minutes)
 #   CKPT_SECONDS, CKPT_ROUNDS   of each turn (2), turns of each side (5)
 set -eu
@@ -40,7 +41,7 @@ for format in json csv; do
 done
 
 title "the UV job against a hand-fused loop: $rows rows, $devices devices, $dimensions dimensions;" \
-    "best of $rounds interleaved rounds, whole processes"
+    "best of $rounds interleaved rounds, whole processes; a checkpoint each ${BENCH_CHECKPOINT:-1s}"
 "$build/bench/uv_compare" "$weir" "$build/bench/uv_fused" "$data" "$rounds" \
     "$data/uv-$rows.json" "$data/uv-$rows.csv"
 

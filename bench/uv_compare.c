@@ -5,6 +5,7 @@
 // (A B A B ..), each with a fresh output in FOLDER. Both write every point to a file; the points
 // must be equal in number and by a checksum over all of them, else this fails. It never fails on a
 // time. The best round of each counts: what disturbs a run on a shared host only makes it slower.
+// weir makes a checkpoint each second, or each BENCH_CHECKPOINT (none: never).
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@ enum { PATH_BYTES = 4096, TEXT_BYTES = 512 };
 
 struct settings {
     const char *weir, *fused, *folder;
+    const char *interval; // of weir's checkpoints
     int rounds;
     int one_core;  // what both are pinned to for "one core"
     int all_cores; // how many there are
@@ -218,7 +220,9 @@ static void write_job(const struct settings *s, const char *format, const char *
     snprintf(path, sizeof(path), "%s/uv.sql", s->folder);
     write_file(path, text);
     snprintf(path, sizeof(path), "%s/uv.yaml", s->folder);
-    snprintf(text, sizeof(text), "job: bench-uv-%d\nsql: uv.sql\n", (int)getpid());
+    snprintf(text, sizeof(text),
+             "job: bench-uv-%d\nsql: uv.sql\ncheckpoint: {interval: %s, dir: %s/checkpoints}\n",
+             (int)getpid(), s->interval, s->folder);
     write_file(path, text);
 }
 
@@ -248,6 +252,9 @@ static bool run_weir(const struct settings *s, bool one, int round, struct side 
     char log[PATH_BYTES], config[PATH_BYTES], folder[PATH_BYTES];
     snprintf(log, sizeof(log), "%s/weir.log", s->folder);
     snprintf(config, sizeof(config), "%s/uv.yaml", s->folder);
+    snprintf(folder, sizeof(folder), "%s/checkpoints", s->folder);
+    char *const remove[] = {"/bin/rm", "-rf", folder, NULL}; // a run goes on from what it finds
+    CHECK(run_process(remove, log, -1).status == 0);
     snprintf(folder, sizeof(folder), "%s/points", s->folder);
     CHECK(each_part(folder, NULL));
     char *const argv[] = {(char *)s->weir, "run", config, NULL};
@@ -328,6 +335,7 @@ int main(int argc, char **argv)
         return 64;
     }
     struct settings s = {.weir = argv[1], .fused = argv[2], .folder = argv[3]};
+    s.interval = getenv("BENCH_CHECKPOINT") ? getenv("BENCH_CHECKPOINT") : "1s";
     s.rounds = (int)strtol(argv[4], NULL, 10);
     s.one_core = last_core(&s.all_cores);
     if (s.rounds < 1 || s.rounds > 100)
