@@ -34,7 +34,7 @@ static const struct word_hint other_statements[] = {
     {"REMOVE", "weir has no jars"},
     {"REPLACE", "declare the table, then INSERT INTO it"},
     {"SHOW", "weir explain prints tables and plan"},
-    {"STOP", "weir ps lists jobs; stop one with SIGINT"},
+    {"STOP", "weir stop JOB.yaml ends a job, weir top lists them"},
     {"TRUNCATE", NULL},
     {"UNLOAD", "weir has no modules"},
     {"UPDATE", NULL},
