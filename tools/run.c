@@ -497,12 +497,17 @@ static int read_settings(struct run *run, struct err *err)
                                  err);
 }
 
-static int serve_metrics(struct run *run, struct err *err)
+// The same with its metrics, where somebody wants them.
+static int run_served(struct run *run, struct err *err)
 {
     const struct config *config = run->load->config;
     run->metrics = (struct metrics){config->metrics.listen, run->dir.path, config->job, .fd = -1};
     int code = metrics_open(&run->metrics, err);
-    return !code ? COMMAND_OK : code == -EINVAL ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
+    if (code)
+        return code == -EINVAL ? COMMAND_CONFIG : COMMAND_UNAVAILABLE;
+    code = run_locked(run, err);
+    metrics_close(&run->metrics);
+    return code;
 }
 
 static int run_prepared(struct run *run, struct err *err)
@@ -528,10 +533,7 @@ static int run_prepared(struct run *run, struct err *err)
     int status = COMMAND_UNAVAILABLE;
     if (!claim_folders(run, &options, &folders, err)) {
         run->folders = &folders;
-        status = serve_metrics(run, err);
-        if (!status)
-            status = run_locked(run, err);
-        metrics_close(&run->metrics);
+        status = run_served(run, err);
         answer_request(run, status, err);
         service_ending(&run->service, status ? err->text : NULL);
         job_folders_release(&folders);
