@@ -36,15 +36,15 @@ SQL
     printf 'job: %s\nsql: %s.sql\nmemory: {state: 16MiB, reserve: 0%%}\nplacement: {cores: 4}\n%s\n' \
         "$job" "$1" 'checkpoint: {interval: 300ms, dir: ./chk}' >"$1.yaml"
 }
-job distinct 4 'COUNT(DISTINCT id)' 400000 '' # hash, 4 to 4, then 4 to 1
+job distinct 4 'COUNT(DISTINCT id)' 250000 '' # hash, 4 to 4, then 4 to 1
 job phases 4 'COUNT(*)' 200000 "SET 'metrics.latency.interval' = '3 ms';"
-job off 4 'COUNT(*)' 100000 "SET 'metrics.latency.interval' = '0';"
+job off 4 'COUNT(*)' 60000 "SET 'metrics.latency.interval' = '0';"
 printf 'CREATE TABLE t (n BIGINT) WITH (%s);\nCREATE TABLE o (n BIGINT) WITH (%s);\nINSERT INTO o SELECT n FROM t;\n' \
     "'connector' = 'datagen', 'number-of-rows' = '1'" "'connector' = 'blackhole'" >end.sql
 printf 'job: %s\nsql: end.sql\nmemory: {state: 16MiB, reserve: 0%%}\n' "$job" >end.yaml
 # A source that may be idle, on two cores: one task reads, the other aggregates, a forward exchange between them.
 for i in 1 2 3 4 5 6 7 8; do
-    seq -f "{\"id\":\"$i-%g\",\"at\":\"2024-01-01 00:00:0$i\"}" 20000
+    seq -f "{\"id\":\"$i-%g\",\"at\":\"2024-01-01 00:00:0$i\"}" 5000
 done >rows.json
 cat >forward.sql <<SQL
 SET 'table.exec.source.idle-timeout' = '1 s';
