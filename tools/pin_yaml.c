@@ -279,31 +279,48 @@ static void apply(struct slice text, struct edit *edits, int count, struct buf *
 
 // --- proof ---
 
-static struct fy_document *without_settings(struct slice text, const struct pin_settings *settings)
+static bool is_setting(const struct pin_settings *settings, const char *key)
 {
-    struct fy_document *document = fy_document_build_from_string(NULL, text.ptr, (size_t)text.len);
-    struct fy_node *root = document ? fy_document_root(document) : NULL;
-    struct fy_node *section =
-        root ? fy_node_mapping_lookup_by_string(root, "placement", FY_NT) : NULL;
-    for (int i = 0; section && i < settings->count; i++) {
-        struct fy_node_pair *pair =
-            fy_node_mapping_lookup_pair_by_string(section, settings->at[i].key, FY_NT);
-        if (pair)
-            fy_node_mapping_remove(section, pair);
+    for (int i = 0; i < settings->count; i++)
+        if (strcmp(settings->at[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+// Has `b` every key of `a` but those that may differ, with the same value? *count grows by them.
+static bool has_all(struct fy_node *a, struct fy_node *b, const struct pin_settings *settings,
+                    int *count)
+{
+    void *position = NULL;
+    struct fy_node_pair *pair;
+    while (a && (pair = fy_node_mapping_iterate(a, &position))) {
+        const char *key = fy_node_get_scalar0(fy_node_pair_key(pair));
+        if (!key || (settings ? is_setting(settings, key) : strcmp(key, "placement") == 0))
+            continue;
+        struct fy_node *other = b ? fy_node_mapping_lookup_by_string(b, key, FY_NT) : NULL;
+        if (!other || !fy_node_compare(fy_node_pair_value(pair), other))
+            return false;
+        ++*count;
     }
-    if (section && fy_node_mapping_item_count(section) == 0)
-        fy_node_mapping_remove(root,
-                               fy_node_mapping_lookup_pair_by_string(root, "placement", FY_NT));
-    return document;
+    return true;
+}
+
+static bool is_same_rest(struct fy_node *a, struct fy_node *b, const struct pin_settings *settings)
+{
+    int there = 0, back = 0;
+    return has_all(a, b, settings, &there) && has_all(b, a, settings, &back) && there == back;
 }
 
 // Is all but the settings as it was?
 static bool rest_is_same(struct slice before, struct slice after,
                          const struct pin_settings *settings)
 {
-    struct fy_document *a = without_settings(before, settings);
-    struct fy_document *b = without_settings(after, settings);
-    bool same = a && b && fy_node_compare(fy_document_root(a), fy_document_root(b));
+    struct fy_document *a = fy_document_build_from_string(NULL, before.ptr, (size_t)before.len);
+    struct fy_document *b = fy_document_build_from_string(NULL, after.ptr, (size_t)after.len);
+    struct fy_node *x = a ? fy_document_root(a) : NULL, *y = b ? fy_document_root(b) : NULL;
+    bool same = x && y && is_same_rest(x, y, NULL) &&
+                is_same_rest(fy_node_mapping_lookup_by_string(x, "placement", FY_NT),
+                             fy_node_mapping_lookup_by_string(y, "placement", FY_NT), settings);
     fy_document_destroy(a);
     fy_document_destroy(b);
     return same;
