@@ -2,12 +2,11 @@
 //
 // usage: devices [MILLIONS...]     1 10 50 without
 // For each number of devices, an arena with the product's dictionary and bitmaps, changed in
-// transactions of 1,024 rows, as a task does. Ids are of 10 characters ("d000000001"). Bytes are
-// those of live blocks, rounded up as the allocator does: what a snapshot has to write, and what
-// the task holds in memory.
+// transactions of 1,024 rows, as a task does. Ids are of 8 or of 10 characters ("d0000001"). Bytes
+// are those of live blocks, rounded up as the allocator does: what a snapshot has to write, and
+// what the task holds in memory.
 //
-//   records  head and key of each id, 4-aligned: computed
-//   slots    the rest of the dictionary: hash slots at their load, chunks that are not full yet
+//   dict     the dictionary with all of them: keys, hash slots, chunks that are not full yet
 //   swing    the least and the most bytes of the dictionary a device while the last half came:
 //            segments of slots double, so a number alone is a moment of a saw-tooth
 //   one set  one bitmap with every device
@@ -20,22 +19,22 @@
 #include <sys/mman.h>
 
 #include "core/base/check.h"
-#include "core/base/hash.h"
 #include "core/state/arena.h"
 #include "core/state/bitmap.h"
 #include "core/state/dict.h"
 
-enum { BATCH = 1024, SETS = 100, KEY_BYTES = 10, ROWS_A_DEVICE = 5 };
+enum { BATCH = 1024, SETS = 100, KEY_BYTES_MAX = 10, ROWS_A_DEVICE = 5 };
 
 struct world {
     struct arena *arena;
     uint64_t dict, one, sets; // heads; sets: SETS of them in a row
+    int key_bytes;
 };
 
 struct batch {
-    char text[BATCH][KEY_BYTES + 1];
+    char text[BATCH][KEY_BYTES_MAX + 1];
     struct slice keys[BATCH];
-    uint64_t hashes[BATCH], ids[BATCH], heads[BATCH];
+    uint64_t ids[BATCH], heads[BATCH];
 };
 
 struct result {
@@ -86,11 +85,10 @@ static void open_world(struct world *w, void *base, uint64_t bytes)
 static void number_devices(struct world *w, struct batch *b, uint64_t from, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        snprintf(b->text[i], sizeof(b->text[i]), "d%09u", (unsigned)(from + i));
-        b->keys[i] = slice_make(b->text[i], KEY_BYTES);
-        b->hashes[i] = hash_slice(b->keys[i]);
+        snprintf(b->text[i], sizeof(b->text[i]), "d%0*u", w->key_bytes - 1, (unsigned)(from + i));
+        b->keys[i] = slice_make(b->text[i], (size_t)w->key_bytes);
     }
-    must(dict_ids(w->arena, w->dict, &(struct key_batch){n, b->hashes, b->keys}, b->ids), "ids");
+    must(dict_ids(w->arena, w->dict, n, b->keys, b->ids), "dictionary");
     arena_commit(w->arena);
 }
 
@@ -145,11 +143,10 @@ static void fill_sets(struct world *w, struct batch *b, uint64_t devices, struct
             bitmap_cardinality(w->arena, w->sets + (uint64_t)i * sizeof(struct bitmap_head));
 }
 
-static void measure(uint64_t millions)
+static void measure(uint64_t millions, int key_bytes)
 {
     static struct batch batch;
-    const uint64_t devices = millions * 1000000, bytes = (64 << 20) + devices * 96;
-    const uint64_t record = (RECORD_HEAD_BYTES + KEY_BYTES + 3) / 4 * 4;
+    const uint64_t devices = millions * 1000000, bytes = (96 << 20) + devices * 96;
     const uint64_t whole = (bytes + 4095) / 4096 * 4096;
     struct world w;
     struct result r;
@@ -158,13 +155,14 @@ static void measure(uint64_t millions)
     if (base == MAP_FAILED)
         must(-ENOMEM, "memory");
     open_world(&w, base, whole);
+    w.key_bytes = key_bytes;
     fill_dictionary(&w, &batch, devices, &r);
     fill_one(&w, &batch, devices, &r);
     fill_sets(&w, &batch, devices, &r);
     double d = (double)devices, dict = (double)r.dict_bytes / d, sets = (double)r.sets_bytes / d;
-    printf("%8" PRIu64 " M %8" PRIu64 " %8.2f %8.2f %6.2f - %5.2f %9.3f %9.2f %10.1f %9.2f\n",
-           millions, record, dict - (double)record, dict, r.least, r.most, (double)r.one_bytes / d,
-           sets, (double)r.sets_bytes * 8 / (double)r.sets_members, dict + sets);
+    printf("%8" PRIu64 " M %8d %8.2f %6.2f - %5.2f %9.3f %9.2f %10.1f %9.2f\n", millions, key_bytes,
+           dict, r.least, r.most, (double)r.one_bytes / d, sets,
+           (double)r.sets_bytes * 8 / (double)r.sets_members, dict + sets);
     fflush(stdout);
     arena_close(w.arena);
     munmap(base, whole);
@@ -174,15 +172,17 @@ int main(int argc, char **argv)
 {
     static const uint64_t usual[] = {1, 10, 50};
     puts("bytes a device; for comparison: 26.7 an id in an exact dictionary alone");
-    printf("%10s %8s %8s %8s %14s %9s %9s %10s %9s\n", "devices", "records", "slots", "dict",
-           "swing", "one set", "100 sets", "bits/memb.", "dict+100");
+    printf("%10s %8s %8s %14s %9s %9s %10s %9s\n", "devices", "id bytes", "dict", "swing",
+           "one set", "100 sets", "bits/memb.", "dict+100");
     for (int i = 1; i < argc; i++) {
         uint64_t millions = strtoull(argv[i], NULL, 10);
-        if (!millions || millions > 4000)
+        if (!millions || millions > 90) // 8 characters hold no more
             return 64;
-        measure(millions);
+        for (int bytes = 8; bytes <= KEY_BYTES_MAX; bytes += 2)
+            measure(millions, bytes);
     }
     for (size_t i = 0; argc == 1 && i < ARRAY_SIZE(usual); i++)
-        measure(usual[i]);
+        for (int bytes = 8; bytes <= KEY_BYTES_MAX; bytes += 2)
+            measure(usual[i], bytes);
     return 0;
 }

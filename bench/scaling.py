@@ -13,12 +13,12 @@ import math
 
 # Measured; the commands are in docs/scaling.md.
 MEASURED = {
-    "parse_ns": 54.0,          # read the file and parse a row
-    "exchange_ns": 30.0,       # pack, ring, unpack of a row, both sides
-    "window_ns": 165.0,        # keys, dictionary, bitmap, accumulate
+    "parse_ns": 46.0,          # read the file and parse a row
+    "exchange_ns": 88.0,       # pack, ring, unpack, merge and waiting, both sides
+    "window_ns": 174.0,        # keys, dictionary, bitmap, accumulate
     "merge_ns": 60.0,          # one partial result at the merging stage, both sides
     "file_bytes": 77.0,        # of a row as JSON: read from the page cache
-    "exchange_bytes": 40.0,    # of a row in a ring: written once, read once
+    "exchange_bytes": 30.0,    # of a row in a ring: written once, read once
     "state_lines": 3.0,        # cache lines of state that a row fetches from memory: hash slot, record, bitmap word
     "dirty_lines": 1.0,        # of them changed and written back
     "dimensions": 100.0,
