@@ -85,7 +85,7 @@ static void open_world(struct world *w, void *base, uint64_t bytes)
 static void number_devices(struct world *w, struct batch *b, uint64_t from, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        snprintf(b->text[i], sizeof(b->text[i]), "d%0*u", w->key_bytes - 1, (unsigned)(from + i));
+        snprintf(b->text[i], sizeof(b->text[i]), "d%0*x", w->key_bytes - 1, (unsigned)(from + i));
         b->keys[i] = slice_make(b->text[i], (size_t)w->key_bytes);
     }
     must(dict_ids(w->arena, w->dict, n, b->keys, b->ids), "dictionary");
@@ -106,6 +106,7 @@ static void fill_dictionary(struct world *w, struct batch *b, uint64_t devices, 
         r->least = each < r->least ? each : r->least;
         r->most = each > r->most ? each : r->most;
     }
+    CHECK(dict_count(w->arena, w->dict) == devices); // all of them differ
     r->dict_bytes = arena_used_bytes(w->arena) - before;
 }
 
@@ -176,7 +177,7 @@ int main(int argc, char **argv)
            "one set", "100 sets", "bits/memb.", "dict+100");
     for (int i = 1; i < argc; i++) {
         uint64_t millions = strtoull(argv[i], NULL, 10);
-        if (!millions || millions > 90) // 8 characters hold no more
+        if (!millions || millions > 250) // 7 hexadecimal digits hold no more
             return 64;
         for (int bytes = 8; bytes <= KEY_BYTES_MAX; bytes += 2)
             measure(millions, bytes);
