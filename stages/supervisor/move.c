@@ -119,11 +119,9 @@ static int prefer(struct supervisor *s, const struct place *place, int fd)
 }
 
 // One round through the segment is done. Again, where something stayed that may move next time?
-static void end_round(struct supervisor *s, struct moving *moving)
+static void end_round(struct move *move, struct moving *moving)
 {
-    struct move *move = s->move;
-    bool again = move->left > 0 && s->options->nodes->moves_shared && move->round + 1 < ROUNDS_MAX;
-    if (again) {
+    if (move->left > 0 && move->round + 1 < ROUNDS_MAX) {
         move->round++;
         move->offset = move->left = 0;
         return;
@@ -164,7 +162,7 @@ static void move_piece(struct supervisor *s)
     if (rc < 0)
         snprintf(move->why, sizeof move->why, "%s: %s", segment->name, strerror(-rc));
     if (rc < 0 || rest == piece.bytes)
-        end_round(s, moving);
+        end_round(move, moving);
 }
 
 // What the process has for itself: heap, stack, columns of a batch.
