@@ -477,7 +477,8 @@ def reboot(round_, u):
 
 def segments(job):
     names = sorted(os.listdir(job.memory)) if os.path.isdir(job.memory) else []
-    return [n for n in names if n not in ("lock", "job.new") and os.path.isfile(f"{job.memory}/{n}")]
+    # Latency figures are made anew: nothing goes back for them.
+    return [n for n in names if n not in ("lock", "job.new", "latency") and os.path.isfile(f"{job.memory}/{n}")]
 
 
 def spoil(path, way, r, may_be_deep=True):

@@ -307,7 +307,8 @@ class Round:
         return self.kill_supervisor()  # a stop that had come to its end is one, too: go on
 
     def segment(self):
-        names = [n for n in sorted(os.listdir(self.w.memory)) if n not in ("lock", "job.new")]
+        # Figures and a bell are made anew: nothing is lost with them.
+        names = [n for n in sorted(os.listdir(self.w.memory)) if n not in ("lock", "job.new", "latency", "bell")]
         return self.w.memory + "/" + self.r.choice(names)
 
     def spoil(self, how):

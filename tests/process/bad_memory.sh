@@ -41,7 +41,7 @@ placement: {cores: 1}"
 fresh 32M
 counting 64MiB
 for command in check run; do
-    expect 69 'the job asks for 64.1 MiB of memory, there is 32.0 MiB' $command count.yaml
+    expect 69 'the job asks for 64.2 MiB of memory, there is 32.0 MiB' $command count.yaml
     also 'the limit is shm, a tmpfs (32.0 MiB)' 'memory: {state: 31MiB}' '--shm-size' 'remount,size='
     empty
 done
@@ -49,7 +49,7 @@ counting auto
 expect 69 'the limit is shm, a tmpfs (32.0 MiB)' run count.yaml
 expect 69 '"fits":false' check --json count.yaml
 counting 31MiB
-expect 0 'memory: 31.1 MiB of 32.0 MiB' check count.yaml
+expect 0 'memory: 31.2 MiB of 32.0 MiB' check count.yaml
 expect 1 'its memory is full' run count.yaml
 also 'of 31.0 MiB are used; its input stays unread; set memory.state higher'
 empty

@@ -404,7 +404,7 @@ class World:
         if "kill -STOP" not in found["task 6"]["advice"]:
             raise Wrong(f"doctor: {found['task 6']}")
         everything.everything_dies(self.job, self.p)
-        names = sorted(os.listdir(self.memory))
+        names = [n for n in sorted(os.listdir(self.memory)) if os.path.isfile(f"{self.memory}/{n}")]
         before = [open(f"{self.memory}/{n}", "rb").read() for n in names]
         if look(0).count(": sound; ") != 10:
             raise Wrong("doctor: not all are sound")
