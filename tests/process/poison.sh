@@ -21,7 +21,8 @@ with open("rows.json", "w") as rows, open("less.json", "w") as less:
 with open("person.json", "w") as rows, open("person_less.json", "w") as less:
     for i in range(30000):
         time = "2024-01-01 %02d:%02d:%02d" % (i // 3600, i // 60 % 60, i % 60)
-        line = '{"id":"u%06d","dim":"d%02d","ts":"%s"}\n' % (i, i % 20, time)
+        # Longer than what a dictionary keeps in its index, so its bytes are copied by memcpy.
+        line = '{"id":"u%06d, a visitor","dim":"d%02d","ts":"%s"}\n' % (i, i % 20, time)
         rows.write(line)
         if i != 12345:
             less.write(line)
@@ -116,7 +117,7 @@ verdict "in the sink" $?
 # The shard that owns the id dies: also while it puts the row aside, for its text is copied then.
 for task in 1 2; do
     run_job ring "$(person person.json dim)" 2 LD_PRELOAD="$folder/poison.so" POISON_CALL=memcpy \
-        POISON_TEXT=u012345 POISON_TASK=$task
+        'POISON_TEXT=u012345, a visitor' POISON_TASK=$task
     [ "$(grep -c '"event":"death"' events)" = 0 ] || break
 done
 [ $status = 0 ] && cmp ring.got want_person && [ "$(wc -l <"dead/dead-$task.jsonl")" = 1 ]
