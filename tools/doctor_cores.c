@@ -135,8 +135,11 @@ static void say_irqs(const struct host *host)
     char text[128];
     if (host->measured.irq_rate < 0)
         return;
-    snprintf(text, sizeof text, "of devices up to %.0f a second on one core, core %.0f",
-             host->measured.irq_rate, host->measured.irq_core);
+    if (host->measured.irq_core < 0)
+        snprintf(text, sizeof text, "of devices none while this looked");
+    else
+        snprintf(text, sizeof text, "of devices up to %.0f a second on one core, core %.0f",
+                 host->measured.irq_rate, host->measured.irq_core);
     if (host->measured.irq_rate < IRQ_MANY)
         doctor_say(host->doctor, DOCTOR_OK, "interrupts", text, NULL);
     else
