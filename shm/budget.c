@@ -214,13 +214,13 @@ int budget_check(const struct budget_request *request, struct budget *out, struc
     if (request->wanted_bytes <= budget.available_bytes)
         return 0;
     char wanted[32], available[32], reserve[32], promised[32];
-    return err_set(
-        err, -ENOSPC,
-        "the job asks for %s of memory, there is %s: the limit is %s, of which %s are "
-        "kept as memory.reserve and %s are promised to other jobs; set memory.state "
-        "lower, memory.dir to a larger file system, or stop other jobs (weir top lists them)",
-        budget_format_bytes(request->wanted_bytes, wanted),
-        budget_format_bytes(budget.available_bytes, available), budget.binding,
-        budget_format_bytes(budget.reserve_bytes, reserve),
-        budget_format_bytes(budget.promised_bytes, promised));
+    return err_set(err, -ENOSPC,
+                   "the job asks for %s of memory, there is %s: the limit is %s, of which %s are "
+                   "kept as memory.reserve and %s are promised to other jobs; set memory.state "
+                   "lower, memory.dir to a larger file system, stop other jobs (weir top lists "
+                   "them), or free what dead ones have left (weir clean)",
+                   budget_format_bytes(request->wanted_bytes, wanted),
+                   budget_format_bytes(budget.available_bytes, available), budget.binding,
+                   budget_format_bytes(budget.reserve_bytes, reserve),
+                   budget_format_bytes(budget.promised_bytes, promised));
 }

@@ -30,7 +30,8 @@ struct command {
 
 extern const struct command command_run, command_check, command_explain, command_task,
     command_checkpoint, command_doctor, command_savepoint, command_events, command_setup_host,
-    command_stop, command_replace, command_pin, command_bench, command_top, command_metrics_server;
+    command_stop, command_replace, command_pin, command_bench, command_top, command_clean,
+    command_metrics_server;
 
 // "12" or the name of its folder, "chk-12" (a path to it is one too).
 bool checkpoint_number(const char *word, uint64_t *out);

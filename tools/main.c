@@ -10,10 +10,10 @@
 #include "tools/command.h"
 
 static const struct command *const commands[] = {
-    &command_run,        &command_check, &command_explain,        &command_stop,
-    &command_replace,    &command_top,   &command_checkpoint,     &command_savepoint,
-    &command_events,     &command_pin,   &command_bench,          &command_doctor,
-    &command_setup_host, &command_task,  &command_metrics_server,
+    &command_run,        &command_check, &command_explain,    &command_stop,
+    &command_replace,    &command_top,   &command_checkpoint, &command_savepoint,
+    &command_events,     &command_pin,   &command_bench,      &command_doctor,
+    &command_setup_host, &command_clean, &command_task,       &command_metrics_server,
 };
 
 static void print_help(FILE *out)
