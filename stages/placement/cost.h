@@ -5,19 +5,22 @@
 // four lines at a time in flight (the prefetcher's work). Between tasks of one unit a frame costs
 // two switches of context instead. With L the latency of one line from core to core:
 //
-//   class                        L       ns/frame   ns/byte (L / 4 / 64)   source of L
-//   same unit                    -       3,000      0.02                   a switch: 1.5 us (m)
-//   SMT siblings                 8 ns    24         0.03                   Molka 2015 (L1 hit +
-//   probe) same L2 (E-core cluster)     15 ns   45         0.06                   Gracemont's L2:
-//   15-20 ns same L3                      25 ns   75         0.10                   Zen 3: 18-30 ns
-//   (m) same node, other L3          100 ns  300        0.39                   Zen 2/3: 80-110 ns
-//   same package, other node     120 ns  360        0.47                   NPS4, SNC: 110-130 ns
-//   other package                200 ns  600        0.78                   SLIT 21 to 32: 140-250
-//   ns
+//   class                        L        frame     byte     source of L
+//   same unit                    -        3000 ns   0.02 ns  two switches of 1.5 us, assumed
+//   SMT siblings                 8 ns     24 ns     0.03 ns  Molka 2015: L1 hit and probe
+//   same L2 (E-core cluster)     15 ns    45 ns     0.06 ns  Gracemont's L2: 15-20 ns
+//   same L3                      25 ns    75 ns     0.10 ns  Zen 3: 18-30 ns
+//   same node, other L3          100 ns   300 ns    0.39 ns  Zen 2/3: 80-110 ns
+//   same package, other node     120 ns   360 ns    0.47 ns  NPS4, SNC: 110-130 ns
+//   other package                200 ns   600 ns    0.78 ns  SLIT 21 to 32: 140-250 ns
+//
+// A byte costs L / 4 / 64. None of it is measured here: `weir bench ring` on the two cores of an
+// EPYC VM bounces a line in 103 ns there and back (52 a way) while the host keeps both in one L3,
+// and in 330 ns while it does not.
 //
 // Sources: D. Molka et al., "Cache Coherence Protocol and Memory Performance of the Intel
 // Haswell-EP Architecture" (ICPP 2015); the core-to-core tables that AnandTech and Chips and
-// Cheese measured on Zen 2/3, Ice Lake-SP and Alder Lake; (m) is bench/ring on a 2-core Zen 3 VM.
+// Cheese measured on Zen 2/3, Ice Lake-SP and Alder Lake.
 // Only ratios matter to the solver. Where the machine gives a matrix of distances, the last two
 // classes are scaled by it: 12 and 21 are what the table stands for, at most three times.
 #ifndef WEIR_STAGES_PLACEMENT_COST_H

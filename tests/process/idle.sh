@@ -1,7 +1,7 @@
 #!/bin/sh
 # idle.sh: a job with nothing to do uses no processor, whatever its source and its number of tasks; one with much to
-# do never sleeps under `spin`. The bounds here are four times what is promised (`make bench` prints the true
-# figures): a machine may be slow. [SECONDS_EACH=3] idle.sh
+# do never sleeps under `spin`. The bounds here are four times what is promised, and it prints the true figures: a
+# machine may be slow. [SECONDS_EACH=3] idle.sh
 set -eu
 [ -x "${WEIR:?}" ] || { echo "the command is not built"; exit 77; }
 driver=$(dirname "$0")/idle_driver.py
