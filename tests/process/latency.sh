@@ -2,22 +2,11 @@
 # latency.sh: latency markers reach every task, through each kind of exchange and past windows, whatever is killed;
 # they lose no row, and no latency is negative. [SEED=n] latency.sh
 set -eu
-weir=${WEIR:-build/release/weir}
-[ -x "$weir" ] || { echo "the command is not built"; exit 77; }
-weir=$(realpath "$weir")
-driver=$(realpath "$(dirname "$0")/latency_driver.py")
-dir=$(mktemp -d)
-job=latency-$$
-memory=/dev/shm/weir-$(id -u)/$job
-seed=${SEED:-$(date +%s)}
-# shellcheck disable=SC2317  # called by the trap
-end() {
-    [ ! -e "$memory/lock" ] || kill -KILL "$(cat "$memory/lock")" 2>/dev/null || true
-    "$weir" run --fresh --quiet "$dir/end.yaml" >/dev/null 2>&1 || true
-    rm -rf "$dir" "$memory"
-}
-trap end EXIT
-cd "$dir"
+# shellcheck disable=SC2034 # watched.inc reads it
+name=latency seed=${SEED:-$(date +%s)}
+# shellcheck source=/dev/null
+. "$(dirname "$0")/watched.inc"
+weir=${weir:?} job=${job:?}
 echo "SEED=$seed"
 
 # job NAME PARALLELISM AGGREGATE ROWS SETTING
@@ -39,9 +28,7 @@ SQL
 job distinct 4 'COUNT(DISTINCT id)' 250000 '' # hash, 4 to 4, then 4 to 1
 job phases 4 'COUNT(*)' 200000 "SET 'metrics.latency.interval' = '3 ms';"
 job off 4 'COUNT(*)' 60000 "SET 'metrics.latency.interval' = '0';"
-printf 'CREATE TABLE t (n BIGINT) WITH (%s);\nCREATE TABLE o (n BIGINT) WITH (%s);\nINSERT INTO o SELECT n FROM t;\n' \
-    "'connector' = 'datagen', 'number-of-rows' = '1'" "'connector' = 'blackhole'" >end.sql
-printf 'job: %s\nsql: end.sql\nmemory: {state: 16MiB, reserve: 0%%}\n' "$job" >end.yaml
+end_job
 # A source that may be idle, on two cores: one task reads, the other aggregates, a forward exchange between them.
 for i in 1 2 3 4 5 6 7 8; do
     seq -f "{\"id\":\"$i-%g\",\"at\":\"2024-01-01 00:00:0$i\"}" 5000
@@ -56,4 +43,4 @@ FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(at), INTERVAL '1' SECOND)) GROUP BY id, 
 SQL
 printf 'job: %s\nsql: forward.sql\nmemory: {state: 16MiB, reserve: 0%%}\nplacement: {cores: 2}\n%s\n' \
     "$job" 'checkpoint: {interval: none}' >forward.yaml
-python3 "$driver" "$weir" "$seed"
+python3 "${driver:?}" "$weir" "$seed"

@@ -1,28 +1,10 @@
 """latency_driver.py WEIR SEED: in a folder with the jobs of latency.sh. Prints "N passed, N failed"."""
 import hashlib, json, os, random, shutil, signal, subprocess, sys, time
 
+import watched
+from watched import PATIENCE, check, until
+
 weir, rng = sys.argv[1], random.Random(int(sys.argv[2]))
-passed = failed = 0
-PATIENCE = 90
-
-
-def check(what, good, *shown):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print("FAIL", what, *shown)
-
-
-def until(what, ready):
-    end = time.monotonic() + PATIENCE
-    while not (found := ready()):
-        if time.monotonic() > end:
-            print("FAIL", what, "never came")
-            sys.exit(1)
-        time.sleep(0.03)
-    return found
 
 
 def look(name):
@@ -144,8 +126,7 @@ def main():
     check("idle: no row, markers all the same", later["tasks"][1]["rows_in"] == job["tasks"][1]["rows_in"])
     run.terminate()
     check("forward: a stop ends it", run.wait(PATIENCE) == 0)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed != 0)
+    sys.exit(watched.verdict())
 
 
 main()

@@ -3,31 +3,13 @@
 The parser below is strict: what it does not know is an error. Prints "N passed, N failed"."""
 import http.client, math, os, re, signal, socket, subprocess, sys, time
 
+import watched
+from watched import PATIENCE, check, until
+
 weir, job = sys.argv[1:3]
-passed = failed = 0
-PATIENCE = 60
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (\S+)\Z")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(,|\Z)')
-
-
-def check(what, good, *shown):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print("FAIL", what, *shown)
-
-
-def until(what, ready):
-    end = time.monotonic() + PATIENCE
-    while not (found := ready()):
-        if time.monotonic() > end:
-            print("FAIL", what, "never came")
-            sys.exit(1)
-        time.sleep(0.05)
-    return found
 
 
 def parse(text):
@@ -202,8 +184,7 @@ def main():
     run.terminate()
     check("the job ends", run.wait(PATIENCE) == 0)
     check("nobody listens any more", request(port) is None)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed != 0)
+    sys.exit(watched.verdict())
 
 
 main()

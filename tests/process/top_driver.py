@@ -3,32 +3,15 @@
 Prints "N passed, N failed"."""
 import errno, fcntl, json, os, pty, select, signal, struct, subprocess, sys, termios, time
 
+import watched
+from watched import PATIENCE, check, until
+
 weir, job = sys.argv[1:3]
-passed = failed = 0
-PATIENCE = 60
-
-
-def check(what, good, *shown):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print("FAIL", what, *shown)
 
 
 def top(*words, env=None):
     return subprocess.run([weir, "top", *words], capture_output=True, text=True, timeout=PATIENCE,
                           env={**os.environ, **(env or {})})
-
-
-def until(what, ready):
-    end = time.monotonic() + PATIENCE
-    while not ready():
-        if time.monotonic() > end:
-            print("FAIL", what, "never came")
-            sys.exit(1)
-        time.sleep(0.05)
 
 
 def look(interval="100ms"):
@@ -194,5 +177,4 @@ refused()
 run = subprocess.Popen([weir, "run", "--quiet", "top.yaml"])
 running()
 dead(run)
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+sys.exit(watched.verdict())
