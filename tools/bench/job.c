@@ -76,6 +76,11 @@ static void report_run(struct bench *bench, const struct runner *runner, const s
     struct report *report = &bench->report;
     char name[REPORT_NAME_BYTES];
     report_figure(report, "seconds", "s", seconds);
+    if (seen->task_count == 0) {
+        report_note(report, "the job had ended before its tasks could be looked at: give it more "
+                            "to do");
+        return;
+    }
     report_rate(report, "rows read", "M/s", (double)seen->source_rows / seconds / 1e6);
     report_figure(report, "CPU of all processes", "s", runner->cpu_s);
     if (seen->source_rows && runner->cpu_s > 0)

@@ -18,7 +18,7 @@
 #include "tools/config.h"
 #include "tools/memory_dir.h"
 
-enum { ATTACH_S = 60, STOP_S = 60, LOOKS_A_SECOND = 100 };
+enum { ATTACH_S = 60, STOP_S = 60, LOOKS_A_SECOND = 100, TRIES_A_SECOND = 1000 };
 
 int runner_make(struct runner *runner, const struct bench_options *options, struct err *err)
 {
@@ -116,7 +116,7 @@ static bool try_attach(struct runner *runner)
 int runner_start(struct runner *runner, struct err *err)
 {
     int rc = runner_spawn(runner, err);
-    for (int i = 0; rc == 0 && i < ATTACH_S * LOOKS_A_SECOND; i++) {
+    for (int i = 0; rc == 0 && i < ATTACH_S * TRIES_A_SECOND; i++) {
         if (try_attach(runner))
             return 0;
         int status = reap(runner);
@@ -124,7 +124,7 @@ int runner_start(struct runner *runner, struct err *err)
             return 0; // it was quick; who wants its tasks sees that there is no control block
         if (status > 0)
             return refused(runner, status, err);
-        rc = side_sleep(1.0 / LOOKS_A_SECOND, err);
+        rc = side_sleep(1.0 / TRIES_A_SECOND, err);
     }
     return rc < 0 ? rc : err_set(err, -EIO, "the job %s does not start", runner->job);
 }
