@@ -177,8 +177,9 @@ static int metrics_server(const struct command *command, int argc, char **argv)
     if (write((int)ready_fd, word, strlen(word)) < 0)
         errno = 0; // whoever started us again does not wait for it
     close((int)ready_fd);
-    while (rc == 0)
-        pause(); // until the supervisor ends
+    if (rc == 0)
+        for (;;)
+            pause(); // until the supervisor ends
     return COMMAND_UNAVAILABLE;
 }
 

@@ -253,7 +253,7 @@ static void kill_everything(struct recovery_measure *b)
 
 static void kill_by_time(struct recovery_measure *b)
 {
-    int64_t began = recover_now_ns(), next = began, calm_ns = b->settings.calm_s * 1000 * MS_NS;
+    int64_t began = recover_now_ns(), next, calm_ns = b->settings.calm_s * 1000 * MS_NS;
     uint64_t before = job_rows(&b->job);
     look_for(b, calm_ns);
     double calm = (double)(job_rows(&b->job) - before) * 1e9 / (double)(recover_now_ns() - began);
