@@ -13,13 +13,13 @@ import math
 
 # Measured; the commands are in docs/scaling.md.
 MEASURED = {
-    "parse_ns": 46.0,          # read the file and parse a row
-    "exchange_ns": 88.0,       # pack, ring, unpack, merge and waiting, both sides
-    "window_ns": 174.0,        # keys, dictionary, bitmap, accumulate
+    "parse_ns": 26.0,          # read the file and parse a row
+    "exchange_ns": 41.0,       # pack, ring, unpack, merge and waiting, both sides
+    "window_ns": 143.0,        # keys, dictionary, bitmap, accumulate
     "merge_ns": 60.0,          # one partial result at the merging stage, both sides
     "file_bytes": 77.0,        # of a row as JSON: read from the page cache
     "exchange_bytes": 30.0,    # of a row in a ring: written once, read once
-    "state_lines": 3.0,        # cache lines of state that a row fetches from memory: hash slot, record, bitmap word
+    "state_lines": 2.0,        # cache lines of state that a row fetches from memory: of the dictionary, of a bitmap
     "dirty_lines": 1.0,        # of them changed and written back
     "dimensions": 100.0,
     "minutes": 1440.0,         # points a day and dimension
