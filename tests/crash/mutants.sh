@@ -10,7 +10,8 @@ cd "$(dirname "$0")/../.."
 seed=${WEIR_SEED:-1}
 export WEIR_SEED="$seed"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+shm=/dev/shm/mutants-$$ # of the jobs that a mutant leaves
+trap 'rm -rf "$work" "$shm"' EXIT
 flags="-std=gnu11 -O1 -D_GNU_SOURCE -DWEIR_STATE_HOOKS -I."
 passed=0 failed=0
 
@@ -94,7 +95,9 @@ edited() {
         "$BUILD/libweir-tools.a" "$BUILD/libweir-all.a" $(sed -n 's/^LDLIBS := //p' Makefile) \
         -lcmocka -o "$work/$1/test"
     status=0
-    timeout 300 "$work/$1/test" "$4" 200 >"$work/$1/test.log" 2>&1 || status=$?
+    mkdir "$shm"
+    WEIR_TEST_SHM=$shm timeout 300 "$work/$1/test" "$4" 200 >"$work/$1/test.log" 2>&1 || status=$?
+    rm -rf "$shm"
     [ "$status" != 77 ] || return 0 # no ptrace: said above
     if [ "$status" != 0 ]; then
         passed=$((passed + 1))

@@ -172,7 +172,10 @@ static inline void world_fork(struct world *w)
 static inline void world_init(struct world *w, const struct world_job *job)
 {
     enum { STATE_BYTES = 2 << 20, RING_BYTES = 64 << 10 };
-    *w = (struct world){.job = job, .root = "/dev/shm/weir-step-XXXXXX"};
+    // A mutant dies and leaves it: who runs one says where (mutants.sh).
+    const char *shm = getenv("WEIR_TEST_SHM");
+    *w = (struct world){.job = job};
+    snprintf(w->root, sizeof w->root, "%.40s/weir-step-XXXXXX", shm ? shm : "/dev/shm");
     assert_non_null(mkdtemp(w->root));
     world_place_at(w, &w->live, "live");
     world_place_at(w, &w->copy, "copy");
