@@ -659,6 +659,17 @@ int control_cpu(const struct control *control, int task_index)
     return (int)box_page(control, task_index)->cpu;
 }
 
+int control_living_tasks(const struct control *control)
+{
+    int living = 0;
+    for (int task = 0; task < control_task_count(control); task++) {
+        struct control_view view;
+        control_view(control, task, &view);
+        living += process_alive(view.process);
+    }
+    return living;
+}
+
 void control_view_spare(const struct control *control, int task_index, int spare,
                         struct control_spare *out)
 {

@@ -280,6 +280,8 @@ struct process_id control_supervisor(const struct control *control);
 void control_view(const struct control *control, int task_index, struct control_view *out);
 // Where the supervisor has put the task; -1: anywhere.
 int control_cpu(const struct control *control, int task_index);
+// How many of the tasks have a process that lives.
+int control_living_tasks(const struct control *control);
 // state NONE: there is none.
 void control_view_spare(const struct control *control, int task_index, int spare,
                         struct control_spare *out);

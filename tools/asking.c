@@ -117,11 +117,7 @@ static int left_behind(const struct asking *a, struct err *err)
         return COMMAND_UNAVAILABLE;
     }
     if (rc == 0) {
-        for (int task = 0; task < control_task_count(control); task++) {
-            struct control_view view;
-            control_view(control, task, &view);
-            living += process_alive(view.process);
-        }
+        living = control_living_tasks(control);
         control_detach(control);
     }
     if (living)

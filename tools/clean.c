@@ -70,14 +70,9 @@ static int find_jobs(struct clean *c, struct err *err)
 static int living_tasks(const struct jobdir *dir)
 {
     struct control *control;
-    int living = 0;
     if (control_attach_reader(dir->fd, 0, &control, NULL))
         return 0;
-    for (int task = 0; task < control_task_count(control); task++) {
-        struct control_view view;
-        control_view(control, task, &view);
-        living += process_alive(view.process);
-    }
+    int living = control_living_tasks(control);
     control_detach(control);
     return living;
 }
