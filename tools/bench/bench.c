@@ -35,6 +35,17 @@ void bench_say(const struct bench *bench, const char *format, ...)
     va_end(arguments);
 }
 
+int bench_each_run(struct bench *bench, int (*run_once)(struct bench *bench, struct err *err),
+                   struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < bench->options.runs && rc == 0; i++) {
+        bench_say(bench, "run %d of %d", i + 1, bench->options.runs);
+        rc = run_once(bench, err);
+    }
+    return rc;
+}
+
 const char *bench_waiting_name(int waiting)
 {
     static const char *const names[] = {

@@ -60,6 +60,10 @@ struct bench_kind {
 extern const struct bench_kind bench_ring, bench_hop, bench_pipeline, bench_job, bench_checkpoint,
     bench_recovery, bench_jitter;
 
+// One run after the other, as many as --runs says, until one of them fails.
+int bench_each_run(struct bench *bench, int (*run_once)(struct bench *bench, struct err *err),
+                   struct err *err);
+
 // Say on stderr what comes next, on a terminal and without --quiet.
 void bench_say(const struct bench *bench, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -119,13 +119,8 @@ static int run_once(struct bench *bench, struct err *err)
 
 static int run(struct bench *bench, struct err *err)
 {
-    int rc = 0;
     report_note(&bench->report, "what the job prints was not shown");
-    for (int i = 0; i < bench->options.runs && rc == 0; i++) {
-        bench_say(bench, "run %d of %d", i + 1, bench->options.runs);
-        rc = run_once(bench, err);
-    }
-    return rc;
+    return bench_each_run(bench, run_once, err);
 }
 
 const struct bench_kind bench_job = {
