@@ -88,6 +88,7 @@ int chain_open(struct chain *chain, const struct op_context *context, int first_
     for (int i = count - 1; i >= 0 && rc == 0; i--) {
         struct op_context own = *context;
         own.op = stage->ops[first_op + i];
+        own.warm = context->warm ? &context->warm[first_op + i] : NULL;
         if (own.op->kind == OP_WINDOW)
             rc = open_at(chain, &own, &row_guard_class, at--, err);
         if (rc == 0)
@@ -146,6 +147,25 @@ int chain_complete(struct chain *chain, uint64_t checkpoint)
         if (chain->ops[i]->class->complete)
             rc = chain->ops[i]->class->complete(chain->ops[i], checkpoint);
     return rc;
+}
+
+int chain_poll(struct chain *chain)
+{
+    int rc = 0;
+    for (int i = 0; i < chain->count && rc == 0; i++)
+        if (chain->ops[i]->class->poll)
+            rc = chain->ops[i]->class->poll(chain->ops[i]);
+    return rc;
+}
+
+bool chain_has_room(const struct chain *chain)
+{
+    for (int i = 0; i < chain->count; i++) {
+        const struct operator* op = chain->ops[i];
+        if (op->class->has_room && !op->class->has_room(op))
+            return false;
+    }
+    return true;
 }
 
 int chain_prepare_finish(struct chain *chain, struct buf *renames, struct err *err)

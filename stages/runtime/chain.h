@@ -17,8 +17,9 @@ struct chain {
     bool owns_last;
 };
 
-// Open the operators ops[first_op ..] of context->stage, last to first. `last` (may be NULL) takes
-// the output of the last one. In a transaction. -errno with a text.
+// Open the operators ops[first_op ..] of context->stage, last to first. context->warm (may be NULL)
+// has a place for each of the stage's operators. `last` (may be NULL) takes the output of the last
+// one. In a transaction. -errno with a text.
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
                struct operator* last, struct err *err);
 void chain_close(struct chain *chain);
@@ -34,6 +35,8 @@ void chain_after_commit(struct chain *chain);
 void chain_reset(struct chain *chain);
 int chain_barrier(struct chain *chain, uint64_t checkpoint);
 int chain_complete(struct chain *chain, uint64_t checkpoint);
+int chain_poll(struct chain *chain);
+bool chain_has_room(const struct chain *chain); // of all
 int chain_prepare_finish(struct chain *chain, struct buf *renames, struct err *err);
 int chain_finish(struct chain *chain, struct err *err);
 

@@ -92,7 +92,29 @@ struct op_context {
     uint64_t *late_rows;                  // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
     uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
+    // Something has come from outside (a broker has answered): the task polls its source and its
+    // operators soon. From any thread, at any time until close. NULL: nobody sleeps.
+    void (*wake)(void *wake_context);
+    void *wake_context;
+    // What `warm` of the same class has made in this process. Who opens takes it, and stores NULL;
+    // what is left is given to `cool`. NULL, or a NULL there: nothing is warm.
+    void **warm;
 };
+
+static inline void op_wake(const struct op_context *context)
+{
+    if (context->wake)
+        context->wake(context->wake_context);
+}
+
+// For `open`: the warm thing, which is the caller's from now on, or NULL.
+static inline void *op_take_warm(const struct op_context *context)
+{
+    void *warm = context->warm ? *context->warm : NULL;
+    if (warm)
+        *context->warm = NULL;
+    return warm;
+}
 
 // NULL: the operator's own return code has to say it.
 static inline void op_fail(const struct op_context *context, const char *reason)
@@ -137,6 +159,12 @@ struct operator_class {
     // Processing time: fire what is due at now_ms; *next_ms = when to call again (INT64_MAX:
     // never).
     int (*processing_time)(struct operator* op, int64_t now_ms, int64_t *next_ms);
+    // Somebody has called op_wake: take in what has come from outside, in a transaction of its own
+    // (none where nothing changes). Never waits. NULL: nothing ever comes.
+    int (*poll)(struct operator* op);
+    // false: take no input for now; op_wake says when to ask again. Barriers and timers go on. Only
+    // for what will get better by itself: never for what a checkpoint must free. NULL: always.
+    bool (*has_room)(const struct operator* op);
     int (*before_commit)(struct operator*
                          op); // flush what must be outside before the commit (may be NULL)
     void (*after_commit)(struct operator* op); // NULL: nothing
@@ -164,6 +192,11 @@ struct operator_class {
                   struct err *err);     // after the end of input, all committed (may be NULL)
     void (*reset)(struct operator* op); // after an abort: forget private views of state
     void (*close)(struct operator* op);
+    // In a process that waits as a spare: connect to what `open` will need, without a trace there
+    // and without waiting. context->arena is NULL. What it returns (NULL: nothing) is handed to
+    // `open` through context->warm, or to `cool`.
+    void *(*warm)(const struct op_context *context);
+    void (*cool)(void *warm);
     const struct savepoint_class *savepoint; // NULL: it keeps nothing that a savepoint must carry
 };
 
@@ -213,9 +246,32 @@ struct source_poll {
     int64_t retry_ns; // from now, where it is known better; 0: retry_ms says it
 };
 
+// A source whose rows come from several ordered places (partitions) has a watermark for each: the
+// task's is the least of those that are not idle. The source keeps the array; the head of the task
+// reads and changes it between `poll` and `advance`, which puts it into the arena; `reset` brings
+// back what is there.
+struct source_split {
+    int64_t watermark_ms; // INT64_MIN: none yet
+    int64_t rows_ms;      // wall clock, when it last gave rows, or was found to have some; not kept
+    bool is_idle;         // does not hold back the others
+    bool is_ahead;        // of alignment: the source gives no more rows of it for now
+    bool is_done;         // nothing ever again
+};
+
+// Rows of the last poll that come from one split, in order.
+struct source_run {
+    uint32_t rows;  // at least 1
+    uint32_t split; // index into splits
+};
+
 struct source {
     const struct source_class *class;
     struct op_context context;
+    // NULL: all rows are of one place, and the task keeps the one watermark.
+    struct source_split *splits;
+    uint32_t split_count;
+    const struct source_run *runs; // of the last poll; together all its rows
+    uint32_t run_count;
     const struct bad_row *bad_rows; // of the last poll, ascending rows_before
     int bad_row_count;
     bool has_caught_up; // SOURCE_IDLE came because this subtask has read all that there is for it
@@ -237,7 +293,11 @@ struct source_class {
     void (*reset)(struct source *source); // after an abort: read again from the arena's position
     // Append `"name":value` members, JSON: its committed position, for people. NULL: nothing.
     void (*describe)(const struct source *source, struct buf *out);
+    // A checkpoint is complete: tell those outside who like to know. NULL: nobody.
+    void (*complete)(struct source *source, uint64_t checkpoint);
     void (*close)(struct source *source);
+    void *(*warm)(const struct op_context *context); // as of an operator
+    void (*cool)(void *warm);
     const struct savepoint_class *savepoint; // NULL: its position cannot be carried
 };
 

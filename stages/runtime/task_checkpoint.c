@@ -151,6 +151,8 @@ static int note_complete(struct task *task)
     if (checkpoint == task->state.barrier)
         arena_set_snapshot_base(task->arena, checkpoint, (uint8_t)task->state.barrier_epoch);
     int rc = chain_complete(&task->chain, checkpoint);
+    if (rc == 0 && task->head.source && task->head.source->class->complete)
+        task->head.source->class->complete(task->head.source, checkpoint);
     return rc == 0 && arena_log_used(task->arena) ? task_commit(task) : rc;
 }
 
@@ -266,7 +268,8 @@ static bool linger_ready(void *context)
     return task_is_called_off(task) || control_requested(task->control, CONTROL_FINISH) ||
            control_wanted_checkpoint(task->control) > task->state.barrier ||
            control_complete_checkpoint(task->control) > task->checkpoint.completed ||
-           (task->checkpoint.is_copying && copier_has_news(task->checkpoint.copier));
+           (task->checkpoint.is_copying && copier_has_news(task->checkpoint.copier)) ||
+           task_has_outside_news(task);
 }
 
 static int prepare_finish(struct task *task)
@@ -309,6 +312,8 @@ int checkpoint_linger(struct task *task)
         rc = checkpoint_from_source(task); // nothing comes in any more that could bring a barrier
         if (rc == 0)
             rc = checkpoint_poll(task);
+        if (rc == 0)
+            rc = task_look_outside(task);
         if (checkpoint_is_busy(task, &busy_ns))
             waiting.until_ns = now_ns(task) + busy_ns;
         if (rc == 0)

@@ -78,6 +78,7 @@ int head_open(struct task *task, const struct op_context *context)
     if (!class)
         return err_set(&task->err, -EINVAL, "table %s: connector '%s' cannot be read from",
                        own.op->table->name, own.op->table->connector);
+    own.warm = context->warm; // the first operator's
     int rc = class->open(&own, &head->source, &task->err);
     if (rc < 0)
         return rc;

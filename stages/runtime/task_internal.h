@@ -93,6 +93,8 @@ struct task {
     struct arena *arena;
     struct env *env;
     struct chain chain;
+    void **warm;                      // one an operator of the stage: made as a spare; or NULL
+    uint32_t outside_news;            // any thread of this process: op_wake has been called
     struct head head;                 // when the stage begins with a source
     struct exchange_reader reader;    // else
     struct exchange_writer *writer;   // NULL: the stage ends with a sink
@@ -130,6 +132,7 @@ struct task {
 };
 
 // task_open.c
+struct op_context task_op_context(struct task *task);
 int task_open(struct task *task, const char *job_dir);
 void task_close(struct task *task);
 
@@ -239,6 +242,16 @@ void checkpoint_forgo(struct task *task);
 // All input is handled, or a stop has emptied the channels: wait until that is so for every task
 // and what the supervisor then does is done. 0: finish the output; -ECANCELED: leave it as it is.
 int checkpoint_linger(struct task *task);
+
+// task_outside.c: what operators have outside of this host: news from there, room there,
+// connections that a spare makes before it is the task.
+void task_wake(void *context); // op_context.wake; any thread
+bool task_has_outside_news(const struct task *task);
+int task_look_outside(struct task *task); // between two transactions, once a round
+bool task_has_room_outside(const struct task *task);
+void task_wait_room_outside(struct task *task);
+void task_warm(struct task *task);
+void task_cool(struct task *task);
 
 // task_sleep.c: waiting, by the job's policy. All of it is for the task's one thread.
 struct task_waiting {

@@ -115,6 +115,18 @@ static int end_input(struct task *task)
     return task_commit(task);
 }
 
+// Whoever takes the output cannot keep up: nothing is read, but a barrier that can pass does.
+static int wait_for_room(struct task *task)
+{
+    uint64_t aligned = task->head.source ? 0 : exchange_reader_aligned(&task->reader);
+    int rc = task->head.source ? checkpoint_from_source(task) : 0;
+    if (aligned)
+        return checkpoint_pass(task, aligned);
+    if (rc == 0)
+        task_wait_room_outside(task);
+    return rc;
+}
+
 static int step(struct task *task, bool *ended)
 {
     struct head_idle idle;
@@ -125,6 +137,8 @@ static int step(struct task *task, bool *ended)
         *ended = true;
         return 0;
     }
+    if (!task_has_room_outside(task))
+        return wait_for_room(task);
     if (!task->head.source)
         return reader_step(task, ended);
     rc = head_step(task, &idle, ended);
@@ -194,6 +208,8 @@ int task_loop(struct task *task)
     while (!task->state.has_ended) {
         if (rc == 0 && must_end(task))
             break; // the sinks finish what was committed
+        if (rc == 0)
+            rc = task_look_outside(task);
         if (rc == 0)
             rc = checkpoint_poll(task);
         if (rc == 0)

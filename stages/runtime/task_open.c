@@ -146,7 +146,7 @@ static int prepare(struct task *task, const char *job_dir)
     return rc;
 }
 
-static struct op_context op_context_of(struct task *task)
+struct op_context task_op_context(struct task *task)
 {
     return (struct op_context){
         .env = task->env,
@@ -169,6 +169,9 @@ static struct op_context op_context_of(struct task *task)
         .bytes_out = &task->state.bytes_out,
         .checkpoints = *task->job.options.checkpoint_dir != '\0',
         .is_restored = task->job.options.is_restored || control_is_restored(task->control),
+        .wake = task_wake,
+        .wake_context = task,
+        .warm = task->warm,
     };
 }
 
@@ -183,7 +186,7 @@ static int take_over(struct task *task)
         rc = arena_check(task->arena, &task->err);
     if (rc < 0)
         return memory_lost(task, rc);
-    struct op_context context = op_context_of(task);
+    struct op_context context = task_op_context(task);
     task_latency_begin(task);
     rc = read_policy(task);
     if (rc == 0)
@@ -220,6 +223,7 @@ void task_close(struct task *task)
     if (task->writer && !writer_in_chain)
         task->writer->base.class->close(&task->writer->base);
     head_close(&task->head);
+    task_cool(task);
     task_channels_close(task);
     if (task->dead_letter_open)
         txfile_close(&task->dead_letter);

@@ -57,7 +57,7 @@ static void look_at_core(struct task *task, int64_t now_ns)
 bool task_has_news(const struct task *task)
 {
     const struct task_checkpoint *c = &task->checkpoint;
-    if (task_must_stop(task))
+    if (task_must_stop(task) || task_has_outside_news(task))
         return true;
     return c->is_on && (control_complete_checkpoint(task->control) > c->completed ||
                         (c->is_copying && copier_has_news(c->copier)));

@@ -393,6 +393,7 @@ static int wait_as_spare(struct wait *wait)
         return -ECANCELED;
     step_aside(wait);
     warm_private();
+    task_warm(task);
     int rc = task_channels_fault_in(task, &wait->channel_bytes);
     if (rc < 0)
         return rc;
