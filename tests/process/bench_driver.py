@@ -127,10 +127,12 @@ def ask_reference(path, by_tag):
     if not os.path.exists(REFERENCE):
         print("note: build/hdr-venv is not there; the reference implementation was not asked")
         return
-    code = ("import sys,json\nfrom hdrh.log import HistogramLogReader\nfrom hdrh.histogram import HdrHistogram\n"
+    # The Python library rounds percent x count to the nearest whole number, Java's and ours up: ask for that one.
+    code = ("import sys,json,math\nfrom hdrh.log import HistogramLogReader\nfrom hdrh.histogram import HdrHistogram\n"
             "log=HistogramLogReader(sys.argv[1],HdrHistogram(1,3600000000000,3))\nout={}\n"
             "while True:\n    h=log.get_next_interval_histogram()\n    if h is None: break\n"
-            "    out[h.tag]=[h.get_total_count()]+[h.get_value_at_percentile(p) for p in (50,90,99)]\n"
+            "    n=h.get_total_count()\n"
+            "    out[h.tag]=[n]+[h.get_value_at_percentile(100*math.ceil(p*n/100)/n) for p in (50,90,99)]\n"
             "print(json.dumps(out))")
     done = subprocess.run([REFERENCE, "-c", code, path], text=True, capture_output=True, check=False)
     check("the reference reads the hlog", done.returncode == 0, done.stderr)
