@@ -14,6 +14,9 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc) --no-print-directory
 endif
 
+# librdkafka, built once for every CONFIG; the script does nothing when the one that is there is the right one.
+RDKAFKA := build/rdkafka
+
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 OPT_release := -O2 -g
 OPT_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -22,11 +25,12 @@ OPT_tsan := -O1 -g -fsanitize=thread -DWEIR_DEBUG_CHECKS
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address -DWEIR_DEBUG_CHECKS
 WARN_fuzz := -w # gcc's warnings decide; the fuzzers' compiler only instruments
 CFLAGS := -std=gnu11 $(OPT_$(CONFIG)) $(WARN) $(WARN_$(CONFIG)) $(if $(CI),-Werror) -D_GNU_SOURCE
-CPPFLAGS := -I. -I$(B) -MMD -MP
+CPPFLAGS := -I. -I$(B) -I$(RDKAFKA)/include -MMD -MP
 # Functions of libraries are bound at the start: a spare does not look for them when it takes over, and a process
 # that is stepped through does the same instructions each time.
 LDFLAGS := $(OPT_$(CONFIG)) -Wl,-z,now
-LDLIBS := -lhwloc -lfyaml -lnuma -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring -lm -lpthread
+LDLIBS := -lhwloc -lfyaml -lnuma -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring \
+          -lssl -lcrypto -lz -lzstd -lm -lpthread
 
 LIB_SRC := $(wildcard core/*/*.c shm/*.c stages/*/*.c)
 TOOL_SRC := $(wildcard tools/*.c tools/*/*.c)
@@ -40,7 +44,9 @@ GEN_SRC := $(patsubst core/sql/%.y,$(B)/core/sql/%.tab.c,$(wildcard core/sql/*.y
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(GEN_SRC:%.c=%.o)
 # The tools without main, so that tests can link what the command is made of.
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/main.c,$(TOOL_SRC)))
-LIB := $(B)/libweir-all.a
+WEIR_LIB := $(B)/libweir-all.a
+# What every program is linked with.
+LIB := $(WEIR_LIB) $(RDKAFKA)/lib/librdkafka.a
 TOOL_LIB := $(B)/libweir-tools.a
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 CRASH_BIN := $(CRASH_SRC:%.c=$(B)/%)
@@ -83,16 +89,20 @@ $(B)/core/sql/%.tab.c $(B)/core/sql/%.tab.h: core/sql/%.y
 $(B)/core/sql/%.lex.c $(B)/core/sql/%.lex.h: core/sql/%.l
 	@mkdir -p $(@D)
 	$(Q)flex -o $(B)/core/sql/$*.lex.c --header-file=$(B)/core/sql/$*.lex.h $<
+$(RDKAFKA)/done: scripts/fetch-rdkafka.sh
+	@sh scripts/fetch-rdkafka.sh $(RDKAFKA)
+$(RDKAFKA)/lib/librdkafka.a: $(RDKAFKA)/done
+	@touch $@
 $(LIB_OBJ): | $(GEN_SRC)
 # Generated code is not ours to warn about.
 $(B)/core/sql/%.tab.o $(B)/core/sql/%.lex.o: CFLAGS += -w
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c | $(RDKAFKA)/done
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(B)/core/sql/%.o: $(B)/core/sql/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
-$(LIB): $(LIB_OBJ)
+$(WEIR_LIB): $(LIB_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(TOOL_LIB): $(TOOL_OBJ)
@@ -152,7 +162,8 @@ lint:
 tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(LIB_SRC) $(TOOL_SRC))
 $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B) 2>$@.err || { cat $@.err; exit 1; }
+	$(Q)clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B) -I$(RDKAFKA)/include \
+	    2>$@.err || { cat $@.err; exit 1; }
 	@rm -f $@.err; touch $@
 fmt:
 	$(Q)sh scripts/setup.sh lint

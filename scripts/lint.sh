@@ -34,8 +34,8 @@ headers() {
     # shellcheck disable=SC2016 # the inner shell expands
     sources '*.h' | xargs -P "$jobs" -I{} sh -c '
         printf "#include \"%s\"\n#include \"%s\"\n" {} {} |
-            $CC -std=gnu11 -D_GNU_SOURCE -I. -I"$B" -Wall -Wextra -Werror -Wno-unused-function \
-                -fsyntax-only -x c - || { echo "{}: does not compile alone"; exit 1; }'
+            $CC -std=gnu11 -D_GNU_SOURCE -I. -I"$B" -Ibuild/rdkafka/include \
+                -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -x c - || { echo "{}: does not compile alone"; exit 1; }'
 }
 
 formatting() {
@@ -52,7 +52,7 @@ shell_scripts() {
 }
 
 check style python3 scripts/lint-style.py
-check includes python3 scripts/lint-includes.py -I "$B"
+check includes python3 scripts/lint-includes.py -I "$B" -I build/rdkafka/include
 check docs python3 scripts/lint-docs.py
 check headers headers
 check clang-format formatting

@@ -24,6 +24,10 @@ build libroaring-dev writes bitmaps of distinct counts that others can read
 build libhwloc-dev reads the topology of a machine, for placement
 build liburing-dev  writes snapshots through io_uring
 build libnuma-dev   puts memory on the node of the core that uses it
+build libssl-dev    TLS and SCRAM to Kafka
+build zlib1g-dev    gzip of Kafka's messages
+build libzstd-dev   zstd of Kafka's messages
+build ca-certificates lets cargo trust its registry, and Kafka's clients public authorities
 build libmicrohttpd-dev serves the metrics (loaded when they are asked for)
 test  libcmocka-dev runs the unit tests
 test  python3       the independent programs that golden answers are computed with
