@@ -10,7 +10,8 @@
 enum format_kind {
     FORMAT_JSON,
     FORMAT_CSV,
-    FORMAT_DEBEZIUM_JSON, // sinks only
+    FORMAT_DEBEZIUM_JSON, // a changelog
+    FORMAT_RAW, // one column, the bytes of its value: messages only, for lines have an end
 };
 
 enum format_timestamp {
@@ -31,6 +32,7 @@ struct format_options {
     bool json_fail_on_missing_field;
     bool json_ignore_null_fields; // writer: leave NULL fields out
     enum format_timestamp json_timestamp;
+    bool debezium_schema_include; // read: each change stands in {"schema": ..., "payload": ...}
 
     // csv
     char csv_delimiter;
@@ -39,6 +41,9 @@ struct format_options {
     bool csv_allow_comments;
     bool csv_has_null_literal;
     char csv_null_literal[FORMAT_NULL_LITERAL_BYTES]; // NUL-terminated
+
+    // raw
+    bool raw_little_endian; // numbers; else the most significant byte comes first
 
     // Knobs of tests and benches, not of users.
     bool no_simd;      // scalar scanning
@@ -55,7 +60,15 @@ void format_options_default(enum format_kind kind, struct format_options *out);
 int format_options_parse(const char *const *keys, const char *const *values, int count,
                          struct format_options *out, struct err *err);
 
-// "json", "csv", "debezium-json".
+// The same for options that all begin with `prefix`: "key." reads 'key.format' and 'key.json.*'.
+int format_options_parse_prefixed(const char *prefix, const char *const *keys,
+                                  const char *const *values, int count, struct format_options *out,
+                                  struct err *err);
+
+// Can the format say that a row was changed or deleted?
+bool format_is_changelog(enum format_kind kind);
+
+// "json", "csv", "debezium-json", "raw".
 const char *format_kind_name(enum format_kind kind);
 
 #endif

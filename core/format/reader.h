@@ -4,6 +4,9 @@
 // says how far it came; it keeps no bytes between calls, so the source can begin again anywhere
 // at the start of a row (reader_reset). Only the needed columns are looked at. A row that is none
 // is reported, never dropped in silence, and the rows around it are read.
+//
+// Messages are read payload by payload (reader_parse_one), or, where reader_takes_lines, many
+// together: each payload without a line's end in it as one line (reader_set_payload_lines).
 #ifndef WEIR_CORE_FORMAT_READER_H
 #define WEIR_CORE_FORMAT_READER_H
 
@@ -20,6 +23,7 @@
 enum {
     READER_BAD_ROWS = 64,      // at most so many bad rows a call
     READER_REASON_BYTES = 160, // one reason's text, with its NUL
+    READER_PAYLOAD_ROWS = 2,   // at most so many rows a payload: a change is two
 };
 
 #define READER_MAX_ROW_BYTES (UINT64_C(16) << 20) // default of reader_set_max_row_bytes
@@ -67,6 +71,34 @@ void reader_set_max_row_bytes(struct reader *reader, uint64_t bytes);
 // complete row yet: read more behind it.
 void reader_parse(struct reader *reader, struct slice bytes, bool end_of_input,
                   struct reader_result *result, struct batch *batch);
+
+// As reader_parse, but rows are added behind the batch's (count, states, all_present and, for
+// changelogs, kinds are kept up): row_end is indexed by the batch's rows, and the strings of the
+// earlier rows stay valid. The batch must have come from this reader's reader_begin.
+void reader_parse_more(struct reader *reader, struct slice bytes, bool end_of_input,
+                       struct reader_result *result, struct batch *batch);
+
+// A new batch: count 0, the strings of the one before go.
+void reader_begin(struct reader *reader, struct batch *batch);
+
+// May payloads be given to reader_parse as lines? true: json and csv; debezium-json and raw are
+// read with reader_parse_one.
+bool reader_takes_lines(const struct reader *reader);
+
+// Every line is the payload of one message: a blank one is a bad row instead of being skipped, and
+// no CSV row goes on in the next line: a quote that is not closed costs its line alone.
+void reader_set_payload_lines(struct reader *reader, bool on);
+
+// Add the row of exactly one payload behind the batch's rows (see reader_begin, reader_parse_more);
+// line ends in it are blanks of JSON and belong to quoted values of CSV, as in any text. Returns
+// how many rows it has added: 1; for a change of debezium-json 2 (-U, +U, with batch->kinds); 0
+// when it stands for none (payload.ptr NULL: a null payload, which is a row of NULL for raw and
+// none for the others; a CSV comment). -EBADMSG: it is none, for the `reason`; the batch is as it
+// was. The batch must have READER_PAYLOAD_ROWS free slots, whatever reader_set_max_rows says.
+//
+// Strings point into `payload` or into memory of the reader, as those of reader_parse.
+int reader_parse_one(struct reader *reader, struct slice payload, struct batch *batch,
+                     char reason[READER_REASON_BYTES]);
 
 // Forget that the middle of an overlong row is being skipped: the next bytes begin a row. For a
 // new file, or after going back to an earlier row_end.

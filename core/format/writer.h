@@ -29,6 +29,11 @@ void writer_append(struct writer *writer, const struct batch *batch, struct buf 
 void writer_append_rows(struct writer *writer, const struct batch *batch, uint32_t from,
                         uint32_t to, struct buf *out);
 
+// Append one row as the payload of a message: no line's end behind it. Of the row's kind only
+// debezium-json takes notice. False: the payload is null (raw: the value is NULL).
+bool writer_append_payload(struct writer *writer, const struct batch *batch, uint32_t row,
+                           struct buf *out);
+
 // Append every row as the print connector shows it: "PREFIX> +I[a, null, 1.5]" and a line's end;
 // without "PREFIX> " when `prefix` is empty or NULL. Values as Flink prints them.
 void writer_print(const struct batch *batch, const struct schema *schema, const char *prefix,

@@ -16,13 +16,19 @@ struct plan_option { // one 'key' = 'value' of WITH or SET
 
 struct plan_table { // a source or sink as CREATE TABLE declared it
     const char *name;
-    const char *connector; // "filesystem", "datagen", "print", "blackhole"
+    const char *connector; // "filesystem", "datagen", "print", "blackhole", "kafka", "upsert-kafka"
     const struct plan_option *options;
     int option_count;
     const char *place;          // "uv.sql:3:1" of its options, for messages; NULL: nowhere
     const char **option_places; // one an option; NULL: nowhere
-    struct schema physical;     // physical columns in declared order (without computed ones)
-    const bool *needed; // source: physical columns the query reads, physical.field_count of them
+    // Physical and metadata columns in declared order, without computed ones. A metadata column has
+    // the connector's type for it; a cast to the declared one, where it differs, follows the scan.
+    struct schema physical;
+    const char **metadata_keys; // one a column: the key; NULL: a physical one. NULL: none has one
+    const bool *is_virtual; // one a column: METADATA ... VIRTUAL, no sink is given it. NULL: none
+    const int *primary_key; // columns of `physical`, as PRIMARY KEY names them
+    int primary_key_count;  // 0: no primary key
+    const bool *needed; // source: columns the query reads, physical.field_count of them; NULL: all
 };
 
 // OP_ASSIGN: rows -> rows, once for each window that holds them. Its `window` has the shape, the
@@ -40,7 +46,12 @@ struct op_watermark {
     int rowtime_column;      // into the op's input
     struct expr *expr;       // over the op's input; milliseconds
     int64_t interval_ms;     // pipeline.auto-watermark-interval
-    int64_t idle_timeout_ms; // table.exec.source.idle-timeout; 0: off
+    int64_t idle_timeout_ms; // scan.watermark.idle-timeout of the table, else
+                             // table.exec.source.idle-timeout; 0: off
+    // scan.watermark.alignment.*: splits that are further ahead of the group's smallest watermark
+    // than the drift wait. NULL: no alignment.
+    const char *align_group;
+    int64_t align_drift_ms, align_update_ms;
 };
 
 enum window_kind { WINDOW_TUMBLE, WINDOW_HOP, WINDOW_CUMULATE };
@@ -181,6 +192,18 @@ int plan_duration_ms(const char *text, int64_t *out, struct err *err);
 
 // "128MB", "1 kb", "4096": Flink's sizes (powers of 1024, at least 1), to bytes. 0 or -EINVAL.
 int plan_size_bytes(const char *text, int64_t *out);
+
+// The key of the metadata that the table's column is; NULL: a physical column.
+static inline const char *plan_metadata_key(const struct plan_table *table, int column)
+{
+    return table->metadata_keys ? table->metadata_keys[column] : NULL;
+}
+
+// Is the column in the rows that a sink is given? Those are the columns for which it is, in order.
+static inline bool plan_is_written(const struct plan_table *table, int column)
+{
+    return !table->is_virtual || !table->is_virtual[column];
+}
 
 // The stage and subtask of a global task index.
 static inline const struct stage *plan_stage_of(const struct plan *plan, int task, int *subtask)
