@@ -9,9 +9,10 @@ set -eu
 crate=rdkafka-sys
 version=4.10.0+2.12.1
 checksum=e234cf318915c1059d4921ef7f75616b5219b10b46e9f3a511a15eb4b56a3f77
-# No Kerberos, no HTTP client; LZ4 is the one that comes with it. Warnings are not ours to read.
-options='--no-download --disable-gssapi --disable-curl --disable-lz4-ext --disable-syslog'
+# No Kerberos, no HTTP client; LZ4 is the one that comes with it. A C++ compiler is asked for and never used.
+options='--cc=gcc --cxx=gcc --no-download --disable-gssapi --disable-curl --disable-lz4-ext --disable-syslog'
 options="$options --enable-ssl --enable-zlib --enable-zstd"
+# Warnings are not ours to read.
 flags='-O2 -g -fno-omit-frame-pointer -w'
 # What a build depends on.
 stamp="$checksum $options $flags"
@@ -141,7 +142,7 @@ build() {
     echo "librdkafka: building ${version#*+}" >&2
     cd "$source"
     # shellcheck disable=SC2086 # a list of words on purpose
-    run configure ./configure --cc=gcc $options --CFLAGS="$flags -ffile-prefix-map=$source=librdkafka"
+    run configure ./configure $options --CFLAGS="$flags -ffile-prefix-map=$source=librdkafka"
     for have in WITH_SSL WITH_ZLIB WITH_ZSTD WITH_SASL_SCRAM; do
         grep -q "^#define $have 1" config.h || fail "configure did not find what $have needs; see $work/configure.log"
     done
