@@ -25,7 +25,7 @@ OPT_tsan := -O1 -g -fsanitize=thread -DWEIR_DEBUG_CHECKS
 OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address -DWEIR_DEBUG_CHECKS
 WARN_fuzz := -w # gcc's warnings decide; the fuzzers' compiler only instruments
 CFLAGS := -std=gnu11 $(OPT_$(CONFIG)) $(WARN) $(WARN_$(CONFIG)) $(if $(CI),-Werror) -D_GNU_SOURCE
-CPPFLAGS := -I. -I$(B) -I$(RDKAFKA)/include -MMD -MP
+CPPFLAGS := -I. -I$(B) -isystem $(RDKAFKA)/include -MMD -MP
 # Functions of libraries are bound at the start: a spare does not look for them when it takes over, and a process
 # that is stepped through does the same instructions each time.
 LDFLAGS := $(OPT_$(CONFIG)) -Wl,-z,now
@@ -162,7 +162,7 @@ lint:
 tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(LIB_SRC) $(TOOL_SRC))
 $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B) -I$(RDKAFKA)/include \
+	$(Q)clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B) -isystem $(RDKAFKA)/include \
 	    2>$@.err || { cat $@.err; exit 1; }
 	@rm -f $@.err; touch $@
 fmt:

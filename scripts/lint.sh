@@ -34,7 +34,7 @@ headers() {
     # shellcheck disable=SC2016 # the inner shell expands
     sources '*.h' | xargs -P "$jobs" -I{} sh -c '
         printf "#include \"%s\"\n#include \"%s\"\n" {} {} |
-            $CC -std=gnu11 -D_GNU_SOURCE -I. -I"$B" -Ibuild/rdkafka/include \
+            $CC -std=gnu11 -D_GNU_SOURCE -I. -I"$B" -isystem build/rdkafka/include \
                 -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -x c - || { echo "{}: does not compile alone"; exit 1; }'
 }
 
