@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh GROUP...: install the Debian packages that are missing, saying which and why.
 #
-# Groups are build, test, lint, demo, peers and numa; the table below says which package serves which. A second
+# Groups are build, test, lint, demo, peers, kafka and numa; the table below says which package serves which. A second
 # run asks dpkg once, finds everything, and does nothing. Root is needed only when something is
 # missing: as root directly, else through sudo. Nothing is ever read from stdin (CI has none).
 set -eu
@@ -35,6 +35,11 @@ test  clang         builds the fuzzers (libFuzzer)
 test  libclang-rt-14-dev the runtime of libFuzzer and its sanitizers
 test  spin          checks the models of the protocols
 test  procps        finds the processes that tests kill (pgrep)
+kafka ca-certificates lets Maven trust its registry
+kafka openjdk-17-jdk-headless runs a Kafka broker, compiles its tools
+kafka maven         fetches the jars of both
+kafka openssl       makes certificates for the tests of TLS
+kafka python3       starts and ends brokers
 numa  qemu-system-x86 boots a machine of two NUMA nodes
 numa  busybox-static all that this machine has besides weir
 lint  clang-format  checks the layout of the code
