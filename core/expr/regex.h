@@ -1,4 +1,4 @@
-// regex.h: regular expressions over UTF-8, by PCRE2. Private to core/expr.
+// regex.h: regular expressions over UTF-8, by PCRE2: of core/expr, and for names of topics.
 //
 // Java's (Flink's) and PCRE2's syntax agree in what jobs use; classes like \d and \w are ASCII in
 // both. A match is bounded: one that would go on for very long is an error, not a hang.

@@ -11,11 +11,14 @@
 
 #include "core/base/check.h"
 
-enum { FOR_JSON = 1 << FORMAT_JSON, FOR_CSV = 1 << FORMAT_CSV, FOR_DEBEZIUM = 1 << 2 };
+enum {
+    FOR_JSON = 1 << FORMAT_JSON,
+    FOR_CSV = 1 << FORMAT_CSV,
+    FOR_DEBEZIUM = 1 << FORMAT_DEBEZIUM_JSON,
+    FOR_RAW = 1 << FORMAT_RAW,
+};
 
 enum { JSON_LIKE = FOR_JSON | FOR_DEBEZIUM };
-
-static_assert(FOR_DEBEZIUM == 1 << FORMAT_DEBEZIUM_JSON, "the mask's bits are the kinds");
 
 struct rule {
     const char *name; // behind the format's prefix
@@ -24,12 +27,19 @@ struct rule {
     int (*set)(struct format_options *out, const char *key, const char *value, struct err *err);
 };
 
-static const char *const kind_names[] = {"json", "csv", "debezium-json"};
+static const char *const kind_names[] = {"json", "csv", "debezium-json", "raw"};
+
+static_assert(ARRAY_SIZE(kind_names) == FORMAT_RAW + 1, "every kind has its name");
 
 const char *format_kind_name(enum format_kind kind)
 {
     CHECK((size_t)kind < ARRAY_SIZE(kind_names));
     return kind_names[kind];
+}
+
+bool format_is_changelog(enum format_kind kind)
+{
+    return kind == FORMAT_DEBEZIUM_JSON;
 }
 
 void format_options_default(enum format_kind kind, struct format_options *out)
@@ -172,6 +182,22 @@ static int set_null_literal(struct format_options *out, const char *key, const c
     return 0;
 }
 
+static int set_schema(struct format_options *out, const char *key, const char *value,
+                      struct err *err)
+{
+    return parse_bool(key, value, &out->debezium_schema_include, err);
+}
+
+static int set_endianness(struct format_options *out, const char *key, const char *value,
+                          struct err *err)
+{
+    if (strcmp(value, "big-endian") && strcmp(value, "little-endian"))
+        return err_set(err, -EINVAL, "'%s' = '%s': expected 'big-endian' or 'little-endian'", key,
+                       value);
+    out->raw_little_endian = strcmp(value, "little-endian") == 0;
+    return 0;
+}
+
 static const struct rule rules[] = {
     {"ignore-parse-errors", JSON_LIKE | FOR_CSV, NULL, set_ignore},
     {"fail-on-missing-field", FOR_JSON, NULL, set_missing},
@@ -183,7 +209,9 @@ static const struct rule rules[] = {
     {"map-null-key.literal", JSON_LIKE, NULL, NULL},
     {"encode.decimal-as-plain-number", JSON_LIKE, NULL, NULL},
     {"decode.json-parser.enabled", FOR_JSON, NULL, NULL},
-    {"schema-include", FOR_DEBEZIUM, "false", NULL},
+    {"schema-include", FOR_DEBEZIUM, NULL, set_schema},
+    {"charset", FOR_RAW, "UTF-8", NULL},
+    {"endianness", FOR_RAW, NULL, set_endianness},
     {"field-delimiter", FOR_CSV, NULL, set_delimiter},
     {"quote-character", FOR_CSV, NULL, set_quote},
     {"disable-quote-character", FOR_CSV, NULL, set_no_quote},
@@ -199,6 +227,7 @@ static const struct rule rules[] = {
     {"empty-string-as-null", FOR_CSV, "false", NULL},
 };
 
+// `rest`: what follows the format's name and point in `key`.
 static int unknown_option(const char *key, const char *rest, enum format_kind kind, struct err *err)
 {
     const char *candidates[ARRAY_SIZE(rules)];
@@ -209,7 +238,7 @@ static int unknown_option(const char *key, const char *rest, enum format_kind ki
     const char *close = err_suggest(rest, candidates, count);
     err_set(err, -EINVAL, "unknown option '%s' of format '%s'", key, kind_names[kind]);
     if (close)
-        return err_append(err, -EINVAL, "did you mean '%s.%s'?", kind_names[kind], close);
+        return err_append(err, -EINVAL, "did you mean '%.*s%s'?", (int)(rest - key), key, close);
     return -EINVAL;
 }
 
@@ -242,7 +271,7 @@ static bool format_of_key(const char *key, enum format_kind *kind, const char **
     return false;
 }
 
-static int parse_kind(const char *value, enum format_kind *out, struct err *err)
+static int parse_kind(const char *key, const char *value, enum format_kind *out, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kind_names); i++) {
         if (strcmp(value, kind_names[i]) == 0) {
@@ -251,8 +280,9 @@ static int parse_kind(const char *value, enum format_kind *out, struct err *err)
         }
     }
     err_set(err, -EINVAL,
-            "'format' = '%s' is not supported: expected 'json', 'csv' or (sinks) 'debezium-json'",
-            value);
+            "'%s' = '%s' is not supported: expected 'json', 'csv', 'raw' (messages) or "
+            "'debezium-json' (changes)",
+            key, value);
     const char *close = err_suggest(value, kind_names, ARRAY_SIZE(kind_names));
     return close ? err_append(err, -EINVAL, "did you mean '%s'?", close) : -EINVAL;
 }
@@ -275,59 +305,94 @@ static int check_csv_bytes(struct format_options *out, struct err *err)
     return 0;
 }
 
-static const char *find_value(const char *const *keys, const char *const *values, int count,
-                              const char *wanted)
+// The options of a WITH clause.
+struct options {
+    const char *prefix; // of the names that count
+    const char *const *keys;
+    const char *const *values;
+    int count;
+};
+
+// The option's name without the prefix; NULL: it has another.
+static const char *without_prefix(const struct options *options, const char *key)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(keys[i], wanted) == 0)
-            return values[i];
-    return NULL;
+    size_t len = strlen(options->prefix);
+    return strncmp(key, options->prefix, len) == 0 ? key + len : NULL;
+}
+
+// The index of the option that is called so behind the prefix; -1: it is not given.
+static int find_option(const struct options *options, const char *wanted)
+{
+    for (int i = 0; i < options->count; i++) {
+        const char *name = without_prefix(options, options->keys[i]);
+        if (name && strcmp(name, wanted) == 0)
+            return i;
+    }
+    return -1;
 }
 
 // Options that contradict each other.
-static int check_together(const char *const *keys, const char *const *values, int count,
-                          struct format_options *out, struct err *err)
+static int check_together(const struct options *options, struct format_options *out,
+                          struct err *err)
 {
+    const char *prefix = options->prefix;
     if (out->json_fail_on_missing_field && out->ignore_parse_errors)
         return err_set(err, -EINVAL,
-                       "'json.fail-on-missing-field' and 'json.ignore-parse-errors' cannot both be "
-                       "'true': set one to 'false'");
-    const char *disabled = find_value(keys, values, count, "csv.disable-quote-character");
-    if (disabled && strcasecmp(disabled, "true") == 0) {
-        if (find_value(keys, values, count, "csv.quote-character"))
+                       "'%sjson.fail-on-missing-field' and '%sjson.ignore-parse-errors' cannot "
+                       "both be 'true': set one to 'false'",
+                       prefix, prefix);
+    int disabled = find_option(options, "csv.disable-quote-character");
+    if (disabled >= 0 && strcasecmp(options->values[disabled], "true") == 0) {
+        if (find_option(options, "csv.quote-character") >= 0)
             return err_set(err, -EINVAL,
-                           "'csv.quote-character' has no meaning with "
-                           "'csv.disable-quote-character' = 'true': remove one");
+                           "'%scsv.quote-character' has no meaning with "
+                           "'%scsv.disable-quote-character' = 'true': remove one",
+                           prefix, prefix);
         out->csv_quote = -1;
     }
     return out->kind == FORMAT_CSV ? check_csv_bytes(out, err) : 0;
 }
 
-int format_options_parse(const char *const *keys, const char *const *values, int count,
-                         struct format_options *out, struct err *err)
+static int apply_all(const struct options *options, struct format_options *out, struct err *err)
 {
-    enum format_kind kind = FORMAT_JSON;
-    const char *name = find_value(keys, values, count, "format");
-    if (!name)
-        return err_set(err, -EINVAL,
-                       "the option 'format' is missing: add 'format' = 'json' or "
-                       "'format' = 'csv'");
-    int rc = parse_kind(name, &kind, err);
-    if (rc)
-        return rc;
-    format_options_default(kind, out);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < options->count; i++) {
         enum format_kind owner;
-        const char *rest;
-        if (!format_of_key(keys[i], &owner, &rest))
+        const char *key = options->keys[i], *name = without_prefix(options, key), *rest;
+        if (!name || !format_of_key(name, &owner, &rest))
             continue;
-        if (owner != kind)
+        if (owner != out->kind)
             return err_set(err, -EINVAL,
-                           "'%s' is an option of format '%s', but this table's 'format' is '%s'",
-                           keys[i], kind_names[owner], kind_names[kind]);
-        rc = apply_option(out, keys[i], rest, values[i], err);
+                           "'%s' is an option of format '%s', but this table's '%sformat' is '%s'",
+                           key, kind_names[owner], options->prefix, kind_names[out->kind]);
+        int rc = apply_option(out, key, rest, options->values[i], err);
         if (rc)
             return rc;
     }
-    return check_together(keys, values, count, out, err);
+    return 0;
+}
+
+int format_options_parse_prefixed(const char *prefix, const char *const *keys,
+                                  const char *const *values, int count, struct format_options *out,
+                                  struct err *err)
+{
+    enum format_kind kind = FORMAT_JSON;
+    struct options options = {prefix, keys, values, count};
+    int format = find_option(&options, "format");
+    if (format < 0)
+        return err_set(err, -EINVAL,
+                       "the option '%sformat' is missing: add '%sformat' = 'json' or "
+                       "'%sformat' = 'csv'",
+                       prefix, prefix, prefix);
+    int rc = parse_kind(keys[format], values[format], &kind, err);
+    if (rc)
+        return rc;
+    format_options_default(kind, out);
+    rc = apply_all(&options, out, err);
+    return rc ? rc : check_together(&options, out, err);
+}
+
+int format_options_parse(const char *const *keys, const char *const *values, int count,
+                         struct format_options *out, struct err *err)
+{
+    return format_options_parse_prefixed("", keys, values, count, out, err);
 }

@@ -55,23 +55,56 @@ static void put_window(struct buf *out, const struct op_window *window)
     put_schema(out, &window->partial_schema);
 }
 
-static void put_table(struct buf *out, const struct plan_table *table)
+static bool is_kafka(const struct plan_table *table)
+{
+    return strcmp(table->connector, "kafka") == 0 || strcmp(table->connector, "upsert-kafka") == 0;
+}
+
+// What its columns are besides names and types. Only what there is, so that the hashes of tables
+// without any of it stay as they were.
+static void put_columns(struct buf *out, const struct plan_table *table)
+{
+    for (int i = 0; table->metadata_keys && i < table->physical.field_count; i++) {
+        put_text(out, table->metadata_keys[i] ? table->metadata_keys[i] : "");
+        put(out, table->is_virtual && table->is_virtual[i]);
+    }
+    for (int i = 0; is_kafka(table) && i < table->primary_key_count; i++)
+        put(out, table->primary_key[i]);
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+// Does the option say how rows are fetched or sent, rather than what they are? Brokers move and
+// timeouts change without the rows becoming others.
+static bool is_of_transport(const struct plan_table *table, const char *key)
+{
+    return is_kafka(table) &&
+           (begins(key, "properties.") || begins(key, "scan.") || begins(key, "sink."));
+}
+
+static void put_table(struct buf *out, const struct plan_table *table, bool with_transport)
 {
     put_text(out, table->name);
     put_text(out, table->connector);
     for (int i = 0; i < table->option_count; i++) {
+        if (!with_transport && is_of_transport(table, table->options[i].key))
+            continue;
         put_text(out, table->options[i].key);
         put_text(out, table->options[i].value);
     }
+    put_columns(out, table);
 }
 
 // What the operator does, however it is spread.
-static void put_op(struct buf *out, const struct op *op)
+static void put_op(struct buf *out, const struct op *op, bool with_transport)
 {
     put(out, op->kind);
     put_schema(out, &op->output);
     if (op->kind == OP_SOURCE || op->kind == OP_SINK) {
-        put_table(out, op->table);
+        put_table(out, op->table, with_transport);
     } else if (op->kind == OP_WINDOW || op->kind == OP_ASSIGN) {
         put_window(out, &op->window);
     } else if (op->kind == OP_WATERMARK) {
@@ -98,7 +131,7 @@ uint64_t plan_fingerprint(const struct plan *plan)
             const struct op *op = stage->ops[i];
             put(&text, op->id);
             put(&text, op->kind == OP_WINDOW ? op->window.phase : WINDOW_SINGLE);
-            put_op(&text, op);
+            put_op(&text, op, true);
         }
     }
     for (int e = 0; e < plan->exchange_count; e++) {
@@ -139,7 +172,7 @@ uint64_t plan_logical_fingerprint(const struct plan *plan)
     for (int s = 0; s < plan->stage_count; s++)
         for (int i = 0; i < plan->stages[s].op_count; i++)
             if (is_counted(plan->stages[s].ops[i]))
-                put_op(&text, plan->stages[s].ops[i]);
+                put_op(&text, plan->stages[s].ops[i], false);
     uint64_t hash = hash_bytes(text.data, text.len);
     buf_fini(&text);
     return hash;
@@ -166,8 +199,11 @@ const struct op *plan_logical_at(const struct plan *plan, int number)
 // --- whose state fits whom ---
 
 // Options that say where rows lie, not what is made of them.
-static bool is_of_place(const char *key, bool is_sink)
+static bool is_of_place(const struct plan_table *table, const char *key, bool is_sink)
 {
+    if (is_kafka(table)) // whatever the address of the cluster is by now
+        return strcmp(key, "topic") == 0 || strcmp(key, "topic-pattern") == 0 ||
+               (is_sink && strcmp(key, "sink.transactional-id-prefix") == 0);
     if (is_sink)
         return strcmp(key, "path") == 0;
     bool is_format = strncmp(key, "csv.", 4) == 0 || strncmp(key, "json.", 5) == 0;
@@ -182,7 +218,7 @@ static uint64_t place_hash(const struct op *op)
     put_text(&text, op->table->connector);
     for (int i = 0; i < op->table->option_count; i++) {
         const struct plan_option *option = &op->table->options[i];
-        if (!is_of_place(option->key, is_sink))
+        if (!is_of_place(op->table, option->key, is_sink))
             continue;
         put_text(&text, option->key);
         if (strcmp(option->key, "source.monitor-interval") != 0) // followed or not, however often
@@ -198,7 +234,7 @@ static uint64_t rows_hash(const struct op *op, uint64_t before)
 {
     struct buf text = {0};
     put(&text, (int64_t)before);
-    put_op(&text, op);
+    put_op(&text, op, false);
     uint64_t hash = hash_bytes(text.data, text.len);
     buf_fini(&text);
     return hash;

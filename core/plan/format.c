@@ -23,22 +23,44 @@ static const char *field_name(const struct schema *schema, int column)
     return schema && column < schema->field_count ? schema->fields[column].name : "?";
 }
 
-static void format_source(const struct op *op, struct buf *out)
+static const char *option(const struct plan_table *table, const char *key)
 {
-    buf_printf(out, "Source(table=[%s], connector=[%s], fields=[", op->table->name,
-               op->table->connector);
+    for (int i = 0; i < table->option_count; i++)
+        if (strcmp(table->options[i].key, key) == 0)
+            return table->options[i].value;
+    return NULL;
+}
+
+static void format_table(const struct op *op, const char *what, struct buf *out)
+{
+    const struct plan_table *table = op->table;
+    const char *topic = option(table, "topic"), *pattern = option(table, "topic-pattern");
+    buf_printf(out, "%s(table=[%s], connector=[%s], ", what, table->name, table->connector);
+    if (topic || pattern)
+        buf_printf(out, "topic=[%s], ", topic ? topic : pattern);
+    buf_append_str(out, "fields=[");
     for (int i = 0; i < op->output.field_count; i++)
         buf_printf(out, "%s%s", i ? ", " : "", op->output.fields[i].name);
-    buf_append_str(out, "])");
+    buf_append_char(out, ']');
+}
+
+static void format_source(const struct op *op, struct buf *out)
+{
+    format_table(op, "Source", out);
+    if (plan_is_changelog(op->table))
+        buf_append_str(out, ", changelog=[I,UB,UA,D]");
+    buf_append_char(out, ')');
 }
 
 static void format_sink(const struct op *op, struct buf *out)
 {
-    buf_printf(out, "Sink(table=[%s], connector=[%s], fields=[", op->table->name,
-               op->table->connector);
-    for (int i = 0; i < op->output.field_count; i++)
-        buf_printf(out, "%s%s", i ? ", " : "", op->output.fields[i].name);
-    buf_append_str(out, "])");
+    const struct plan_table *table = op->table;
+    format_table(op, "Sink", out);
+    for (int i = 0; strcmp(table->connector, "upsert-kafka") == 0 && i < table->primary_key_count;
+         i++)
+        buf_printf(out, "%s%s", i ? ", " : ", upsert_key=[",
+                   table->physical.fields[table->primary_key[i]].name);
+    buf_append_str(out, strcmp(table->connector, "upsert-kafka") == 0 ? "])" : ")");
 }
 
 static void format_calc(const struct op *op, const struct schema *input, struct buf *out)

@@ -23,6 +23,17 @@ struct rel *rel_calc(struct pool *pool, struct rel *input, int field_count)
     return rel;
 }
 
+bool plan_is_changelog(const struct plan_table *table)
+{
+    bool is = false;
+    for (int i = 0; strcmp(table->connector, "kafka") == 0 && i < table->option_count; i++) {
+        const struct plan_option *option = &table->options[i];
+        is |= strcmp(option->value, "debezium-json") == 0 &&
+              (strcmp(option->key, "format") == 0 || strcmp(option->key, "value.format") == 0);
+    }
+    return is;
+}
+
 static struct expr *copy_node(struct pool *pool, const struct expr *expr)
 {
     struct expr *copy = pool_alloc(pool, sizeof(*copy));

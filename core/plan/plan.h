@@ -205,6 +205,9 @@ static inline bool plan_is_written(const struct plan_table *table, int column)
     return !table->is_virtual || !table->is_virtual[column];
 }
 
+// Are the table's messages changes, so that its rows may be deleted and replaced?
+bool plan_is_changelog(const struct plan_table *table);
+
 // The stage and subtask of a global task index.
 static inline const struct stage *plan_stage_of(const struct plan *plan, int task, int *subtask)
 {

@@ -163,7 +163,7 @@ int bind_drop(struct binder *b, const struct sql_drop *drop)
 
 // --- options ---
 
-static const char *table_option(const struct plan_table *table, const char *key)
+const char *bind_table_option(const struct plan_table *table, const char *key)
 {
     for (int i = 0; i < table->option_count; i++)
         if (strcmp(table->options[i].key, key) == 0)
@@ -192,14 +192,15 @@ static void put_option(struct binder *b, struct plan_table *table, struct plan_o
 static int check_connector(struct binder *b, const struct bind_entry *entry,
                            struct plan_table *table)
 {
-    static const char *const connectors[] = {"filesystem", "datagen", "print", "blackhole"};
+    static const char *const connectors[] = {"filesystem", "datagen", "print",
+                                             "blackhole",  "kafka",   "upsert-kafka"};
     const struct sql_create_table *create = entry->table;
     struct source_pos pos = create->options.count ? create->options_pos : create->name.pos;
-    table->connector = table_option(table, "connector");
+    table->connector = bind_table_option(table, "connector");
     if (!table->connector) {
         diag_error(b->err, b->source, pos, "table '%s' has no 'connector' option", table->name);
         return diag_hint(b->err, "WITH ('connector' = 'filesystem', ...); there are filesystem, "
-                                 "datagen, print and blackhole");
+                                 "datagen, print, blackhole, kafka and upsert-kafka");
     }
     for (size_t i = 0; i < ARRAY_SIZE(connectors); i++)
         if (strcmp(table->connector, connectors[i]) == 0)
@@ -208,12 +209,11 @@ static int check_connector(struct binder *b, const struct bind_entry *entry,
         if (strcmp(create->options.items[i].key, "connector") == 0)
             pos = create->options.items[i].value_pos;
     diag_error(b->err, b->source, pos, "there is no connector '%s'", table->connector);
-    diag_hint(b->err, "there are filesystem, datagen, print and blackhole");
+    diag_hint(b->err, "there are filesystem, datagen, print, blackhole, kafka and upsert-kafka");
     return diag_suggest(b->err, table->connector, connectors, ARRAY_SIZE(connectors));
 }
 
-// Where the option stands that the message names first; otherwise all options.
-static struct source_pos option_pos(const struct sql_create_table *create, const char *message)
+struct source_pos bind_option_pos(const struct sql_create_table *create, const char *message)
 {
     const char *first = NULL;
     struct source_pos pos = create->options_pos;
@@ -230,27 +230,39 @@ static struct source_pos option_pos(const struct sql_create_table *create, const
     return pos;
 }
 
-// What every filesystem table must say; the rest is for the source or sink to check.
-static int check_filesystem(struct binder *b, const struct sql_create_table *create,
-                            const struct plan_table *table)
+int bind_format(struct binder *b, const struct sql_create_table *create,
+                const struct plan_table *table, const char *prefix, struct format_options *out)
 {
-    const char *path = table_option(table, "path");
-    if (!path || !*path) {
-        diag_error(b->err, b->source, create->options_pos, "table '%s' has no 'path' option",
-                   table->name);
-        return diag_hint(b->err, "'path' = 'a file, a folder, or for a source a pattern'");
-    }
     size_t bytes = sizeof(char *) * (size_t)(table->option_count + 1);
     const char **keys = pool_alloc(b->pool, bytes), **values = pool_alloc(b->pool, bytes);
     for (int i = 0; i < table->option_count; i++) {
         keys[i] = table->options[i].key;
         values[i] = table->options[i].value;
     }
-    struct format_options format;
     struct err cause = {0};
-    if (format_options_parse(keys, values, table->option_count, &format, &cause))
-        return bind_expr_error(b, option_pos(create, cause.text), &cause);
+    if (format_options_parse_prefixed(prefix, keys, values, table->option_count, out, &cause))
+        return bind_expr_error(b, bind_option_pos(create, cause.text), &cause);
     return 0;
+}
+
+// What every filesystem table must say; the rest is for the source or sink to check.
+static int check_filesystem(struct binder *b, const struct sql_create_table *create,
+                            const struct plan_table *table)
+{
+    const char *path = bind_table_option(table, "path");
+    if (!path || !*path) {
+        diag_error(b->err, b->source, create->options_pos, "table '%s' has no 'path' option",
+                   table->name);
+        return diag_hint(b->err, "'path' = 'a file, a folder, or for a source a pattern'");
+    }
+    struct format_options format;
+    int rc = bind_format(b, create, table, "", &format);
+    if (rc || format.kind != FORMAT_RAW)
+        return rc;
+    diag_error(b->err, b->source, bind_option_pos(create, "'format'"),
+               "'format' = 'raw' is for messages: a file would not tell where a row ends");
+    return diag_hint(b->err, "a line as one column: 'format' = 'csv' with a delimiter that no line "
+                             "has, such as '\\u0001', and 'csv.disable-quote-character' = 'true'");
 }
 
 static int bind_physical(struct binder *b, const struct sql_create_table *create,
@@ -292,11 +304,17 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
     *out = table;
     rc = check_connector(b, entry, table);
     if (rc == 0)
+        rc = bind_metadata_columns(b, create, table);
+    if (rc == 0)
+        rc = bind_primary_key(b, create, table);
+    if (rc == 0)
         rc = bind_check_options(b, table->connector, &create->options);
     if (rc == 0)
         rc = bind_check_options(b, table->connector, hints);
     if (rc == 0 && strcmp(table->connector, "filesystem") == 0)
         rc = check_filesystem(b, create, table);
+    if (rc == 0 && bind_is_kafka(table))
+        rc = bind_check_kafka(b, create, table);
     return rc;
 }
 
@@ -310,49 +328,74 @@ static const struct sql_column *find_column(const struct sql_create_table *creat
     return NULL;
 }
 
-// Physical columns as they come, then the computed ones among them, in declared order.
+// A column of the scan, cast to what it was declared as: metadata has the connector's type.
+static int scanned_column(struct binder *b, const struct sql_column *column,
+                          const struct field *from, int index, struct expr **out)
+{
+    struct type declared = from->type;
+    *out = expr_column(b->pool, index, from->type);
+    int rc = column->kind == SQL_COLUMN_METADATA ? bind_type(b, column->type, &declared) : 0;
+    if (rc || (declared.kind == from->type.kind && declared.precision == from->type.precision))
+        return rc;
+    rc = expr_cast(b->pool, *out, declared, out, NULL);
+    CHECK(rc == 0); // bind_metadata_columns has tried
+    return rc;
+}
+
+static int declared_column(struct binder *b, const struct bind_scope *scope,
+                           const struct sql_column *column, int *scanned, struct expr **out)
+{
+    const struct schema *source = &scope->from->rel->op.output;
+    if (column->kind == SQL_COLUMN_COMPUTED)
+        return bind_expr(b, scope, column->expr, out);
+    int index = (*scanned)++;
+    return scanned_column(b, column, &source->fields[index], index, out);
+}
+
+// The columns of the scan as they come, the computed ones among them, in declared order.
 static int bind_computed(struct binder *b, const struct sql_create_table *create,
                          struct relation *relation)
 {
     struct rel *source = relation->rel;
-    if (source->op.output.field_count == create->columns.count)
-        return 0;
     struct bind_scope scope = {.from = relation, .clause = "a computed column"};
     struct rel *calc = rel_calc(b->pool, source, create->columns.count);
-    int physical = 0;
+    int scanned = 0;
+    bool is_scan = true; // nothing is computed or cast
     for (int i = 0; i < create->columns.count; i++) {
         const struct sql_column *column = &create->columns.items[i];
         struct expr **slot = &calc->op.calc.exprs[i];
-        if (column->kind == SQL_COLUMN_PHYSICAL) {
-            *slot = expr_column(b->pool, physical, source->op.output.fields[physical].type);
-            physical++;
-        } else {
-            int rc = bind_expr(b, &scope, column->expr, slot);
-            if (rc)
-                return rc;
-        }
+        int rc = declared_column(b, &scope, column, &scanned, slot);
+        if (rc)
+            return rc;
         calc->op.output.fields[i] = (struct field){column->name.text, (*slot)->type};
+        is_scan &= (*slot)->kind == EXPR_COLUMN && column->kind != SQL_COLUMN_COMPUTED;
     }
+    if (is_scan)
+        return 0;
     relation->rel = calc;
     relation->visible_count = create->columns.count;
     return 0;
 }
 
-static int watermark_settings(struct binder *b, struct op_watermark *watermark)
+static int watermark_setting(struct binder *b, const char *key, const char *fallback, int64_t *out)
 {
-    static const struct {
-        const char *key, *fallback;
-    } settings[] = {{"pipeline.auto-watermark-interval", "200 ms"},
-                    {"table.exec.source.idle-timeout", "0 ms"}};
-    int64_t *values[] = {&watermark->interval_ms, &watermark->idle_timeout_ms};
-    for (int i = 0; i < 2; i++) {
-        struct source_pos pos = {0};
-        const char *text = bind_setting_value(b, settings[i].key, &pos);
-        struct err cause = {0};
-        if (plan_duration_ms(text ? text : settings[i].fallback, values[i], &cause))
-            return diag_error(b->err, b->source, pos, "%s: %s", settings[i].key, cause.text);
-    }
+    struct source_pos pos = {0};
+    const char *text = bind_setting_value(b, key, &pos);
+    struct err cause = {0};
+    if (plan_duration_ms(text ? text : fallback, out, &cause))
+        return diag_error(b->err, b->source, pos, "%s: %s", key, cause.text);
     return 0;
+}
+
+static int watermark_settings(struct binder *b, const struct sql_create_table *create,
+                              const struct plan_table *table, struct op_watermark *watermark)
+{
+    int rc =
+        watermark_setting(b, "pipeline.auto-watermark-interval", "200 ms", &watermark->interval_ms);
+    if (rc == 0)
+        rc = watermark_setting(b, "table.exec.source.idle-timeout", "0 ms",
+                               &watermark->idle_timeout_ms);
+    return rc ? rc : bind_watermark_options(b, create, table, watermark);
 }
 
 static int check_watermark(struct binder *b, const struct sql_watermark *declared,
@@ -370,9 +413,10 @@ static int check_watermark(struct binder *b, const struct sql_watermark *declare
     return 0;
 }
 
-static int bind_watermark(struct binder *b, const struct sql_watermark *declared,
-                          struct relation *relation)
+static int bind_watermark(struct binder *b, const struct sql_create_table *create,
+                          const struct plan_table *table, struct relation *relation)
 {
+    const struct sql_watermark *declared = create->watermark;
     const struct schema *input = &relation->rel->op.output;
     int column = -1;
     int rc = bind_column(b, relation, &declared->column, &column);
@@ -385,7 +429,7 @@ static int bind_watermark(struct binder *b, const struct sql_watermark *declared
     if (rc == 0)
         rc = check_watermark(b, declared, &input->fields[column].type, &watermark->expr);
     if (rc == 0)
-        rc = watermark_settings(b, watermark);
+        rc = watermark_settings(b, create, table, watermark);
     if (rc)
         return rc;
     memcpy(rel->op.output.fields, input->fields, sizeof(struct field) * (size_t)input->field_count);
@@ -398,8 +442,8 @@ static int bind_watermark(struct binder *b, const struct sql_watermark *declared
 static bool is_readable(const struct plan_table *table)
 {
     if (strcmp(table->connector, "filesystem") == 0)
-        return strcmp(table_option(table, "format"), "debezium-json") != 0;
-    return strcmp(table->connector, "datagen") == 0;
+        return strcmp(bind_table_option(table, "format"), "debezium-json") != 0;
+    return strcmp(table->connector, "datagen") == 0 || strcmp(table->connector, "kafka") == 0;
 }
 
 static int check_source(struct binder *b, const struct bind_entry *entry,
@@ -408,14 +452,24 @@ static int check_source(struct binder *b, const struct bind_entry *entry,
     if (is_readable(table))
         return 0;
     if (strcmp(table->connector, "filesystem") == 0) {
-        diag_error(b->err, b->source, option_pos(entry->table, "'format'"),
-                   "table '%s' cannot be read: debezium-json is only written", table->name);
-        return diag_hint(b->err, "sources read 'format' = 'json' or 'csv'");
+        diag_error(b->err, b->source, bind_option_pos(entry->table, "'format'"),
+                   "table '%s' cannot be read: debezium-json is only written to files",
+                   table->name);
+        return diag_hint(b->err, "files are read as 'json' or 'csv'; a kafka table may be "
+                                 "debezium-json");
+    }
+    if (strcmp(table->connector, "upsert-kafka") == 0) {
+        diag_error(b->err, b->source, entry->table->name.pos,
+                   "table '%s' cannot be read: upsert-kafka is a sink here. To read it, what a "
+                   "message replaces would have to be kept for every key",
+                   table->name);
+        return diag_hint(b->err, "read its topic as 'connector' = 'kafka': each message is then a "
+                                 "row of its own");
     }
     diag_error(b->err, b->source, entry->table->name.pos,
                "table '%s' cannot be read: connector '%s' is a sink", table->name,
                table->connector);
-    return diag_hint(b->err, "sources are filesystem and datagen");
+    return diag_hint(b->err, "sources are filesystem, datagen and kafka");
 }
 
 int bind_scan(struct binder *b, const struct bind_entry *entry, const struct sql_options *hints,
@@ -436,9 +490,12 @@ int bind_scan(struct binder *b, const struct bind_entry *entry, const struct sql
            sizeof(struct field) * (size_t)table->physical.field_count);
     *out = (struct relation){
         .rel = rel, .visible_count = table->physical.field_count, .alias = entry->name};
+    if (bind_reads_changelog(rel))
+        out->updating = pool_printf(b->pool, "table '%s' is a changelog ('%s' = 'debezium-json')",
+                                    table->name, bind_value_format_key(table));
     rc = bind_computed(b, entry->table, out);
     if (rc == 0 && entry->table->watermark)
-        rc = bind_watermark(b, entry->table->watermark, out);
+        rc = bind_watermark(b, entry->table, table, out);
     return rc;
 }
 
@@ -451,10 +508,6 @@ static int check_columns(struct binder *b, const struct sql_create_table *table)
         if (find_column(table, column->name.text) != column)
             return diag_error(b->err, b->source, column->name.pos, "column '%s' is declared twice",
                               column->name.text);
-        if (column->kind == SQL_COLUMN_METADATA) {
-            diag_error(b->err, b->source, column->pos, "METADATA columns are not supported yet");
-            return diag_hint(b->err, "the connectors that there are offer no metadata");
-        }
     }
     for (int i = 0; i < table->primary_key.columns.count; i++) {
         const struct sql_ident *key = &table->primary_key.columns.items[i];

@@ -6,28 +6,38 @@
 
 // --- what a sink takes ---
 
-static const char *option_of(const struct plan_table *table, const char *key)
+// `or_else`: what to do instead of changing the sink.
+static int refuse_changes(struct binder *b, const struct plan_table *table, const char *or_else)
 {
-    for (int i = 0; i < table->option_count; i++)
-        if (strcmp(table->options[i].key, key) == 0)
-            return table->options[i].value;
-    return NULL;
+    if (bind_is_kafka(table))
+        return diag_hint(b->err,
+                         "write them with 'connector' = 'upsert-kafka' and a primary key, or "
+                         "as a changelog with '%s' = 'debezium-json'",
+                         bind_value_format_key(table));
+    return diag_hint(b->err, "write changes with 'format' = 'debezium-json' or to a print table%s",
+                     or_else);
 }
 
-static bool takes_changes(const struct plan_table *table)
+// A table that is a changelog itself, so no single column changes.
+static int refuse_changelog(struct binder *b, const struct relation *query,
+                            const struct plan_table *table, struct source_pos pos)
 {
-    const char *format = option_of(table, "format");
-    if (strcmp(table->connector, "filesystem") != 0)
-        return true;
-    return format && strcmp(format, "debezium-json") == 0;
+    const char *format = bind_table_option(table, bind_value_format_key(table));
+    diag_error(b->err, b->source, pos,
+               "table '%s' (connector %s, format %s) only appends: it doesn't support consuming "
+               "update and delete changes, and %s",
+               table->name, table->connector, format ? format : "none", query->updating);
+    return refuse_changes(b, table, "");
 }
 
 static int check_changes(struct binder *b, const struct relation *query,
                          const struct plan_table *table, struct source_pos pos)
 {
-    if (!query->updating || takes_changes(table))
+    if (!query->updating || bind_takes_changes(table))
         return 0;
-    const char *format = option_of(table, "format");
+    if (bind_reads_changelog(query->rel))
+        return refuse_changelog(b, query, table, pos);
+    const char *format = bind_table_option(table, bind_value_format_key(table));
     const struct rel *rel = query->rel;
     int changing = query->visible_count - 1; // without better knowledge the last: an aggregate
     for (int i = query->visible_count - 1; i >= 0; i--) {
@@ -42,8 +52,8 @@ static int check_changes(struct binder *b, const struct relation *query,
                "changes after it was written: %s",
                table->name, table->connector, format ? format : "none",
                rel->op.output.fields[changing].name, query->updating);
-    return diag_hint(b->err, "write changes with 'format' = 'debezium-json' or to a print table, "
-                             "switch the option off, or group by the window function CUMULATE");
+    return refuse_changes(b, table,
+                          ", switch the option off, or group by the window function CUMULATE");
 }
 
 static int check_sink(struct binder *b, const struct bind_entry *entry,
@@ -52,11 +62,9 @@ static int check_sink(struct binder *b, const struct bind_entry *entry,
     if (strcmp(table->connector, "datagen") == 0) {
         diag_error(b->err, b->source, pos, "table '%s' cannot be written: datagen is a source",
                    table->name);
-        return diag_hint(b->err, "sinks are print, blackhole and filesystem");
+        return diag_hint(b->err, "sinks are print, blackhole, filesystem, kafka and upsert-kafka");
     }
-    for (int i = 0; i < entry->table->columns.count; i++)
-        CHECK(entry->table->columns.items[i].kind != SQL_COLUMN_METADATA);
-    return 0;
+    return bind_check_written_metadata(b, entry->table, table, pos);
 }
 
 // --- columns ---
@@ -158,11 +166,23 @@ static struct source_pos value_pos(const struct sql_insert *insert, const struct
     return text->pos;
 }
 
+// The columns that a sink is given: all but METADATA ... VIRTUAL.
+static struct schema written_columns(struct binder *b, const struct plan_table *table)
+{
+    const struct schema *all = &table->physical;
+    struct schema out = {
+        .fields = pool_alloc(b->pool, sizeof(struct field) * (size_t)(all->field_count + 1))};
+    for (int i = 0; i < all->field_count; i++)
+        if (plan_is_written(table, i))
+            out.fields[out.field_count++] = all->fields[i];
+    return out;
+}
+
 static int bind_sink_columns(struct binder *b, const struct sql_insert *insert,
                              const struct plan_table *table, const struct relation *query,
                              struct rel **out)
 {
-    const struct schema *sink = &table->physical;
+    const struct schema written = written_columns(b, table), *sink = &written;
     int *from = pool_alloc(b->pool, sizeof(int) * (size_t)(sink->field_count + 1));
     int rc = match_columns(b, insert, sink, query->visible_count, from);
     struct rel *calc = rel_calc(b->pool, query->rel, sink->field_count);

@@ -3,6 +3,7 @@
 #ifndef WEIR_CORE_SQL_BIND_INTERNAL_H
 #define WEIR_CORE_SQL_BIND_INTERNAL_H
 
+#include "core/format/options.h"
 #include "core/sql/bind.h"
 
 enum {
@@ -109,6 +110,36 @@ int bind_plan_table(struct binder *b, const struct bind_entry *entry,
                     const struct sql_options *hints, struct plan_table **out);
 int bind_scan(struct binder *b, const struct bind_entry *entry, const struct sql_options *hints,
               struct relation *out);
+const char *bind_table_option(const struct plan_table *table, const char *key); // NULL: not given
+// Where the option stands that the message names first; otherwise all options.
+struct source_pos bind_option_pos(const struct sql_create_table *create, const char *message);
+// The format whose options begin with `prefix` ("", "key.", "value.").
+int bind_format(struct binder *b, const struct sql_create_table *create,
+                const struct plan_table *table, const char *prefix, struct format_options *out);
+
+// bind_metadata.c
+bool bind_is_kafka(const struct plan_table *table); // kafka or upsert-kafka
+// Keys and types of the METADATA columns among `physical`.
+int bind_metadata_columns(struct binder *b, const struct sql_create_table *create,
+                          struct plan_table *table);
+int bind_check_written_metadata(struct binder *b, const struct sql_create_table *create,
+                                const struct plan_table *table, struct source_pos pos);
+int bind_primary_key(struct binder *b, const struct sql_create_table *create,
+                     struct plan_table *table);
+
+// bind_kafka.c
+// What hangs together in a Kafka table: formats, primary key, metadata of several topics.
+int bind_check_kafka(struct binder *b, const struct sql_create_table *create,
+                     const struct plan_table *table);
+// scan.watermark.* over the settings.
+int bind_watermark_options(struct binder *b, const struct sql_create_table *create,
+                           const struct plan_table *table, struct op_watermark *watermark);
+// "format" or "value.format", whichever is given; "format" without either.
+const char *bind_value_format_key(const struct plan_table *table);
+// Can rows of the table say that they change or delete what was there?
+bool bind_takes_changes(const struct plan_table *table);
+// Does the chain begin at a table that is a changelog?
+bool bind_reads_changelog(const struct rel *rel);
 
 // bind_options.c
 // Are these names of options of the connector, and what they may be? -EINVAL with a place.

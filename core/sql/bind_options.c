@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/base/check.h"
+#include "core/base/number.h"
 #include "core/expr/zone.h"
 #include "core/sql/bind_internal.h"
 
@@ -15,16 +16,19 @@ enum option_kind {
     OPTION_TEXT,
     OPTION_BOOL,
     OPTION_DURATION,
+    OPTION_COUNT,  // a whole number from 0 on
     OPTION_SIZE,   // "128MB"; the sink reads it
     OPTION_CHOICE, // one of `choices`
     OPTION_LATER,  // Flink has it, weir not yet: `choices[0]` says what to do without
 };
 
+enum { CHOICES_MAX = 6 };
+
 struct option_rule {
-    const char *connector;
+    const char *connector; // "*kafka": kafka and upsert-kafka
     const char *key;
     enum option_kind kind;
-    const char *choices[4];
+    const char *choices[CHOICES_MAX];
 };
 
 static const struct option_rule rules[] = {
@@ -50,12 +54,70 @@ static const struct option_rule rules[] = {
     {"print", "print-identifier", OPTION_TEXT, {0}},
     {"print", "standard-error", OPTION_BOOL, {0}},
     {"print", "sink.parallelism", OPTION_LATER, {"SET 'parallelism.default' = '...'"}},
+    {"*kafka", "topic", OPTION_TEXT, {0}},
+    {"*kafka", "key.format", OPTION_TEXT, {0}},
+    {"*kafka", "key.fields-prefix", OPTION_TEXT, {0}},
+    {"*kafka", "value.format", OPTION_TEXT, {0}},
+    {"*kafka", "value.fields-include", OPTION_CHOICE, {"ALL", "EXCEPT_KEY"}},
+    {"*kafka", "sink.delivery-guarantee", OPTION_CHOICE, {"none", "at-least-once", "exactly-once"}},
+    {"*kafka", "sink.transactional-id-prefix", OPTION_TEXT, {0}},
+    // Flink's two ways to name transactions; the sink has one name a task, whichever is said.
+    {"*kafka", "sink.transaction-naming-strategy", OPTION_CHOICE, {"incrementing", "pooling"}},
+    {"*kafka", "sink.buffer.max-bytes", OPTION_SIZE, {0}},
+    {"*kafka", "sink.on-rollback", OPTION_CHOICE, {"fail", "repeat"}},
+    {"*kafka", "sink.parallelism", OPTION_LATER, {"SET 'parallelism.default' = '...'"}},
+    {"*kafka", "scan.parallelism", OPTION_LATER, {"SET 'parallelism.default' = '...'"}},
+    {"kafka", "topic-pattern", OPTION_TEXT, {0}},
+    {"kafka", "format", OPTION_TEXT, {0}},
+    {"kafka", "key.fields", OPTION_TEXT, {0}},
+    {"kafka",
+     "scan.startup.mode",
+     OPTION_CHOICE,
+     {"earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"}},
+    {"kafka", "scan.startup.specific-offsets", OPTION_TEXT, {0}},
+    {"kafka", "scan.startup.timestamp-millis", OPTION_COUNT, {0}},
+    {"kafka",
+     "scan.bounded.mode",
+     OPTION_CHOICE,
+     {"unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"}},
+    {"kafka", "scan.bounded.specific-offsets", OPTION_TEXT, {0}},
+    {"kafka", "scan.bounded.timestamp-millis", OPTION_COUNT, {0}},
+    {"kafka", "scan.topic-partition-discovery.interval", OPTION_DURATION, {0}},
+    {"kafka", "scan.watermark.idle-timeout", OPTION_DURATION, {0}},
+    {"kafka", "scan.watermark.emit.strategy", OPTION_CHOICE, {"on-periodic", "on-event"}},
+    {"kafka", "scan.watermark.emit.on-event.gap", OPTION_COUNT, {0}},
+    {"kafka", "scan.watermark.alignment.group", OPTION_TEXT, {0}},
+    {"kafka", "scan.watermark.alignment.max-drift", OPTION_DURATION, {0}},
+    {"kafka", "scan.watermark.alignment.update-interval", OPTION_DURATION, {0}},
+    {"kafka", "scan.lost-offsets", OPTION_CHOICE, {"fail", "earliest", "latest"}},
+    {"kafka", "bad-rows", OPTION_CHOICE, {"dead-letter", "skip", "fail"}},
+    {"kafka", "sink.partitioner", OPTION_CHOICE, {"default", "fixed", "round-robin"}},
+    {"kafka", "sink.semantic", OPTION_LATER, {"its name is 'sink.delivery-guarantee' now"}},
+    {"upsert-kafka",
+     "sink.buffer-flush.max-rows",
+     OPTION_LATER,
+     {"every change of a key is written, and the last one counts"}},
+    {"upsert-kafka",
+     "sink.buffer-flush.interval",
+     OPTION_LATER,
+     {"every change of a key is written, and the last one counts"}},
 };
+
+static bool is_kafka(const char *connector)
+{
+    return strcmp(connector, "kafka") == 0 || strcmp(connector, "upsert-kafka") == 0;
+}
+
+static bool is_of(const struct option_rule *rule, const char *connector)
+{
+    return strcmp(rule->connector, connector) == 0 ||
+           (strcmp(rule->connector, "*kafka") == 0 && is_kafka(connector));
+}
 
 static const struct option_rule *find_rule(const char *connector, const char *key)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-        if (strcmp(rules[i].connector, connector) == 0 && strcmp(rules[i].key, key) == 0)
+        if (is_of(&rules[i], connector) && strcmp(rules[i].key, key) == 0)
             return &rules[i];
     return NULL;
 }
@@ -70,9 +132,15 @@ static bool is_checked_elsewhere(const char *connector, const char *key)
 {
     if (strcmp(key, "connector") == 0)
         return true;
-    return strcmp(connector, "filesystem") == 0 &&
+    if (is_kafka(connector) && starts_with(key, "properties."))
+        return true;
+    if (is_kafka(connector) && starts_with(key, "key."))
+        key += strlen("key.");
+    else if (is_kafka(connector) && starts_with(key, "value."))
+        key += strlen("value.");
+    return (is_kafka(connector) || strcmp(connector, "filesystem") == 0) &&
            (starts_with(key, "json.") || starts_with(key, "csv.") ||
-            starts_with(key, "debezium-json."));
+            starts_with(key, "debezium-json.") || starts_with(key, "raw."));
 }
 
 static int refuse_unknown(struct binder *b, const struct sql_option *option, const char *connector)
@@ -80,13 +148,13 @@ static int refuse_unknown(struct binder *b, const struct sql_option *option, con
     const char *keys[ARRAY_SIZE(rules) + 1] = {"connector"};
     int count = 1;
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-        if (strcmp(rules[i].connector, connector) == 0 && rules[i].kind != OPTION_LATER)
+        if (is_of(&rules[i], connector) && rules[i].kind != OPTION_LATER)
             keys[count++] = rules[i].key;
     diag_error(b->err, b->source, option->key_pos, "connector '%s' has no option '%s'", connector,
                option->key);
     if (err_suggest(option->key, keys, count))
         return diag_suggest(b->err, option->key, keys, count);
-    char list[512] = "";
+    char list[2048] = "";
     size_t used = 0;
     for (int i = 1; i < count && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s'%s'", i > 1 ? ", " : "",
@@ -118,6 +186,12 @@ static int check_choice(struct binder *b, const struct sql_option *option,
     return diag_suggest(b->err, option->value, rule->choices, count);
 }
 
+static bool is_count(const char *text)
+{
+    int64_t ignored;
+    return text[0] != '-' && number_parse_int64(slice_of(text), &ignored) == 0;
+}
+
 static int check_value(struct binder *b, const struct sql_option *option,
                        const struct option_rule *rule)
 {
@@ -132,6 +206,10 @@ static int check_value(struct binder *b, const struct sql_option *option,
         if (plan_duration_ms(option->value, &ignored, &cause))
             return diag_error(b->err, b->source, option->value_pos, "'%s': %s", option->key,
                               cause.text);
+        return 0;
+    case OPTION_COUNT:
+        if (!is_count(option->value))
+            return refuse_value(b, option, "a whole number from 0 on");
         return 0;
     case OPTION_SIZE:
         if (plan_size_bytes(option->value, &ignored))
@@ -170,7 +248,7 @@ int bind_check_options(struct binder *b, const char *connector, const struct sql
 struct setting_rule {
     const char *key;
     enum option_kind kind;
-    const char *choices[4];
+    const char *choices[CHOICES_MAX];
 };
 
 static const struct setting_rule setting_rules[] = {

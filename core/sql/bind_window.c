@@ -43,8 +43,14 @@ int bind_time_attribute(struct binder *b, const struct relation *from, int colum
     }
     if (!from->updating)
         return 0;
-    diag_error(b->err, b->source, pos, "a window cannot read results that change later (%s)",
+    diag_error(b->err, b->source, pos,
+               bind_reads_changelog(from->rel)
+                   ? "a window doesn't support consuming update and delete changes: %s"
+                   : "a window cannot read results that change later (%s)",
                from->updating);
+    if (bind_reads_changelog(from->rel))
+        return diag_hint(b->err, "windows take rows that are only added; read the topic as plain "
+                                 "'json' to have each message as a row of its own");
     return diag_hint(b->err, "turn the emit options off, or use a window function: CUMULATE");
 }
 

@@ -113,6 +113,8 @@ struct kafka_table {
 // outlive it.
 int kafka_table_parse(const struct plan_table *table, const char *job_name, struct kafka_table *out,
                       struct err *err);
+// What only a sink must have: one topic or a column that says it. 0, or -EINVAL as above.
+int kafka_table_check_sink(const struct kafka_table *table, struct err *err);
 void kafka_table_fini(struct kafka_table *table);
 
 #endif

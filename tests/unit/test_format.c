@@ -120,13 +120,33 @@ static void test_format_options_refusals_help(void **state)
     expect_refused("format=json;json.ignore-parse-errors=yes", "expected 'true' or 'false'");
     expect_refused("format=json;json.timestamp-format.standard=iso", "'ISO-8601'");
     expect_refused("format=csv;csv.trim-spaces=true", "leave it at 'false'");
-    expect_refused("format=debezium-json;debezium-json.schema-include=true", "not supported");
+    expect_refused("format=debezium-json;debezium-json.schema-include=1", "'true' or 'false'");
+    expect_refused("format=raw;raw.charset=UTF-16", "leave it at 'UTF-8'");
+    expect_refused("format=raw;raw.endianness=big", "expected 'big-endian' or 'little-endian'");
     expect_refused("format=json;json.ignore-parse-errors=true;json.fail-on-missing-field=true",
                    "cannot both be");
     expect_refused("format=csv;csv.field-delimiter=\"", "are both '\"'");
     expect_refused("format=csv;csv.escape-character=,", "are both ','");
     expect_refused("format=csv;csv.disable-quote-character=true;csv.quote-character='",
                    "has no meaning");
+}
+
+static void test_format_options_behind_a_prefix(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"key.format", "key.raw.endianness", "json.charset",
+                                       "value.format", "value.json.ignore-parse-errors"};
+    static const char *const values[] = {"raw", "little-endian", "?", "json", "yes"};
+    struct format_options options;
+    struct err err = {0};
+    assert_int_equal(format_options_parse_prefixed("key.", keys, values, 5, &options, &err), 0);
+    assert_int_equal(options.kind, FORMAT_RAW);
+    assert_true(options.raw_little_endian);
+    assert_int_equal(format_options_parse_prefixed("value.", keys, values, 5, &options, &err),
+                     -EINVAL);
+    assert_non_null(strstr(err.text, "'value.json.ignore-parse-errors' = 'yes': expected"));
+    assert_int_equal(format_options_parse(keys, values, 5, &options, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "'format' is missing"));
 }
 
 static void test_format_options_quote_can_be_none(void **state)
@@ -259,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_format_options_are_read),
         cmocka_unit_test(test_format_options_characters),
         cmocka_unit_test(test_format_options_refusals_help),
+        cmocka_unit_test(test_format_options_behind_a_prefix),
         cmocka_unit_test(test_format_options_quote_can_be_none),
         cmocka_unit_test(test_format_reader_refuses_what_it_cannot_read),
         cmocka_unit_test(test_format_reader_begins_again_at_any_row_end),
