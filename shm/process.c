@@ -129,3 +129,16 @@ int process_kill(struct process_id id, int timeout_ms)
     close(fd);
     return status;
 }
+
+void process_cores_beside(pid_t host, cpu_set_t *out)
+{
+    cpu_set_t own, both;
+    CPU_ZERO(&own);
+    CPU_ZERO(out);
+    sched_getaffinity(0, sizeof own, &own);
+    if (sched_getaffinity(host > 0 ? host : getppid(), sizeof *out, out) < 0)
+        *out = own;
+    CPU_AND(&both, out, &own);
+    if (CPU_COUNT(&own) == 1 && CPU_COUNT(out) > 1)
+        CPU_XOR(out, out, &both);
+}

@@ -3,6 +3,7 @@
 #ifndef WEIR_SHM_PROCESS_H
 #define WEIR_SHM_PROCESS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -38,5 +39,9 @@ int process_wait(struct process_id id, int timeout_ms);
 // SIGKILL this very process and wait until it has ended (it need not be our child). 0, -ESRCH when
 // it was gone already, -ETIMEDOUT, or another -errno.
 int process_kill(struct process_id id, int timeout_ms);
+
+// The cores for threads beside the calling one: where `host` may run (the supervisor, which has the
+// cores of housekeeping; 0: the parent), but not where the calling thread is pinned.
+void process_cores_beside(pid_t host, cpu_set_t *out);
 
 #endif

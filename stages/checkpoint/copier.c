@@ -17,6 +17,7 @@
 
 #include "core/base/check.h"
 #include "shm/atomic.h"
+#include "shm/process.h"
 
 enum {
     STACK_BYTES = 256 << 10,
@@ -209,20 +210,6 @@ static void *work(void *context)
 
 // --- the task's thread ---
 
-// Where the supervisor runs, which has the cores of housekeeping, but not where the task is pinned.
-static void choose_cpus(struct copier *c, pid_t host)
-{
-    cpu_set_t own, both;
-    CPU_ZERO(&own);
-    CPU_ZERO(&c->cpus);
-    sched_getaffinity(0, sizeof own, &own);
-    if (sched_getaffinity(host > 0 ? host : getppid(), sizeof c->cpus, &c->cpus) < 0)
-        c->cpus = own;
-    CPU_AND(&both, &c->cpus, &own);
-    if (CPU_COUNT(&own) == 1 && CPU_COUNT(&c->cpus) > 1)
-        CPU_XOR(&c->cpus, &c->cpus, &both);
-}
-
 // Signals stay the task's.
 static int start_thread(struct copier *c)
 {
@@ -248,7 +235,7 @@ int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct cop
         return err_set(err, -ENOMEM, "no memory for a copier");
     c->env = env;
     c->kind = kind;
-    choose_cpus(c, host);
+    process_cores_beside(host, &c->cpus);
     CHECK(pthread_mutex_init(&c->mutex, NULL) == 0 && pthread_cond_init(&c->has_work, NULL) == 0);
     int rc = start_thread(c);
     if (rc < 0) {

@@ -55,6 +55,7 @@ void kafka_client_destroy(struct kafka_client *client);
 
 // Lives as long as the client.
 rd_kafka_t *kafka_client_handle(const struct kafka_client *client);
+const struct kafka_table *kafka_client_table(const struct kafka_client *client);
 void *kafka_client_context(const struct kafka_client *client);
 
 // What librdkafka has logged since the last call and what happened to its connections, a sentence
@@ -83,6 +84,10 @@ enum kafka_fault kafka_fault_of(rd_kafka_resp_err_t code);
 // (fenced), -ECANCELED (abort), -EIO.
 int kafka_error_text(const struct kafka_table *table, rd_kafka_resp_err_t code, const char *reason,
                      const char *topic, struct err *err);
+
+// The same for this client, which knows what is in the way when an answer did not come in time.
+int kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason,
+                       const char *topic, struct err *err);
 
 // What is wrong with the connections, as librdkafka's error_cb and log last said. It is told while
 // somebody polls the client (rd_kafka_poll, rd_kafka_consume_*).

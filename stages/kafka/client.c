@@ -1,0 +1,438 @@
+// client.c: see client.h.
+//
+// librdkafka's threads call log_cb at any moment; who polls the client gets error_cb. Both leave
+// what they have to say under a mutex, in a few places of fixed size, and the task takes it from
+// there when it comes by: a cluster that flaps fills these places and no more.
+#include "stages/kafka/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/buf.h"
+#include "core/base/check.h"
+#include "shm/atomic.h"
+#include "shm/process.h"
+#include "stages/kafka/property.h"
+
+enum { NOTE_COUNT = 16, NOTE_BYTES = 448, LOG_WARNING = 4, LOG_DEBUG = 7 };
+
+struct kafka_client {
+    rd_kafka_t *rk;
+    const struct kafka_table *table;
+    void *context;
+    int log_level;                  // what is told, as in syslog
+    cpu_set_t cpus;                 // of librdkafka's threads
+    uint32_t has_news, has_trouble; // hints, without the mutex
+    pthread_mutex_t mutex;
+    // Under the mutex:
+    char notes[NOTE_COUNT][NOTE_BYTES];
+    int note_count;
+    uint64_t left_out;          // notes that found no place
+    char transport[NOTE_BYTES]; // why a broker was last not reached
+    struct kafka_trouble trouble;
+};
+
+static void lock(struct kafka_client *c)
+{
+    CHECK(pthread_mutex_lock(&c->mutex) == 0);
+}
+
+static void unlock(struct kafka_client *c)
+{
+    CHECK(pthread_mutex_unlock(&c->mutex) == 0);
+}
+
+// --- what there is to say ---
+
+// The same trouble must be the same text: without the thread in front, times and counts behind.
+static void shape(const char *text, char out[NOTE_BYTES])
+{
+    const char *begin = text;
+    if (strncmp(text, "[thrd:", 6) == 0) {
+        const char *end = strstr(text, "]: ");
+        begin = end ? end + 3 : text;
+    }
+    snprintf(out, NOTE_BYTES, "%s", begin);
+    char *after = strstr(out, " (after ");
+    if (after)
+        *after = '\0';
+}
+
+// With the mutex. Once, while nobody has listened.
+static void add_note(struct kafka_client *c, const char *text)
+{
+    for (int i = 0; i < c->note_count; i++)
+        if (strncmp(c->notes[i], text, NOTE_BYTES - 1) == 0)
+            return;
+    if (c->note_count < NOTE_COUNT)
+        snprintf(c->notes[c->note_count++], NOTE_BYTES, "%s", text);
+    else
+        c->left_out++;
+    atomic_write_u32(&c->has_news, 1); // relaxed: a hint, what there is to say is under the mutex
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// One broker that is not reached is no trouble yet, only the reason when none is left.
+static bool is_trouble(rd_kafka_resp_err_t code, enum kafka_fault fault)
+{
+    return fault == KAFKA_FAULT_DENIED || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
+// With the mutex.
+static void set_trouble(struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason)
+{
+    enum kafka_fault fault = kafka_fault_of(code);
+    struct kafka_trouble *t = &c->trouble;
+    bool is_known = t->fault != KAFKA_FAULT_NONE;
+    if (is_known && (t->fault == fault || t->fault == KAFKA_FAULT_DENIED))
+        return;
+    t->since_ns = is_known ? t->since_ns : now_ns();
+    t->fault = fault;
+    t->code = code;
+    snprintf(t->reason, sizeof t->reason, "%s", reason);
+    atomic_write_u32(&c->has_trouble, 1); // relaxed: a hint, the trouble is under the mutex
+}
+
+// Why a broker was not reached is logged at once, and told to on_error too, but only when somebody
+// polls. With the mutex.
+static void learn_failure(struct kafka_client *c, const char *text)
+{
+    if (strstr(text, "SASL authentication error"))
+        set_trouble(c, RD_KAFKA_RESP_ERR__AUTHENTICATION, text);
+    else if (strstr(text, "SSL handshake failed") || strstr(text, "SSL transport error"))
+        set_trouble(c, RD_KAFKA_RESP_ERR__SSL, text);
+    else
+        snprintf(c->transport, sizeof c->transport, "%s", text);
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct kafka_client *c = rk ? rd_kafka_opaque(rk) : NULL;
+    char shaped[NOTE_BYTES], line[NOTE_BYTES];
+    if (!c || level > c->log_level)
+        return;
+    bool is_failure = strcmp(facility, "FAIL") == 0 && level < LOG_DEBUG;
+    shape(text, shaped);
+    snprintf(line, sizeof line, "table %s: Kafka: %s: %.300s", c->table->name, facility, shaped);
+    lock(c);
+    if (is_failure)
+        learn_failure(c, shaped);
+    else
+        add_note(c, line);
+    unlock(c);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct kafka_client *c = opaque;
+    rd_kafka_resp_err_t what = (rd_kafka_resp_err_t)code;
+    char fatal[NOTE_BYTES], shaped[NOTE_BYTES];
+    struct err err;
+    if (what == RD_KAFKA_RESP_ERR__FATAL) {
+        what = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
+        reason = fatal;
+    }
+    shape(reason ? reason : "", shaped);
+    lock(c);
+    if (what == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && c->transport[0])
+        memcpy(shaped, c->transport, sizeof shaped); // says more than "1/1 brokers are down"
+    else if (kafka_fault_of(what) == KAFKA_FAULT_PASSES)
+        memcpy(c->transport, shaped, sizeof shaped);
+    if (is_trouble(what, kafka_fault_of(what)))
+        set_trouble(c, what, shaped);
+    kafka_error_text(c->table, what, shaped, NULL, &err);
+    char *hint = strchr(err.text, '\n'); // who fails says how to mend it; a note is short
+    if (hint)
+        *hint = '\0';
+    err_prefix(&err, 0, "table %s", c->table->name);
+    add_note(c, err.text);
+    unlock(c);
+}
+
+static void tell_left_out(const struct kafka_client *c, uint64_t count,
+                          void (*note)(void *context, const char *text), void *context)
+{
+    char text[128];
+    if (!count)
+        return;
+    snprintf(text, sizeof text, "table %.60s: Kafka: more was logged than is kept", c->table->name);
+    note(context, text);
+}
+
+void kafka_client_tell(struct kafka_client *c, void (*note)(void *context, const char *text),
+                       void *context)
+{
+    char notes[NOTE_COUNT][NOTE_BYTES];
+    if (!note || !atomic_read_u32(&c->has_news)) // relaxed: what is not seen now is seen next time
+        return;
+    lock(c);
+    int count = c->note_count;
+    uint64_t left_out = c->left_out;
+    memcpy(notes, c->notes, sizeof notes[0] * (size_t)count);
+    c->note_count = 0;
+    c->left_out = 0;
+    atomic_write_u32(&c->has_news, 0); // relaxed: under the mutex, as all that sets it
+    unlock(c);
+    for (int i = 0; i < count; i++)
+        note(context, notes[i]);
+    tell_left_out(c, left_out, note, context);
+}
+
+bool kafka_client_trouble(struct kafka_client *c, struct kafka_trouble *out)
+{
+    if (!atomic_read_u32(&c->has_trouble)) // relaxed: what is not seen now is seen next time
+        return false;
+    lock(c);
+    *out = c->trouble;
+    unlock(c);
+    return out->fault != KAFKA_FAULT_NONE;
+}
+
+void kafka_client_is_well(struct kafka_client *c)
+{
+    if (!atomic_read_u32(&c->has_trouble)) // relaxed: what is not seen now is seen next time
+        return;
+    lock(c);
+    c->trouble = (struct kafka_trouble){0};
+    c->transport[0] = '\0';
+    atomic_write_u32(&c->has_trouble, 0); // relaxed: under the mutex, as all that sets it
+    unlock(c);
+}
+
+int kafka_client_error(struct kafka_client *c, rd_kafka_resp_err_t code, const char *reason,
+                       const char *topic, struct err *err)
+{
+    char known[sizeof c->trouble.reason] = "";
+    bool is_vague = code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+                    code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+                    code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__WAIT_COORD;
+    lock(c);
+    if (is_vague && c->trouble.fault == KAFKA_FAULT_DENIED) {
+        code = c->trouble.code;
+        snprintf(known, sizeof known, "%s", c->trouble.reason);
+    } else if (is_vague) {
+        snprintf(known, sizeof known, "%s", c->transport);
+    }
+    unlock(c);
+    return kafka_error_text(c->table, code, known[0] ? known : reason, topic, err);
+}
+
+// --- its threads ---
+
+static rd_kafka_resp_err_t on_thread_start(rd_kafka_t *rk, rd_kafka_thread_type_t type,
+                                           const char *name, void *opaque)
+{
+    const struct kafka_client *c = opaque;
+    (void)rk, (void)type, (void)name;
+    sched_setaffinity(0, sizeof c->cpus, &c->cpus); // no such core: beside the task
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
+                                  char *text, size_t size)
+{
+    (void)conf, (void)text, (void)size;
+    return rd_kafka_interceptor_add_on_thread_start(rk, "weir", on_thread_start, opaque);
+}
+
+// --- making it ---
+
+static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
+{
+    char reason[256];
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
+        return 0;
+    return err_set(err, -EINVAL, "cannot set %s of Kafka's client: %s", name, reason);
+}
+
+static int set_all(rd_kafka_conf_t *conf, const struct kafka_setting *settings, int count,
+                   struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = set(conf, settings[i].name, settings[i].value, err);
+    return rc;
+}
+
+// What librdkafka's own defaults are not.
+static int set_defaults(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
+{
+    static const struct kafka_setting both[] = {
+        {"enable.metrics.push", "false"}, // nothing is told to brokers that nobody asked for
+        {"log.connection.close", "false"},
+    };
+    static const struct kafka_setting consumer[] = {
+        {"isolation.level", "read_committed"},
+        {"allow.auto.create.topics", "false"},
+    };
+    int rc = set_all(conf, both, ARRAY_SIZE(both), err);
+    if (rc == 0 && role == KAFKA_CONSUMER)
+        rc = set_all(conf, consumer, ARRAY_SIZE(consumer), err);
+    return rc;
+}
+
+static int set_own(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, struct err *err)
+{
+    static const struct kafka_setting consumer[] = {
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+    };
+    int rc = set(conf, "bootstrap.servers", spec->table->servers, err);
+    if (rc == 0 && spec->role == KAFKA_CONSUMER)
+        rc = set(conf, "group.id", spec->table->group_id, err);
+    if (rc == 0 && spec->role == KAFKA_CONSUMER)
+        rc = set_all(conf, consumer, ARRAY_SIZE(consumer), err);
+    return rc == 0 ? set_all(conf, spec->own, spec->own_count, err) : rc;
+}
+
+// weir-<job>-<table>-<subtask>: what brokers log, and count quotas by.
+static int set_client_id(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec,
+                         struct err *err)
+{
+    char id[256];
+    const char *prefix = property_value(spec->table, "client.id.prefix");
+    if (property_value(spec->table, "client.id"))
+        return 0; // it is the table's
+    if (prefix)
+        snprintf(id, sizeof id, "%.200s", prefix);
+    else
+        snprintf(id, sizeof id, "weir-%.100s-%.100s", spec->job_name, spec->table->name);
+    size_t len = strlen(id);
+    if (spec->subtask >= 0)
+        snprintf(id + len, sizeof id - len, "-%d", spec->subtask);
+    for (char *at = id; *at; at++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *at))
+            *at = '_';
+    return set(conf, "client.id", id, err);
+}
+
+static int fill(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, struct buf *warnings,
+                struct err *err)
+{
+    const struct property_target target = {.conf = conf,
+                                           .table = spec->table,
+                                           .role = spec->role,
+                                           .resolves = true,
+                                           .warnings = warnings};
+    int rc = set_defaults(conf, spec->role, err);
+    if (rc == 0)
+        rc = set_all(conf, spec->defaults, spec->default_count, err);
+    if (rc == 0)
+        rc = set_client_id(conf, spec, err);
+    if (rc == 0)
+        rc = property_apply_all(&target, err);
+    return rc == 0 ? set_own(conf, spec, err) : rc;
+}
+
+// The client's own callbacks, and the caller's.
+static void add_callbacks(struct kafka_client *c, rd_kafka_conf_t *conf,
+                          const struct kafka_client_spec *spec)
+{
+    rd_kafka_conf_set_opaque(conf, c);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_interceptor_add_on_new(conf, "weir", on_new, c);
+    if (spec->configure)
+        spec->configure(conf, spec->context);
+}
+
+static void warn(struct kafka_client *c, struct buf *warnings)
+{
+    char *rest = NULL;
+    buf_str(warnings); // ends with a NUL
+    for (char *line = strtok_r(warnings->data, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        add_note(c, line);
+}
+
+// rd_kafka_new takes the conf when it works.
+static int start(struct kafka_client *c, rd_kafka_conf_t *conf,
+                 const struct kafka_client_spec *spec, struct err *err)
+{
+    char reason[512];
+    process_cores_beside(0, &c->cpus);
+    add_callbacks(c, conf, spec);
+    c->rk = rd_kafka_new(spec->role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf,
+                         reason, sizeof reason);
+    if (c->rk)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return err_set(err, -EINVAL, "no client for Kafka at %s: %s", c->table->servers, reason);
+}
+
+int kafka_client_create(const struct kafka_client_spec *spec, struct kafka_client **out,
+                        struct err *err)
+{
+    struct kafka_client *c = calloc(1, sizeof *c);
+    struct buf warnings = {0};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    CHECK(c && conf && pthread_mutex_init(&c->mutex, NULL) == 0);
+    c->table = spec->table;
+    c->context = spec->context;
+    c->log_level = property_value(spec->table, "debug") ? LOG_DEBUG : LOG_WARNING;
+    int rc = fill(conf, spec, &warnings, err);
+    if (rc < 0)
+        rd_kafka_conf_destroy(conf);
+    else
+        rc = start(c, conf, spec, err);
+    if (rc == 0) {
+        lock(c);
+        warn(c, &warnings);
+        unlock(c);
+        *out = c;
+    } else {
+        err_prefix(err, rc, "table %s", spec->table->name);
+        kafka_client_destroy(c);
+    }
+    buf_fini(&warnings);
+    return rc;
+}
+
+void kafka_client_destroy(struct kafka_client *c)
+{
+    if (!c)
+        return;
+    if (c->rk)
+        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    CHECK(pthread_mutex_destroy(&c->mutex) == 0);
+    free(c);
+}
+
+rd_kafka_t *kafka_client_handle(const struct kafka_client *c)
+{
+    return c->rk;
+}
+
+const struct kafka_table *kafka_client_table(const struct kafka_client *c)
+{
+    return c->table;
+}
+
+void *kafka_client_context(const struct kafka_client *c)
+{
+    return c->context;
+}
+
+int kafka_properties_check(const struct kafka_table *table, enum kafka_role role, struct err *err)
+{
+    struct buf warnings = {0};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    CHECK(conf);
+    const struct property_target target = {
+        .conf = conf, .table = table, .role = role, .warnings = &warnings};
+    int rc = property_apply_all(&target, err);
+    rd_kafka_conf_destroy(conf);
+    buf_fini(&warnings);
+    return rc;
+}

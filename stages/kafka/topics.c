@@ -1,0 +1,362 @@
+// topics.c: see topics.h.
+//
+// A list is asked for with DescribeTopics, which makes no topic; a pattern needs the names of all.
+// Both wait in short steps, so that a refused password ends the wait and not its timeout.
+#include "stages/kafka/topics.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/check.h"
+#include "core/expr/regex.h"
+#include "shm/atomic.h"
+#include "shm/process.h"
+
+enum { STEP_MS = 250, STACK_BYTES = 256 << 10 };
+
+// Java's String.hashCode of a topic's name, which is ASCII.
+static int32_t java_hash(const char *text)
+{
+    uint32_t hash = 0;
+    for (; *text; text++)
+        hash = hash * 31 + (unsigned char)*text;
+    return (int32_t)hash;
+}
+
+int kafka_subtask_of(const char *topic, int32_t partition, int subtask_count)
+{
+    CHECK(subtask_count > 0 && partition >= 0);
+    uint32_t start = ((uint32_t)java_hash(topic) * 31) & 0x7FFFFFFF;
+    return (int)((start % (uint32_t)subtask_count + (uint32_t)partition) % (uint32_t)subtask_count);
+}
+
+// --- waiting ---
+
+struct wait {
+    struct kafka_client *client;
+    const struct kafka_table *table;
+    int64_t end_ns;
+    const uint32_t *is_called_off; // NULL: never
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static struct wait wait_of(struct kafka_client *client, int timeout_ms)
+{
+    return (struct wait){.client = client,
+                         .table = kafka_client_table(client),
+                         .end_ns = now_ns() + (int64_t)timeout_ms * 1000000};
+}
+
+// The next step in ms; 0: it is over.
+static int step_of(const struct wait *w)
+{
+    struct kafka_trouble trouble;
+    int64_t left_ms = (w->end_ns - now_ns()) / 1000000;
+    if (w->is_called_off && atomic_read_u32(w->is_called_off)) // relaxed: seen at the next step
+        return 0;
+    if (kafka_client_trouble(w->client, &trouble) && trouble.fault == KAFKA_FAULT_DENIED)
+        return 0;
+    return left_ms <= 0 ? 0 : left_ms < STEP_MS ? (int)left_ms : STEP_MS;
+}
+
+// --- a list of topics ---
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct kafka_topic *)a)->name, ((const struct kafka_topic *)b)->name);
+}
+
+static void take_description(const rd_kafka_TopicDescription_t *from, struct pool *pool,
+                             struct kafka_topic *out)
+{
+    size_t count = 0;
+    const rd_kafka_error_t *error = rd_kafka_TopicDescription_error(from);
+    rd_kafka_TopicDescription_partitions(from, &count);
+    out->name = pool_strdup(pool, rd_kafka_TopicDescription_name(from));
+    out->error = rd_kafka_error_code(error);
+    out->partition_count = out->error ? 0 : (int)count;
+}
+
+// Topics of an answer, or what kept it from coming.
+static int take_descriptions(struct kafka_client *client, rd_kafka_event_t *event,
+                             struct pool *pool, struct kafka_topics *out, struct err *err)
+{
+    size_t count = 0;
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code)
+        return kafka_client_error(client, code, rd_kafka_event_error_string(event), NULL, err);
+    const rd_kafka_TopicDescription_t **all =
+        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
+    kafka_client_is_well(client);
+    out->topics = pool_zalloc(pool, sizeof *out->topics * (count + 1));
+    out->count = (int)count;
+    for (size_t i = 0; i < count; i++)
+        take_description(all[i], pool, &out->topics[i]);
+    return 0;
+}
+
+static rd_kafka_AdminOptions_t *describe_options(rd_kafka_t *rk, int timeout_ms)
+{
+    char reason[128];
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+    // Bounds that librdkafka has for it: 0 .. 1 h, and -1.
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason, sizeof reason);
+    return options;
+}
+
+static rd_kafka_event_t *await_event(const struct wait *w, rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = NULL;
+    for (int ms = step_of(w); !event && ms; ms = step_of(w))
+        event = rd_kafka_queue_poll(queue, ms);
+    return event;
+}
+
+static int find_listed(const struct wait *w, struct pool *pool, struct kafka_topics *out,
+                       struct err *err)
+{
+    rd_kafka_t *rk = kafka_client_handle(w->client);
+    int timeout_ms = (int)((w->end_ns - now_ns()) / 1000000) + 1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_AdminOptions_t *options = describe_options(rk, timeout_ms);
+    rd_kafka_TopicCollection_t *names =
+        rd_kafka_TopicCollection_of_topic_names(w->table->topics, (size_t)w->table->topic_count);
+    rd_kafka_DescribeTopics(rk, names, options, queue);
+    rd_kafka_event_t *event = await_event(w, queue);
+    int rc = event ? take_descriptions(w->client, event, pool, out, err)
+                   : kafka_client_error(w->client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, err);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_TopicCollection_destroy(names);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return rc;
+}
+
+// --- a pattern ---
+
+static int match_all(const struct rd_kafka_metadata *all, struct regex *regex, struct pool *pool,
+                     struct kafka_topics *out)
+{
+    out->topics = pool_zalloc(pool, sizeof *out->topics * (size_t)(all->topic_cnt + 1));
+    out->count = 0;
+    for (int i = 0; i < all->topic_cnt; i++) {
+        const struct rd_kafka_metadata_topic *t = &all->topics[i];
+        bool is_internal = strncmp(t->topic, "__", 2) == 0;
+        if (is_internal || regex_match(regex, slice_of(t->topic), 0) != 1)
+            continue;
+        out->topics[out->count++] =
+            (struct kafka_topic){.name = pool_strdup(pool, t->topic),
+                                 .error = t->err,
+                                 .partition_count = t->err ? 0 : t->partition_cnt};
+    }
+    return 0;
+}
+
+static int find_matching(const struct wait *w, struct pool *pool, struct kafka_topics *out,
+                         struct err *err)
+{
+    const struct rd_kafka_metadata *all = NULL;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    struct regex *regex = regex_compile(slice_of(w->table->topic_pattern), true, err);
+    if (!regex)
+        return err_prefix(err, -EINVAL, "'topic-pattern'");
+    for (int ms = step_of(w); ms && code; ms = step_of(w)) {
+        code = rd_kafka_metadata(kafka_client_handle(w->client), 1, NULL, &all, ms);
+        if (code && kafka_fault_of(code) != KAFKA_FAULT_PASSES)
+            break;
+    }
+    int rc = code ? kafka_client_error(w->client, code, NULL, NULL, err)
+                  : match_all(all, regex, pool, out);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_client_is_well(w->client);
+        rd_kafka_metadata_destroy(all);
+    }
+    regex_free(regex);
+    return rc;
+}
+
+static int find(const struct wait *w, struct pool *pool, struct kafka_topics *out, struct err *err)
+{
+    *out = (struct kafka_topics){0};
+    int rc =
+        w->table->topic_pattern ? find_matching(w, pool, out, err) : find_listed(w, pool, out, err);
+    if (rc == 0 && out->count)
+        qsort(out->topics, (size_t)out->count, sizeof *out->topics, by_name);
+    return rc;
+}
+
+int kafka_topics_find(struct kafka_client *client, int timeout_ms, struct pool *pool,
+                      struct kafka_topics *out, struct err *err)
+{
+    const struct wait w = wait_of(client, timeout_ms);
+    return find(&w, pool, out, err);
+}
+
+// --- for `weir check` ---
+
+struct cluster_check {
+    struct kafka_client *client;
+    const struct kafka_table *table;
+    enum kafka_role role;
+    void (*note)(void *context, const char *text);
+    void *note_context;
+};
+
+static void say(const struct cluster_check *c, const char *text)
+{
+    if (c->note)
+        c->note(c->note_context, text);
+}
+
+static int check_topic(const struct cluster_check *c, const struct kafka_topic *topic,
+                       struct err *err)
+{
+    if (!topic->error)
+        return 0;
+    int rc = kafka_client_error(c->client, topic->error, NULL, topic->name, err);
+    bool may_be_made =
+        c->role == KAFKA_PRODUCER && kafka_fault_of(topic->error) == KAFKA_FAULT_MISSING;
+    if (!may_be_made)
+        return rc;
+    say(c, err->text);
+    return 0;
+}
+
+static int check_topics(const struct cluster_check *c, const struct kafka_topics *topics,
+                        struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < topics->count && rc == 0; i++)
+        rc = check_topic(c, &topics->topics[i], err);
+    if (rc == 0 && topics->count == 0 && c->table->topic_pattern)
+        say(c, "no topic matches 'topic-pattern' now; the job waits for one");
+    return rc;
+}
+
+int kafka_check_cluster(const struct kafka_client_spec *spec, int timeout_ms,
+                        void (*note)(void *context, const char *text), void *note_context,
+                        struct err *err)
+{
+    struct cluster_check c = {
+        .table = spec->table, .role = spec->role, .note = note, .note_context = note_context};
+    struct pool pool = {0};
+    struct kafka_topics topics;
+    int rc = kafka_client_create(spec, &c.client, err);
+    if (rc < 0)
+        return rc;
+    rc = kafka_topics_find(c.client, timeout_ms, &pool, &topics, err);
+    if (rc == 0)
+        rc = check_topics(&c, &topics, err);
+    kafka_client_tell(c.client, note, note_context);
+    kafka_client_destroy(c.client);
+    pool_fini(&pool);
+    return rc < 0 ? err_prefix(err, rc, "table %s", spec->table->name) : rc;
+}
+
+// --- beside the task ---
+
+struct kafka_lookup {
+    struct wait wait;
+    cpu_set_t cpus;
+    pthread_t thread;
+    void (*wake)(void *context);
+    void *wake_context;
+    uint32_t is_called_off, is_done;
+    // Of the thread until is_done.
+    struct pool pool;
+    struct kafka_topics topics;
+    struct err err;
+    int rc;
+};
+
+static void *look(void *context)
+{
+    struct kafka_lookup *l = context;
+    sched_setaffinity(0, sizeof l->cpus, &l->cpus); // no such core: beside the task
+    l->rc = find(&l->wait, &l->pool, &l->topics, &l->err);
+    atomic_release_u32(&l->is_done, 1); // K1: pairs with K2 in kafka_lookup_is_done; the result
+    if (l->wake)
+        l->wake(l->wake_context);
+    return NULL;
+}
+
+// Signals stay the task's.
+static int start_thread(struct kafka_lookup *l)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    int rc = pthread_attr_init(&attributes);
+    if (rc)
+        return -rc;
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&l->thread, &attributes, look, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+int kafka_lookup_start(struct kafka_client *client, int timeout_ms, void (*wake)(void *context),
+                       void *wake_context, struct kafka_lookup **out)
+{
+    struct kafka_lookup *l = calloc(1, sizeof *l);
+    CHECK(l);
+    l->wait = wait_of(client, timeout_ms);
+    l->wait.is_called_off = &l->is_called_off;
+    l->wake = wake;
+    l->wake_context = wake_context;
+    process_cores_beside(0, &l->cpus);
+    int rc = start_thread(l);
+    if (rc < 0)
+        free(l);
+    else
+        *out = l;
+    return rc;
+}
+
+bool kafka_lookup_is_done(const struct kafka_lookup *l)
+{
+    return atomic_acquire_u32(&l->is_done); // K2: pairs with K1 in look
+}
+
+static void copy_topics(const struct kafka_topics *from, struct pool *pool,
+                        struct kafka_topics *out)
+{
+    out->count = from->count;
+    out->topics = pool_zalloc(pool, sizeof *out->topics * (size_t)(from->count + 1));
+    for (int i = 0; i < from->count; i++) {
+        out->topics[i] = from->topics[i];
+        out->topics[i].name = pool_strdup(pool, from->topics[i].name);
+    }
+}
+
+int kafka_lookup_end(struct kafka_lookup *l, struct pool *pool, struct kafka_topics *out,
+                     struct err *err)
+{
+    if (!out)
+        atomic_write_u32(&l->is_called_off, 1); // relaxed: the thread sees it at its next step
+    CHECK(pthread_join(l->thread, NULL) == 0);
+    int rc = l->rc;
+    if (out)
+        *out = (struct kafka_topics){0};
+    if (out && rc == 0)
+        copy_topics(&l->topics, pool, out);
+    else if (out)
+        err_set(err, rc, "%s", l->err.text);
+    pool_fini(&l->pool);
+    free(l);
+    return rc;
+}
