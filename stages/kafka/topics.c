@@ -1,7 +1,7 @@
 // topics.c: see topics.h.
 //
-// A list is asked for with DescribeTopics, which makes no topic; a pattern needs the names of all.
-// Both wait in short steps, so that a refused password ends the wait and not its timeout.
+// A list is asked for topic by topic, a pattern needs the names of all. Both wait in short steps,
+// so that a refused password ends the wait and not its timeout.
 #include "stages/kafka/topics.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/expr/regex.h"
@@ -76,111 +77,95 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct kafka_topic *)a)->name, ((const struct kafka_topic *)b)->name);
 }
 
-static void take_description(const rd_kafka_TopicDescription_t *from, struct pool *pool,
-                             struct kafka_topic *out)
+// Metadata of all topics, or of one. Owned by the caller: rd_kafka_metadata_destroy.
+static int ask(const struct wait *w, rd_kafka_topic_t *topic, const struct rd_kafka_metadata **out,
+               struct err *err)
 {
-    size_t count = 0;
-    const rd_kafka_error_t *error = rd_kafka_TopicDescription_error(from);
-    rd_kafka_TopicDescription_partitions(from, &count);
-    out->name = pool_strdup(pool, rd_kafka_TopicDescription_name(from));
-    out->error = rd_kafka_error_code(error);
-    out->partition_count = out->error ? 0 : (int)count;
-}
-
-// Topics of an answer, or what kept it from coming.
-static int take_descriptions(struct kafka_client *client, rd_kafka_event_t *event,
-                             struct pool *pool, struct kafka_topics *out, struct err *err)
-{
-    size_t count = 0;
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (int ms = step_of(w); ms && code; ms = step_of(w)) {
+        code = rd_kafka_metadata(kafka_client_handle(w->client), topic == NULL, topic, out, ms);
+        if (code && kafka_fault_of(code) != KAFKA_FAULT_PASSES)
+            break;
+        if (code == RD_KAFKA_RESP_ERR__TRANSPORT) // said at once: not every moment
+            usleep((useconds_t)ms * 100);
+    }
     if (code)
-        return kafka_client_error(client, code, rd_kafka_event_error_string(event), NULL, err);
-    const rd_kafka_TopicDescription_t **all =
-        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
-    kafka_client_is_well(client);
-    out->topics = pool_zalloc(pool, sizeof *out->topics * (count + 1));
-    out->count = (int)count;
-    for (size_t i = 0; i < count; i++)
-        take_description(all[i], pool, &out->topics[i]);
+        return kafka_client_error(w->client, code, NULL, NULL, err);
+    kafka_client_is_well(w->client);
     return 0;
 }
 
-static rd_kafka_AdminOptions_t *describe_options(rd_kafka_t *rk, int timeout_ms)
+static struct kafka_topic take_topic(const struct rd_kafka_metadata_topic *from, struct pool *pool)
 {
-    char reason[128];
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-    // Bounds that librdkafka has for it: 0 .. 1 h, and -1.
-    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason, sizeof reason);
-    return options;
+    return (struct kafka_topic){.name = pool_strdup(pool, from->topic),
+                                .error = from->err,
+                                .partition_count = from->err ? 0 : from->partition_cnt};
 }
 
-static rd_kafka_event_t *await_event(const struct wait *w, rd_kafka_queue_t *queue)
+// A topic that was just made has no leader for a moment: asked again.
+static bool is_passing(const struct rd_kafka_metadata *answer)
 {
-    rd_kafka_event_t *event = NULL;
-    for (int ms = step_of(w); !event && ms; ms = step_of(w))
-        event = rd_kafka_queue_poll(queue, ms);
-    return event;
+    return answer->topic_cnt == 1 && kafka_fault_of(answer->topics[0].err) == KAFKA_FAULT_PASSES;
+}
+
+static int find_one(const struct wait *w, const char *name, struct pool *pool,
+                    struct kafka_topic *out, struct err *err)
+{
+    const struct rd_kafka_metadata *answer = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka_client_handle(w->client), name, NULL);
+    if (!topic)
+        return kafka_client_error(w->client, rd_kafka_last_error(), NULL, name, err);
+    int rc = ask(w, topic, &answer, err);
+    while (rc == 0 && is_passing(answer) && step_of(w)) {
+        rd_kafka_metadata_destroy(answer);
+        usleep(STEP_MS * 200);
+        rc = ask(w, topic, &answer, err);
+    }
+    if (rc == 0 && answer->topic_cnt == 1)
+        *out = take_topic(&answer->topics[0], pool);
+    else if (rc == 0)
+        *out = (struct kafka_topic){.name = pool_strdup(pool, name),
+                                    .error = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+    if (rc == 0)
+        rd_kafka_metadata_destroy(answer);
+    rd_kafka_topic_destroy(topic);
+    return rc;
 }
 
 static int find_listed(const struct wait *w, struct pool *pool, struct kafka_topics *out,
                        struct err *err)
 {
-    rd_kafka_t *rk = kafka_client_handle(w->client);
-    int timeout_ms = (int)((w->end_ns - now_ns()) / 1000000) + 1;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_AdminOptions_t *options = describe_options(rk, timeout_ms);
-    rd_kafka_TopicCollection_t *names =
-        rd_kafka_TopicCollection_of_topic_names(w->table->topics, (size_t)w->table->topic_count);
-    rd_kafka_DescribeTopics(rk, names, options, queue);
-    rd_kafka_event_t *event = await_event(w, queue);
-    int rc = event ? take_descriptions(w->client, event, pool, out, err)
-                   : kafka_client_error(w->client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, err);
-    if (event)
-        rd_kafka_event_destroy(event);
-    rd_kafka_TopicCollection_destroy(names);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
+    int rc = 0;
+    out->topics = pool_zalloc(pool, sizeof *out->topics * (size_t)(w->table->topic_count + 1));
+    for (; out->count < w->table->topic_count && rc == 0; out->count += rc == 0)
+        rc = find_one(w, w->table->topics[out->count], pool, &out->topics[out->count], err);
     return rc;
 }
 
 // --- a pattern ---
 
-static int match_all(const struct rd_kafka_metadata *all, struct regex *regex, struct pool *pool,
-                     struct kafka_topics *out)
+static void match_all(const struct rd_kafka_metadata *all, struct regex *regex, struct pool *pool,
+                      struct kafka_topics *out)
 {
     out->topics = pool_zalloc(pool, sizeof *out->topics * (size_t)(all->topic_cnt + 1));
-    out->count = 0;
     for (int i = 0; i < all->topic_cnt; i++) {
         const struct rd_kafka_metadata_topic *t = &all->topics[i];
         bool is_internal = strncmp(t->topic, "__", 2) == 0;
-        if (is_internal || regex_match(regex, slice_of(t->topic), 0) != 1)
-            continue;
-        out->topics[out->count++] =
-            (struct kafka_topic){.name = pool_strdup(pool, t->topic),
-                                 .error = t->err,
-                                 .partition_count = t->err ? 0 : t->partition_cnt};
+        if (!is_internal && regex_match(regex, slice_of(t->topic), 0) == 1)
+            out->topics[out->count++] = take_topic(t, pool);
     }
-    return 0;
 }
 
 static int find_matching(const struct wait *w, struct pool *pool, struct kafka_topics *out,
                          struct err *err)
 {
     const struct rd_kafka_metadata *all = NULL;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     struct regex *regex = regex_compile(slice_of(w->table->topic_pattern), true, err);
     if (!regex)
         return err_prefix(err, -EINVAL, "'topic-pattern'");
-    for (int ms = step_of(w); ms && code; ms = step_of(w)) {
-        code = rd_kafka_metadata(kafka_client_handle(w->client), 1, NULL, &all, ms);
-        if (code && kafka_fault_of(code) != KAFKA_FAULT_PASSES)
-            break;
-    }
-    int rc = code ? kafka_client_error(w->client, code, NULL, NULL, err)
-                  : match_all(all, regex, pool, out);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        kafka_client_is_well(w->client);
+    int rc = ask(w, NULL, &all, err);
+    if (rc == 0) {
+        match_all(all, regex, pool, out);
         rd_kafka_metadata_destroy(all);
     }
     regex_free(regex);
@@ -251,9 +236,13 @@ int kafka_check_cluster(const struct kafka_client_spec *spec, int timeout_ms,
 {
     struct cluster_check c = {
         .table = spec->table, .role = spec->role, .note = note, .note_context = note_context};
+    static const struct kafka_setting own[] = {{"allow.auto.create.topics", "false"}};
+    struct kafka_client_spec looker = *spec;
     struct pool pool = {0};
     struct kafka_topics topics;
-    int rc = kafka_client_create(spec, &c.client, err);
+    looker.own = own;
+    looker.own_count = ARRAY_SIZE(own);
+    int rc = kafka_client_create(&looker, &c.client, err);
     if (rc < 0)
         return rc;
     rc = kafka_topics_find(c.client, timeout_ms, &pool, &topics, err);

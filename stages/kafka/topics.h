@@ -22,13 +22,15 @@ int kafka_subtask_of(const char *topic, int32_t partition, int subtask_count);
 // The topics of the client's table as the cluster has them: each of the list (those that are not
 // there with their error), or those that its pattern matches, without internal ones. Waits for a
 // broker for at most timeout_ms, in the calling thread: -EHOSTUNREACH, or what is in the way
-// (-EACCES), with a text. *out lies in the pool. Nothing is created by it.
+// (-EACCES), with a text. *out lies in the pool. Asked by a producer, brokers that make topics by
+// themselves make one that is missing; a consumer never causes that.
 int kafka_topics_find(struct kafka_client *client, int timeout_ms, struct pool *pool,
                       struct kafka_topics *out, struct err *err);
 
-// For `weir check`: does a broker answer, is the table's topic there? Through a client of its own,
-// for at most timeout_ms. 0 or -errno with a text. A sink's topic may be missing, for brokers that
-// make topics by themselves: that is said through `note` (NULL: nobody listens).
+// For `weir check`: does a broker answer, is the table's topic there? Through a client of its own
+// (without the spec's own settings), for at most timeout_ms. 0 or -errno with a text. A sink's
+// topic may be missing, for brokers that make topics by themselves: that is said through `note`
+// (NULL: nobody listens).
 int kafka_check_cluster(const struct kafka_client_spec *spec, int timeout_ms,
                         void (*note)(void *context, const char *text), void *note_context,
                         struct err *err);

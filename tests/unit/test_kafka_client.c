@@ -617,7 +617,9 @@ static void test_topics_by_list_beside_the_task(void **state)
     assert_int_equal(kafka_lookup_start(client, 10000, NULL, NULL, &lookup), 0);
     while (!kafka_lookup_is_done(lookup))
         usleep(1000);
-    assert_int_equal(kafka_lookup_end(lookup, &pool, &topics, &err), 0);
+    int rc = kafka_lookup_end(lookup, &pool, &topics, &err);
+    if (rc)
+        fail_msg("%s", err.text);
     assert_int_equal(topics.count, 2);
     assert_topic(&topics.topics[0], "orders-eu", 4);
     assert_topic(&topics.topics[1], "payments", 1);
