@@ -108,7 +108,7 @@ static bool parse_csv_time(struct slice text, int64_t *ms)
 static bool parse_timestamp(const struct reader *reader, enum type_kind kind, struct slice text,
                             int64_t *ms)
 {
-    bool iso = reader->options.kind == FORMAT_JSON &&
+    bool iso = reader->options.kind != FORMAT_CSV &&
                reader->options.json_timestamp == FORMAT_TIMESTAMP_ISO;
     if (reader->options.kind == FORMAT_CSV)
         text = trimmed(text);

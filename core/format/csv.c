@@ -6,6 +6,7 @@
 // told (a quote is never closed, text follows a closing quote) the row ends with its line.
 #include "core/format/csv_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/base/utf8.h"
@@ -395,6 +396,70 @@ static bool report_bad(struct reader *reader, struct reader_run *run, const stru
     return true;
 }
 
+static const char *skip_mark(const char *p, const char *limit)
+{
+    bool has = limit - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0;
+    return has ? p + 3 : p; // the byte order mark that editors put in front of a file
+}
+
+// Nothing but lines that are no rows from run->p on?
+static bool only_skipped(const struct reader *reader, struct reader_run *run)
+{
+    while (run->p < run->limit) {
+        const char *next = skip_line(reader, run);
+        if (!next)
+            return false;
+        run->p = next;
+    }
+    return true;
+}
+
+int csv_payload(struct reader *reader, struct slice payload, uint32_t row)
+{
+    const char *limit = payload.ptr + payload.len;
+    struct reader_run run = {.p = payload.ptr, .limit = limit, .final = true};
+    if (only_skipped(reader, &run)) {
+        if (payload.len && *payload.ptr == '#')
+            return 0; // a comment
+        reader_fail(reader, "the payload is empty");
+        return -EBADMSG;
+    }
+    struct csv_row csv = {.reader = reader,
+                          .start = run.p,
+                          .p = skip_mark(run.p, limit),
+                          .limit = limit,
+                          .final = true,
+                          .row = row};
+    enum csv_end end = read_row(&csv);
+    if (end != CSV_ROW_END || csv.bad)
+        return -EBADMSG;
+    run.p = csv.p;
+    if (only_skipped(reader, &run))
+        return 1;
+    reader_fail(reader, "a second row follows in the payload");
+    return -EBADMSG;
+}
+
+// The line at run->p, which is a payload: whatever is in it ends with it. False: the line is cut
+// off or the list of bad rows is full.
+static bool read_line(struct reader *reader, struct reader_run *run)
+{
+    const char *line_end = memchr(run->p, '\n', (size_t)(run->limit - run->p));
+    if (!reader_has_room(run) || (!line_end && !run->final && !exceeds(reader, run)))
+        return false;
+    const char *end = line_end ? line_end : run->limit;
+    if ((uint64_t)(end - run->p) > reader->max_row_bytes) {
+        reader_report_overlong(reader, run);
+        return true;
+    }
+    const char *next = line_end ? line_end + 1 : end;
+    if (csv_payload(reader, slice_make(run->p, (size_t)(end - run->p)), run->row) < 0)
+        reader_report(reader, run, without_line_end(run->p, end), next);
+    else
+        reader_accept(run, next);
+    return true;
+}
+
 // The row at run->p. False: nothing was done, because it is cut off or the list of bad rows is
 // full.
 static bool read_one(struct reader *reader, struct reader_run *run)
@@ -406,8 +471,7 @@ static bool read_one(struct reader *reader, struct reader_run *run)
                           .limit = longer ? run->p + reader->max_row_bytes + 1 : run->limit,
                           .final = run->final && !longer,
                           .row = run->row};
-    if (row.limit - row.p >= 3 && memcmp(row.p, "\xEF\xBB\xBF", 3) == 0)
-        row.p += 3; // the byte order mark that editors put in front of a file
+    row.p = skip_mark(row.p, row.limit);
     enum csv_end end = read_row(&row);
     if (end == CSV_ROW_END && !row.bad) {
         reader_accept(run, row.p);
@@ -428,7 +492,8 @@ void csv_read(struct reader *reader, struct reader_run *run)
             if (run->row == reader->max_rows || run->p == run->limit)
                 return;
         }
-        const char *next = skip_line(reader, run);
+        bool is_payload = reader->payload_lines && *run->p != '#';
+        const char *next = is_payload ? NULL : skip_line(reader, run);
         if (next == run->p) {
             // A comment that is cut off: an endless one must not fill the caller's buffer.
             if (exceeds(reader, run)) {
@@ -439,7 +504,7 @@ void csv_read(struct reader *reader, struct reader_run *run)
         }
         if (next)
             run->p = next;
-        else if (!read_one(reader, run))
+        else if (!(reader->payload_lines ? read_line(reader, run) : read_one(reader, run)))
             return;
     }
 }

@@ -2,6 +2,7 @@
 // for the row where it does not.
 #include "core/format/json_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/base/hash.h"
@@ -63,17 +64,20 @@ static bool read_carefully(struct reader *reader, struct reader_run *run)
     const char *end = line_end ? line_end : run->limit;
     // First of all: what is read in pieces is known to be too long before it is known to be blank.
     bool overlong = (uint64_t)(end - p) > reader->max_row_bytes;
-    if (!overlong && json_skip_blanks(p, end) == end) {
+    bool blank = !overlong && json_skip_blanks(p, end) == end;
+    if (blank && !reader->payload_lines) {
         run->p = next;
         return true;
     }
     if (!reader_has_room(run))
         return false;
+    if (blank)
+        reader_fail(reader, "the payload is empty");
     if (overlong) {
         reader_report_overlong(reader, run);
         return true;
     }
-    const char *after = json_row(reader, p, run->limit, run->row);
+    const char *after = blank ? NULL : json_row(reader, p, run->limit, run->row);
     if (after) {
         CHECK(after == next);
         reader_accept(run, next);
@@ -149,4 +153,39 @@ void json_read(struct reader *reader, struct reader_run *run)
     run->limit = end;
     if (cut_off && (uint64_t)(end - run->p) > reader->max_row_bytes && reader_has_room(run))
         reader_report_overlong(reader, run);
+}
+
+// --- one payload ---
+
+struct slice json_one_line(struct reader *reader, struct slice text)
+{
+    char *copy = NULL;
+    bool in_string = false;
+    if (!text.len || !memchr(text.ptr, '\n', text.len))
+        return text;
+    copy = pool_alloc(&reader->scratch, text.len);
+    for (uint64_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        copy[i] = c == '\n' && !in_string ? ' ' : c;
+        if (c == '"')
+            in_string = !in_string;
+        else if (c == '\\' && in_string && i + 1 < text.len) {
+            i++;
+            copy[i] = text.ptr[i]; // a quote behind a backslash ends nothing
+        }
+    }
+    return slice_make(copy, text.len);
+}
+
+int json_payload(struct reader *reader, struct slice payload, uint32_t row)
+{
+    struct slice line = json_one_line(reader, payload);
+    const char *limit = line.ptr + line.len;
+    if (json_skip_blanks(line.ptr, limit) == limit) {
+        reader_fail(reader, "the payload is empty");
+        return -EBADMSG;
+    }
+    const char *after = json_row(reader, line.ptr, limit, row);
+    CHECK(!after || after == limit);
+    return after ? 1 : -EBADMSG;
 }

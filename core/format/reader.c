@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/base/utf8.h"
+#include "core/format/raw.h"
 
 bool reader_fail(struct reader *reader, const char *format, ...)
 {
@@ -86,8 +87,7 @@ static bool skip_overlong(struct reader *reader, struct reader_run *run)
     return true;
 }
 
-// Point the slots at the batch's columns.
-static void bind_batch(struct reader *reader, struct batch *batch)
+void reader_bind(struct reader *reader, struct batch *batch)
 {
     CHECK(batch->column_count == reader->slot_count);
     for (int i = 0; i < reader->slot_count; i++) {
@@ -99,19 +99,60 @@ static void bind_batch(struct reader *reader, struct batch *batch)
     }
 }
 
+void reader_begin(struct reader *reader, struct batch *batch)
+{
+    pool_reset(&reader->scratch);
+    batch->count = 0;
+    batch->has_kinds = format_is_changelog(reader->options.kind);
+    for (int i = 0; i < batch->column_count; i++)
+        batch->columns[i].all_present = true;
+}
+
 void reader_parse(struct reader *reader, struct slice bytes, bool end_of_input,
                   struct reader_result *result, struct batch *batch)
 {
-    CHECK(bytes.len < UINT32_MAX);
+    reader_begin(reader, batch);
+    reader_parse_more(reader, bytes, end_of_input, result, batch);
+}
+
+bool reader_takes_lines(const struct reader *reader)
+{
+    return reader->options.kind == FORMAT_JSON || reader->options.kind == FORMAT_CSV;
+}
+
+void reader_set_payload_lines(struct reader *reader, bool on)
+{
+    reader->payload_lines = on;
+}
+
+// Rows [from, batch->count) are new.
+static void summarize_new(struct batch *batch, uint32_t from)
+{
+    for (int i = 0; i < batch->column_count; i++) {
+        struct column *column = &batch->columns[i];
+        if (from == 0) {
+            column_summarize(column, batch->count);
+            continue;
+        }
+        for (uint32_t row = from; row < batch->count; row++)
+            column->all_present &= column->state[row] == VALUE_PRESENT;
+    }
+}
+
+void reader_parse_more(struct reader *reader, struct slice bytes, bool end_of_input,
+                       struct reader_result *result, struct batch *batch)
+{
+    CHECK(bytes.len < UINT32_MAX && reader_takes_lines(reader));
+    uint32_t from = batch->count;
     struct reader_run run = {.base = bytes.ptr,
                              .p = bytes.ptr,
                              .limit = bytes.ptr + bytes.len,
                              .final = end_of_input,
+                             .row = from,
                              .result = result};
     result->bad_row_count = 0;
-    pool_reset(&reader->scratch);
     reader->reason[0] = 0;
-    bind_batch(reader, batch);
+    reader_bind(reader, batch);
     if (bytes.len > 0 && (!reader->skipping || skip_overlong(reader, &run))) {
         if (reader->json)
             json_read(reader, &run);
@@ -123,9 +164,35 @@ void reader_parse(struct reader *reader, struct slice bytes, bool end_of_input,
     CHECK(run.p >= run.base && run.p <= run.limit);
     result->consumed = (uint64_t)(run.p - run.base);
     batch->count = run.row;
-    batch->has_kinds = false;
-    for (int i = 0; i < batch->column_count; i++)
-        column_summarize(&batch->columns[i], batch->count);
+    summarize_new(batch, from);
+}
+
+int reader_parse_one(struct reader *reader, struct slice payload, struct batch *batch,
+                     char reason[READER_REASON_BYTES])
+{
+    uint32_t from = batch->count;
+    int rows = 0;
+    CHECK(from + READER_PAYLOAD_ROWS <= BATCH_ROWS);
+    reader->reason[0] = 0;
+    reader_bind(reader, batch);
+    if (reader->options.kind == FORMAT_RAW)
+        rows = raw_payload(reader, payload, from);
+    else if (!payload.ptr)
+        return 0;
+    else if (reader->options.kind == FORMAT_DEBEZIUM_JSON)
+        rows = debezium_payload(reader, payload, from, batch->kinds);
+    else
+        rows =
+            reader->json ? json_payload(reader, payload, from) : csv_payload(reader, payload, from);
+    if (rows < 0) {
+        CHECK(reader->reason[0]);
+        memcpy(reason, reader->reason, READER_REASON_BYTES);
+        reader->reason[0] = 0;
+        return rows;
+    }
+    batch->count += (uint32_t)rows;
+    summarize_new(batch, from);
+    return rows;
 }
 
 static int check_type(const struct field *field, struct err *err)
@@ -160,10 +227,9 @@ static void add_slot(struct reader *reader, const struct field *field, int posit
 int reader_create(const struct format_options *options, const struct schema *schema,
                   const bool *needed, struct reader **out, struct err *err)
 {
-    if (options->kind != FORMAT_JSON && options->kind != FORMAT_CSV)
-        return err_set(err, -EINVAL,
-                       "the format '%s' cannot be read, only written: use 'json' or 'csv'",
-                       format_kind_name(options->kind));
+    int rc = options->kind == FORMAT_RAW ? raw_check(schema, err) : 0;
+    if (rc)
+        return rc;
     struct reader *reader = calloc(1, sizeof(*reader));
     CHECK(reader);
     reader->options = *options;
@@ -175,15 +241,16 @@ int reader_create(const struct format_options *options, const struct schema *sch
     reader->field_count = schema->field_count;
     reader->slots = calloc((size_t)schema->field_count + 1, sizeof(*reader->slots));
     CHECK(reader->slots);
-    int rc = 0;
     for (int i = 0; i < schema->field_count && rc == 0; i++) {
         if (needed && !needed[i])
             continue;
         rc = check_type(&schema->fields[i], err);
         add_slot(reader, &schema->fields[i], i);
     }
-    if (rc == 0)
-        rc = options->kind == FORMAT_JSON ? json_create(reader, err) : csv_create(reader, err);
+    if (rc == 0 && options->kind == FORMAT_CSV)
+        rc = csv_create(reader, err);
+    else if (rc == 0 && options->kind != FORMAT_RAW)
+        rc = json_create(reader, err);
     if (rc) {
         reader_free(reader);
         return rc;

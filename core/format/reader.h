@@ -89,6 +89,9 @@ bool reader_takes_lines(const struct reader *reader);
 // no CSV row goes on in the next line: a quote that is not closed costs its line alone.
 void reader_set_payload_lines(struct reader *reader, bool on);
 
+// For a changelog the batch's kinds are filled, and has_kinds is set by reader_begin: where the
+// batch given here is a view, the caller passes that on.
+//
 // Add the row of exactly one payload behind the batch's rows (see reader_begin, reader_parse_more);
 // line ends in it are blanks of JSON and belong to quoted values of CSV, as in any text. Returns
 // how many rows it has added: 1; for a change of debezium-json 2 (-U, +U, with batch->kinds); 0

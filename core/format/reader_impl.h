@@ -43,8 +43,9 @@ struct reader {
     enum scan_mode scan;
     uint32_t max_rows;
     uint64_t max_row_bytes;
-    bool skipping; // in the middle of an overlong row
-    bool quiet;    // speculating: do not spend time on a reason
+    bool skipping;      // in the middle of an overlong row
+    bool quiet;         // speculating: do not spend time on a reason
+    bool payload_lines; // every line is the payload of a message
     int slot_count;
     int field_count;                  // physical columns
     struct reader_slot *slots;        // needed columns in schema order
@@ -55,6 +56,9 @@ struct reader {
     struct json_reader *json;         // when the format is JSON
     struct csv_reader *csv;           // when it is CSV
 };
+
+// Point the slots at the batch's columns.
+void reader_bind(struct reader *reader, struct batch *batch);
 
 // Note why the current row is bad (the first reason stays). Always false.
 bool reader_fail(struct reader *reader, const char *format, ...)
@@ -153,5 +157,16 @@ void json_read(struct reader *reader, struct reader_run *run);
 int csv_create(struct reader *reader, struct err *err);
 void csv_free(struct reader *reader);
 void csv_read(struct reader *reader, struct reader_run *run);
+
+// One payload into `row` of the batch: how many rows it has, -EBADMSG with the reason noted.
+// Nothing but the slots' places from `row` on has changed then.
+int json_payload(struct reader *reader, struct slice payload, uint32_t row);
+int csv_payload(struct reader *reader, struct slice payload, uint32_t row);
+int raw_payload(struct reader *reader, struct slice payload, uint32_t row);
+int debezium_payload(struct reader *reader, struct slice payload, uint32_t row, uint8_t *kinds);
+
+// The text with the line ends between its tokens as blanks, for the readers of one line; a copy in
+// reader->scratch where there are any. One inside a string stays, and is refused there.
+struct slice json_one_line(struct reader *reader, struct slice text);
 
 #endif

@@ -13,6 +13,7 @@
 #include "core/base/number.h"
 #include "core/base/pool.h"
 #include "core/base/utf8.h"
+#include "core/format/raw.h"
 
 // Longer texts are put in quotes without a look at them, as in Jackson.
 enum { CSV_UNQUOTED_UNITS = 24 };
@@ -66,6 +67,13 @@ int writer_create(const struct format_options *options, const struct schema *sch
                 err, -EINVAL,
                 "column \"%s\": the format '%s' cannot write its type: CAST it to STRING",
                 schema->fields[i].name, format_kind_name(options->kind));
+    int rc = options->kind == FORMAT_RAW ? raw_check(schema, err) : 0;
+    if (rc)
+        return rc;
+    if (options->debezium_schema_include)
+        return err_set(err, -EINVAL,
+                       "'debezium-json.schema-include' = 'true' is for tables that are read: "
+                       "changes are written without a schema");
     struct writer *writer = calloc(1, sizeof(*writer));
     CHECK(writer);
     writer->options = *options;
@@ -88,7 +96,7 @@ void writer_free(struct writer *writer)
 
 bool writer_takes_changelog(const struct writer *writer)
 {
-    return writer->options.kind == FORMAT_DEBEZIUM_JSON;
+    return format_is_changelog(writer->options.kind);
 }
 
 // --- values ---
@@ -197,13 +205,6 @@ static void append_object(const struct writer *writer, const struct batch *batch
     buf_append_char(out, '}');
 }
 
-static void append_json(const struct writer *writer, const struct batch *batch, uint32_t row,
-                        struct buf *out)
-{
-    append_object(writer, batch, row, out);
-    buf_append_char(out, '\n');
-}
-
 // An update is a deletion and an insertion, as Flink's debezium-json writes it.
 static void append_debezium(const struct writer *writer, const struct batch *batch, uint32_t row,
                             struct buf *out)
@@ -212,11 +213,11 @@ static void append_debezium(const struct writer *writer, const struct batch *bat
     if (kind == ROW_INSERT || kind == ROW_UPDATE_AFTER) {
         buf_append_str(out, "{\"before\":null,\"after\":");
         append_object(writer, batch, row, out);
-        buf_append_str(out, ",\"op\":\"c\"}\n");
+        buf_append_str(out, ",\"op\":\"c\"}");
     } else {
         buf_append_str(out, "{\"before\":");
         append_object(writer, batch, row, out);
-        buf_append_str(out, ",\"after\":null,\"op\":\"d\"}\n");
+        buf_append_str(out, ",\"after\":null,\"op\":\"d\"}");
     }
 }
 
@@ -282,7 +283,47 @@ static void append_csv(const struct writer *writer, const struct batch *batch, u
             buf_append_char(out, writer->options.csv_delimiter);
         append_csv_value(writer, &batch->columns[i], row, out);
     }
-    buf_append_char(out, '\n');
+}
+
+// --- raw ---
+
+static bool append_raw(const struct writer *writer, const struct column *column, uint32_t row,
+                       struct buf *out)
+{
+    if (column->state[row] != VALUE_PRESENT)
+        return false;
+    if (column->kind == TYPE_STRING) {
+        buf_append(out, column->str[row].ptr, column->str[row].len);
+        return true;
+    }
+    uint32_t bytes = raw_bytes(column->kind);
+    uint64_t value;
+    memcpy(&value, &column->i64[row], sizeof(value)); // a DOUBLE's bits too
+    value = raw_swap(&writer->options, value, bytes);
+    buf_append(out, &value, bytes);
+    return true;
+}
+
+// --- rows ---
+
+bool writer_append_payload(struct writer *writer, const struct batch *batch, uint32_t row,
+                           struct buf *out)
+{
+    switch (writer->options.kind) {
+    case FORMAT_JSON:
+        append_object(writer, batch, row, out);
+        return true;
+    case FORMAT_CSV:
+        append_csv(writer, batch, row, out);
+        return true;
+    case FORMAT_DEBEZIUM_JSON:
+        append_debezium(writer, batch, row, out);
+        return true;
+    case FORMAT_RAW:
+        return append_raw(writer, &batch->columns[0], row, out);
+    }
+    CHECK(!"a format of no kind");
+    return false;
 }
 
 void writer_append_rows(struct writer *writer, const struct batch *batch, uint32_t from,
@@ -290,16 +331,11 @@ void writer_append_rows(struct writer *writer, const struct batch *batch, uint32
 {
     CHECK(from <= to && to <= batch->count);
     CHECK(batch->column_count == writer->schema.field_count);
+    CHECK(writer->options.kind != FORMAT_RAW); // nothing would tell where a row ends
     for (uint32_t row = from; row < to; row++) {
-        if (writer->options.kind == FORMAT_DEBEZIUM_JSON) {
-            append_debezium(writer, batch, row, out);
-            continue;
-        }
-        CHECK(batch_kind(batch, row) == ROW_INSERT);
-        if (writer->options.kind == FORMAT_JSON)
-            append_json(writer, batch, row, out);
-        else
-            append_csv(writer, batch, row, out);
+        CHECK(writer_takes_changelog(writer) || batch_kind(batch, row) == ROW_INSERT);
+        writer_append_payload(writer, batch, row, out);
+        buf_append_char(out, '\n');
     }
 }
 

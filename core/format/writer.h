@@ -18,8 +18,8 @@ int writer_create(const struct format_options *options, const struct schema *sch
                   struct writer **out, struct err *err);
 void writer_free(struct writer *writer);
 
-// Can the format say +U, -U and -D? Only debezium-json can; json and csv write rows of kind +I only
-// (writer_append checks it: the planner has refused other changelogs before).
+// Can the format say +U, -U and -D? Only debezium-json can; the others write rows of kind +I
+// only (writer_append checks it: the planner has refused other changelogs before).
 bool writer_takes_changelog(const struct writer *writer);
 
 // Append each row of the batch to `out`, one line a row. Columns as the schema.

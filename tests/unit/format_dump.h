@@ -31,6 +31,7 @@ struct dump_settings {
     uint32_t rows;    // a call; 0: BATCH_ROWS
     uint64_t row_max; // bytes; 0: the default
     bool positions;   // write row ends and offsets too
+    bool payload_lines;
 };
 
 // "n INT, -s STRING": '-' marks a column that is not needed.
@@ -109,6 +110,7 @@ static inline void dump_text(const struct dump_settings *settings, const struct 
         reader_set_max_rows(reader, settings->rows);
     if (settings->row_max)
         reader_set_max_row_bytes(reader, settings->row_max);
+    reader_set_payload_lines(reader, settings->payload_lines);
     batch_init(&batch, &schema->taken);
     uint64_t at = 0, have = 0, piece = settings->piece ? settings->piece : text.len;
     while (at < text.len) {
