@@ -34,6 +34,7 @@ enum savepoint_kind {
     SAVEPOINT_SET,       // window: start, aggregate, keys, then distinct values
     SAVEPOINT_EMITTED,   // group window: keys, start, due, was it emitted, the results emitted last
     SAVEPOINT_FOLLOWED,  // path, offset, in the rest of an overlong row, inode, known bytes, hash
+    SAVEPOINT_PARTITION, // kafka: see stages/source/kafka_savepoint.c
     SAVEPOINT_KIND_COUNT,
 };
 

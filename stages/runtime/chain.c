@@ -10,6 +10,8 @@ const struct source_class *chain_source_class(const struct plan_table *table)
 {
     if (strcmp(table->connector, "filesystem") == 0)
         return &file_source_class;
+    if (strcmp(table->connector, "kafka") == 0)
+        return &kafka_source_class;
     return strcmp(table->connector, "datagen") == 0 ? &datagen_class : NULL;
 }
 

@@ -15,6 +15,7 @@ struct operator;
 struct op_context;
 struct savepoint_writer; // core/snapshot/savepoint.h
 struct savepoint_record;
+struct rd_kafka_message_s; // librdkafka's rd_kafka_message_t
 
 // How the state of an operator or source goes into a savepoint and out of it, whatever the number
 // of tasks. In the process that does it: no task runs, no clock goes on. All return 0 or -errno
@@ -223,17 +224,20 @@ extern const struct operator_class calc_class, window_class, window_assign_class
 
 struct bad_row {
     uint32_t rows_before; // batch rows that come before it
-    uint64_t position;    // byte offset in its file
-    const char *source;   // file name
+    uint64_t position;    // byte offset in its file, offset in its partition
+    const char *source;   // file name; topic-partition
     const char *reason;
     struct slice row;
+    // The message that the row is of, until the next poll; NULL: it is of none.
+    const struct rd_kafka_message_s *message;
 };
 
 // Where a row of the last poll came from.
 struct row_place {
-    const char *source; // file name
-    uint64_t position;  // byte offset in its file; without files the row's number
+    const char *source; // file name; topic-partition
+    uint64_t position;  // byte offset in its file, offset in its partition, else the row's number
     struct slice text;  // as it stands there; empty: nowhere
+    const struct rd_kafka_message_s *message; // as in struct bad_row
 };
 
 enum source_status { SOURCE_ROWS, SOURCE_IDLE, SOURCE_END };
@@ -293,6 +297,9 @@ struct source_class {
     void (*reset)(struct source *source); // after an abort: read again from the arena's position
     // Append `"name":value` members, JSON: its committed position, for people. NULL: nothing.
     void (*describe)(const struct source *source, struct buf *out);
+    // The barrier of a checkpoint has been passed on: what is committed now belongs to it. NULL:
+    // nothing.
+    void (*barrier)(struct source *source, uint64_t checkpoint);
     // A checkpoint is complete: tell those outside who like to know. NULL: nobody.
     void (*complete)(struct source *source, uint64_t checkpoint);
     void (*close)(struct source *source);
@@ -301,6 +308,6 @@ struct source_class {
     const struct savepoint_class *savepoint; // NULL: its position cannot be carried
 };
 
-extern const struct source_class file_source_class, datagen_class;
+extern const struct source_class file_source_class, datagen_class, kafka_source_class;
 
 #endif

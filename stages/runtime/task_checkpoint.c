@@ -174,6 +174,8 @@ int checkpoint_pass(struct task *task, uint64_t checkpoint)
     if (rc < 0)
         return rc;
     task->reader.passed = checkpoint;
+    if (task->head.source && task->head.source->class->barrier)
+        task->head.source->class->barrier(task->head.source, checkpoint);
     start_report(task, checkpoint);
     rc = begin_snapshot(task, checkpoint, &err);
     CHECK(arena_next_epoch(task->arena) == task->state.barrier_epoch);
