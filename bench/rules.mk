@@ -21,3 +21,13 @@ bench-peers:
 	$(Q)$(MAKE) run-bench-peers
 run-bench-peers: $(B)/bench/uv_data all
 	$(Q)WEIR=$(CURDIR)/$(B)/weir BUILD=$(CURDIR)/$(B) sh bench/peers/run.sh $(PART)
+
+# weir between two topics of a broker, beside plain consumers, Kafka Streams and Flink, which this fetches;
+# PART="consume count peers latency gap". See bench/kafka/README.md.
+KAFKA_BENCH_BIN := $(patsubst %.c,$(B)/%,$(wildcard bench/kafka/*.c))
+.PHONY: bench-kafka run-bench-kafka
+bench-kafka:
+	$(Q)sh scripts/setup.sh build kafka
+	$(Q)$(MAKE) run-bench-kafka
+run-bench-kafka: $(KAFKA_BENCH_BIN) all
+	$(Q)WEIR=$(CURDIR)/$(B)/weir BUILD=$(CURDIR)/$(B) RDKAFKA=$(CURDIR)/$(RDKAFKA) sh bench/kafka/run.sh $(PART)

@@ -1,7 +1,7 @@
 // uv_rows.h: the person events of the UV job, from a seed: the same arguments give the same rows.
 //
-// Event time runs evenly through one day; each row is set back by up to `disorder_ms`. Dimensions are
-// skewed (the cube of a uniform draw), devices uniform.
+// Event time runs evenly through one day; each row is set back by up to `disorder_ms`. Dimensions
+// are skewed (the cube of a uniform draw), devices uniform.
 #ifndef WEIR_BENCH_UV_ROWS_H
 #define WEIR_BENCH_UV_ROWS_H
 

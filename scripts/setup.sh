@@ -38,6 +38,7 @@ test  procps        finds the processes that tests kill (pgrep)
 kafka ca-certificates lets Maven trust its registry
 kafka openjdk-17-jdk-headless runs a Kafka broker, compiles its tools
 kafka maven         fetches the jars of both
+kafka kcat          reads and writes topics with another librdkafka than weir
 kafka openssl       makes certificates for the tests of TLS
 kafka python3       starts and ends brokers
 numa  qemu-system-x86 boots a machine of two NUMA nodes
