@@ -61,7 +61,7 @@ TEST_SCRIPTS := $(sort $(wildcard tests/crash/*.sh tests/model/run.sh tests/proc
                                   tests/golden/*/run.sh))
 TEST_EXTRA :=
 
-.PHONY: all unit fuzzers test run-tests soak bench run-bench demo lint tidy fmt
+.PHONY: all unit fuzzers test run-tests soak bench run-bench demo demo-kafka lint tidy fmt
 .PHONY: check-asan check-tsan install install-units help clean
 all: $(B)/weir
 	@:
@@ -69,11 +69,13 @@ all: $(B)/weir
 help:
 	@echo 'make all         build/release/weir'
 	@echo 'make demo        set up, build, and see weir count unique visitors while it is killed'
+	@echo 'make demo-kafka  the same from topic to topic, exactly once, while tasks and the broker are killed'
 	@echo 'make test        set up, build, run every test'
 	@echo 'make soak        checkpoints under kills with new seeds, for SOAK_SECONDS=600'
 	@echo 'make chaos       jobs under faults of every kind, exact all the same; SECONDS=600 SEED= JOBS=3'
 	@echo 'make test-numa   weir in a machine of two NUMA nodes (qemu); minutes, 150 MB of packages'
 	@echo 'make bench       set up, build, measure'
+	@echo 'make bench-kafka weir between two topics beside plain consumers, Kafka Streams and Flink'
 	@echo 'make lint        set up, check includes, headers, layout, style, scripts'
 	@echo 'make fmt         lay the code out with clang-format'
 	@echo 'make check-asan  the unit tests under AddressSanitizer and UBSan'
@@ -181,6 +183,11 @@ demo:
 	$(Q)sh scripts/setup.sh build demo
 	$(Q)$(MAKE) all
 	$(Q)WEIR=$(CURDIR)/$(B)/weir sh scripts/demo.sh
+# Unique visitors from topic to topic while tasks, the broker and everything are killed; see scripts/demo-kafka.sh.
+demo-kafka:
+	$(Q)sh scripts/setup.sh build demo kafka
+	$(Q)$(MAKE) all
+	$(Q)WEIR=$(CURDIR)/$(B)/weir sh scripts/demo-kafka.sh
 
 # systemd looks for units in /usr/local/lib too. `systemd-sysusers` makes the user that they name.
 UNIT_DIR = $(PREFIX)/lib/systemd/system

@@ -40,6 +40,11 @@ class Broker:
         """SIGKILL; `start` brings it back with its data."""
         self.call("kill", self.folder)
 
+    def tool(self, *argv):
+        """What Kafka's own client says: see tests/kafka/tool."""
+        return subprocess.run([os.path.join(os.path.dirname(PROGRAM), "tool"), self.folder, *argv],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+
     def cpu_seconds(self):
         """User and system time of the broker's process so far."""
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:

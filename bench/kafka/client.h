@@ -28,6 +28,16 @@ static inline _Noreturn void die(const char *format, ...)
     exit(1);
 }
 
+// A whole number from 1 to `limit`, or the end.
+static inline uint64_t number(const char *text, const char *what, uint64_t limit)
+{
+    char *end;
+    uint64_t value = strtoull(text, &end, 10);
+    if (*text < '1' || *text > '9' || *end || value > limit)
+        die("%s: '%s' is no number from 1 to %" PRIu64, what, text, limit);
+    return value;
+}
+
 static inline int64_t now_ns(void)
 {
     struct timespec at;

@@ -44,19 +44,44 @@ static void take(struct tally *tally, const rd_kafka_message_t *message)
     tally->sum += message->len + (message->len ? *(const unsigned char *)message->payload : 0);
 }
 
+// Until the end of every partition.
+static void consume(rd_kafka_queue_t *queue, struct tally *tally, bool print, bool key)
+{
+    static rd_kafka_message_t *messages[BATCH];
+    int64_t last = now_ns();
+    while (tally->partitions_open > 0) {
+        // It waits for a full batch so long: the end is not seen later than that.
+        ssize_t count = rd_kafka_consume_batch_queue(queue, 5, messages, BATCH);
+        if (count < 0)
+            die("consume: %s", rd_kafka_err2str(rd_kafka_last_error()));
+        if (count)
+            last = now_ns();
+        else if (now_ns() - last > 60 * INT64_C(1000000000))
+            die("consume: nothing came for 60 s, %" PRIu64 " rows so far", tally->rows);
+        for (ssize_t i = 0; i < count; i++) {
+            take(tally, messages[i]);
+            if (print && !messages[i]->err)
+                print_message(messages[i], key);
+            rd_kafka_message_destroy(messages[i]);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) {
         fprintf(stderr, "usage: consume BROKERS TOPIC [--print|--print-keys] [KEY=VALUE...]\n");
         return 64;
     }
-    static const char *const settings[] = {"group.id=bench-consume",
-                                           "enable.auto.commit=false",
-                                           "enable.partition.eof=true",
-                                           "check.crcs=false",
-                                           "queued.min.messages=200000",
-                                           "isolation.level=read_committed",
-                                           NULL};
+    static const char *const settings[] = {
+        "group.id=bench-consume",
+        "enable.auto.commit=false",
+        "enable.partition.eof=true",
+        "check.crcs=false",
+        "queued.min.messages=200000",
+        "fetch.wait.max.ms=5", // an end is known by an empty answer
+        "isolation.level=read_committed",
+        NULL};
     bool key = argc > 3 && !strcmp(argv[3], "--print-keys");
     bool print = key || (argc > 3 && !strcmp(argv[3], "--print"));
     int64_t start = now_ns();
@@ -66,24 +91,7 @@ int main(int argc, char **argv)
     struct tally tally = {.partitions_open =
                               assign_all(client, argv[2], RD_KAFKA_OFFSET_BEGINNING)};
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(client);
-    static rd_kafka_message_t *messages[BATCH];
-    int64_t last = start;
-    while (tally.partitions_open > 0) {
-        // It waits for a full batch so long: the end is not seen later than that.
-        ssize_t count = rd_kafka_consume_batch_queue(queue, 5, messages, BATCH);
-        if (count < 0)
-            die("consume: %s", rd_kafka_err2str(rd_kafka_last_error()));
-        if (count)
-            last = now_ns();
-        else if (now_ns() - last > 60 * INT64_C(1000000000))
-            die("consume: nothing came for 60 s, %" PRIu64 " rows so far", tally.rows);
-        for (ssize_t i = 0; i < count; i++) {
-            take(&tally, messages[i]);
-            if (print && !messages[i]->err)
-                print_message(messages[i], key);
-            rd_kafka_message_destroy(messages[i]);
-        }
-    }
+    consume(queue, &tally, print, key);
     int64_t end = now_ns();
     double cpu = cpu_seconds();
     fprintf(print ? stderr : stdout,

@@ -145,16 +145,13 @@ int main(int argc, char **argv)
     static struct fill fill;
     static const char *const settings[] = {"acks=1", "linger.ms=50", "batch.size=1000000",
                                            "queue.buffering.max.messages=500000", NULL};
-    struct uv_rows rows = {.rows = strtoull(argv[4], NULL, 10),
-                           .devices = strtoull(argv[5], NULL, 10),
-                           .dimensions = strtoull(argv[6], NULL, 10),
+    struct uv_rows rows = {.rows = number(argv[4], "ROWS", UINT32_MAX),
+                           .devices = number(argv[5], "DEVICES", UINT32_MAX),
+                           .dimensions = number(argv[6], "DIMENSIONS", 10000),
                            .disorder_ms = strtoull(argv[7], NULL, 10),
                            .seed = strtoull(argv[8], NULL, 10)};
     fill.topic = argv[2];
-    fill.partitions = atoi(argv[3]);
-    if (!rows.rows || !rows.devices || !rows.dimensions || fill.partitions < 1 ||
-        fill.partitions > PARTITIONS_MAX)
-        die("fill: rows, devices, dimensions, and 1 to %d partitions", PARTITIONS_MAX);
+    fill.partitions = (int)number(argv[3], "PARTITIONS", PARTITIONS_MAX);
     fill.answer = (struct answer){.devices = rows.devices, .dimensions = rows.dimensions};
     fill.answer.rows = calloc(rows.dimensions, sizeof(uint64_t));
     fill.answer.first = calloc(rows.dimensions * rows.devices, sizeof(uint16_t));

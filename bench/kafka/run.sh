@@ -12,11 +12,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=$(dirname "$build")/kafka-bench
 [ $# -gt 0 ] || set -- consume peers latency gap
 peers=${KAFKA_PEERS-weir,streams,flink}
+fetch=
 case " $* " in
-    # shellcheck disable=SC2046 # a word each
-    *" peers "*) sh "$here/fetch.sh" "$folder/peers" "$rdkafka" $(echo "$peers" | tr , '\n' | grep -v weir) ;;
-    *) sh "$here/fetch.sh" "$folder/peers" "$rdkafka" ;;
+    *" peers "*) fetch=$(echo "$peers" | tr , '\n' | grep -v weir || :) ;;
 esac
+# shellcheck disable=SC2086 # a word each
+sh "$here/fetch.sh" "$folder/peers" "$rdkafka" $fetch
 
 printf '\n== machine\n'
 model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)

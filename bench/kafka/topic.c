@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     }
     rd_kafka_t *client = client_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), argv[1], NULL, NULL);
     for (int i = 3; i < argc; i++)
-        topic_new(client, argv[i], atoi(argv[2]));
+        topic_new(client, argv[i], (int)number(argv[2], "PARTITIONS", 10000));
     rd_kafka_destroy(client);
     return 0;
 }
