@@ -25,6 +25,7 @@ run-bench-peers: $(B)/bench/uv_data all
 # weir between two topics of a broker, beside plain consumers, Kafka Streams and Flink, which this fetches;
 # PART="consume count peers latency gap". See bench/kafka/README.md.
 KAFKA_BENCH_BIN := $(patsubst %.c,$(B)/%,$(wildcard bench/kafka/*.c))
+-include $(KAFKA_BENCH_BIN:%=%.d)
 .PHONY: bench-kafka run-bench-kafka
 bench-kafka:
 	$(Q)sh scripts/setup.sh build kafka

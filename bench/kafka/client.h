@@ -111,26 +111,39 @@ static inline rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf
     return client;
 }
 
+// How many partitions it has. One that was made just now is not known to a broker at once.
+static inline int partitions_of(rd_kafka_t *client, const char *topic)
+{
+    int64_t deadline = now_ns() + 10 * INT64_C(1000000000);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    int count = 0;
+    do {
+        const struct rd_kafka_metadata *metadata;
+        rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, 30000);
+        if (code)
+            die("%s: %s", topic, rd_kafka_err2str(code));
+        count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+        rd_kafka_metadata_destroy(metadata);
+        if (!count)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    } while (!count && now_ns() < deadline);
+    rd_kafka_topic_destroy(handle);
+    if (!count)
+        die("there is no topic %s", topic);
+    return count;
+}
+
 // All partitions of the topic from `offset` (RD_KAFKA_OFFSET_...) on; how many.
 static inline int assign_all(rd_kafka_t *client, const char *topic, int64_t offset)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, 30000);
-    if (code)
-        die("%s: %s", topic, rd_kafka_err2str(code));
-    int count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-    if (!count)
-        die("there is no topic %s", topic);
+    int count = partitions_of(client, topic);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = offset;
-    code = rd_kafka_assign(client, list);
+    rd_kafka_resp_err_t code = rd_kafka_assign(client, list);
     if (code)
         die("%s: %s", topic, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_metadata_destroy(metadata);
-    rd_kafka_topic_destroy(handle);
     return count;
 }
 
