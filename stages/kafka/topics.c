@@ -275,7 +275,8 @@ static void *look(void *context)
     struct kafka_lookup *l = context;
     sched_setaffinity(0, sizeof l->cpus, &l->cpus); // no such core: beside the task
     l->rc = find(&l->wait, &l->pool, &l->topics, &l->err);
-    atomic_release_u32(&l->is_done, 1); // K1: pairs with K2 in kafka_lookup_is_done; the result
+    // K1: pairs with K2 in kafka_lookup_is_done; publishes what was found
+    atomic_release_u32(&l->is_done, 1);
     if (l->wake)
         l->wake(l->wake_context);
     return NULL;
@@ -318,7 +319,8 @@ int kafka_lookup_start(struct kafka_client *client, int timeout_ms, void (*wake)
 
 bool kafka_lookup_is_done(const struct kafka_lookup *l)
 {
-    return atomic_acquire_u32(&l->is_done); // K2: pairs with K1 in look
+    return atomic_acquire_u32(
+        &l->is_done); // K2: pairs with K1 in look; then what was found is whole
 }
 
 static void copy_topics(const struct kafka_topics *from, struct pool *pool,
