@@ -115,8 +115,7 @@ static int identify_topics(struct kafka_ask *ask, struct kafka_answer *answer)
 static int find_topics(struct kafka_ask *ask, struct kafka_answer *answer)
 {
     struct kafka_topics topics;
-    int rc = kafka_topics_find(ask->client, ask->table, KAFKA_ASK_MS / 2, &answer->pool, &topics,
-                               &answer->err);
+    int rc = kafka_topics_find(ask->client, KAFKA_ASK_MS / 2, &answer->pool, &topics, &answer->err);
     if (rc < 0) {
         answer->passes = rc == -EHOSTUNREACH;
         return answer->rc = rc;

@@ -572,6 +572,8 @@ static int kafka_check(const struct plan_table *table, struct err *err)
 {
     struct kafka_table parsed;
     struct kafka_rows rows = {0};
+    const struct kafka_client_spec spec = {
+        .table = &parsed, .role = KAFKA_CONSUMER, .job_name = "check", .subtask = -1};
     enum { CHECK_MS = 15000 };
     int rc = kafka_table_parse(table, "check", &parsed, err);
     if (rc == 0)
@@ -581,7 +583,7 @@ static int kafka_check(const struct plan_table *table, struct err *err)
         kafka_rows_fini(&rows);
     }
     if (rc == 0)
-        rc = kafka_check_cluster(&parsed, KAFKA_CONSUMER, "check", CHECK_MS, NULL, NULL, err);
+        rc = kafka_check_cluster(&spec, CHECK_MS, NULL, NULL, err);
     kafka_table_fini(&parsed);
     return rc < 0 ? err_prefix(err, rc, "table %s", table->name) : 0;
 }
