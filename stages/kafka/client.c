@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "core/base/buf.h"
@@ -248,6 +249,20 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
 
 // --- making it ---
 
+// librdkafka keeps secrets in its memory as long as the client lives, so a process that has some
+// leaves no core dump. A limit of 1 byte, not of 0: that keeps a handler (a pipe in core_pattern)
+// away too. What killed a task is in weir's own post mortem.
+static void leave_no_core(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) < 0)
+        return;
+    limit.rlim_cur = 1;
+    if (limit.rlim_max < 1)
+        limit.rlim_max = 1; // root may; for others a limit of 0 stays
+    setrlimit(RLIMIT_CORE, &limit);
+}
+
 static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
 {
     char reason[256];
@@ -320,11 +335,13 @@ static int set_client_id(rd_kafka_conf_t *conf, const struct kafka_client_spec *
 static int fill(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, struct buf *warnings,
                 struct err *err)
 {
+    bool has_secrets = false;
     const struct property_target target = {.conf = conf,
                                            .table = spec->table,
                                            .role = spec->role,
                                            .resolves = true,
-                                           .warnings = warnings};
+                                           .warnings = warnings,
+                                           .has_secrets = &has_secrets};
     int rc = set_defaults(conf, spec->role, err);
     if (rc == 0)
         rc = set_all(conf, spec->defaults, spec->default_count, err);
@@ -332,6 +349,8 @@ static int fill(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, str
         rc = set_client_id(conf, spec, err);
     if (rc == 0)
         rc = property_apply_all(&target, err);
+    if (has_secrets)
+        leave_no_core();
     return rc == 0 ? set_own(conf, spec, err) : rc;
 }
 

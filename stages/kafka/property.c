@@ -288,11 +288,19 @@ static int set_plain(const struct applying *a, const char *name, const char *val
                    reason);
 }
 
+// secret_expand, and the word that it has happened.
+static int resolve(const struct applying *a, const char *value, struct buf *out)
+{
+    if (a->target->has_secrets)
+        *a->target->has_secrets = true;
+    return secret_expand(value, out, a->target->warnings, a->err);
+}
+
 static int set_secret(const struct applying *a, const char *name, const char *value)
 {
     struct buf resolved = {0};
     char reason[512];
-    int rc = secret_expand(value, &resolved, a->target->warnings, a->err);
+    int rc = resolve(a, value, &resolved);
     if (rc < 0)
         err_prefix(a->err, rc, "'%s'", a->property->option);
     else if (rd_kafka_conf_set(a->target->conf, name, buf_str(&resolved), reason, sizeof reason) !=
@@ -398,7 +406,7 @@ static int set_jaas(const struct applying *a)
     if (is_whole && !a->target->resolves)
         return 0;
     if (is_whole) {
-        rc = secret_expand(text, &resolved, a->target->warnings, a->err);
+        rc = resolve(a, text, &resolved);
         text = rc == 0 ? buf_str(&resolved) : "";
     }
     if (rc == 0)

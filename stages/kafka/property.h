@@ -13,6 +13,7 @@ struct property_target {
     enum kafka_role role;
     bool resolves;        // else values that hold references are only looked at
     struct buf *warnings; // sentences for a person, a line each
+    bool *has_secrets;    // set when something was resolved; NULL: nobody asks
 };
 
 // Every properties.* of the table goes to the conf: as it is, under librdkafka's name for what

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -354,6 +355,9 @@ static void test_secret_reaches_librdkafka_and_nobody_else(void **state)
     struct kafka_client *client = make(&g, KAFKA_CONSUMER, &err);
     assert_non_null(client);
     assert_conf(client, "sasl.password", "s3cret");
+    struct rlimit core;
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    assert_true(core.rlim_cur <= 1); // the secret would be in it
     kafka_client_destroy(client);
     unlink(secret_path());
     assert_null(make(&g, KAFKA_CONSUMER, &err));
@@ -617,8 +621,7 @@ static void test_topics_by_list_beside_the_task(void **state)
     assert_int_equal(kafka_lookup_start(client, 10000, NULL, NULL, &lookup), 0);
     while (!kafka_lookup_is_done(lookup))
         usleep(1000);
-    int rc = kafka_lookup_end(lookup, &pool, &topics, &err);
-    if (rc)
+    if (kafka_lookup_end(lookup, &pool, &topics, &err))
         fail_msg("%s", err.text);
     assert_int_equal(topics.count, 2);
     assert_topic(&topics.topics[0], "orders-eu", 4);
