@@ -73,6 +73,7 @@ help:
 	@echo 'make test        set up, build, run every test'
 	@echo 'make soak        checkpoints under kills with new seeds, for SOAK_SECONDS=600'
 	@echo 'make chaos       jobs under faults of every kind, exact all the same; SECONDS=600 SEED= JOBS=3'
+	@echo 'make test-kafka  weir and a real Kafka broker: exactly once, faults, TLS; minutes, 40 MB of jars'
 	@echo 'make test-numa   weir in a machine of two NUMA nodes (qemu); minutes, 150 MB of packages'
 	@echo 'make bench       set up, build, measure'
 	@echo 'make bench-kafka weir between two topics beside plain consumers, Kafka Streams and Flink'

@@ -215,10 +215,9 @@ public class Tool {
     // A password is read from a file, as everywhere.
     void scram(Words w) throws Exception {
         String password = Files.readString(Path.of(w.argument(2, "file of the password"))).strip();
-        List<UserScramCredentialAlteration> made = new ArrayList<>();
         for (ScramMechanism m : List.of(ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512))
-            made.add(new UserScramCredentialUpsertion(w.argument(1, "user"), new ScramCredentialInfo(m, 4096), password));
-        admin().alterUserScramCredentials(made).all().get();
+            admin().alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(
+                w.argument(1, "user"), new ScramCredentialInfo(m, 4096), password))).all().get();
     }
 
     // Records before the offset are deleted: who was to read them finds his offset out of range.

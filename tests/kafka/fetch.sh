@@ -24,10 +24,15 @@ pom() {
     echo '</dependencies></project>'
 }
 
+# What the classes and archives were made of.
+sums() {
+    stat -L -c %Y "$(command -v java)"
+    sha256sum "$here"/*.java "$here/jars.sha256" | sed 's| .*/| |'
+}
+
 jars() {
     command -v mvn >/dev/null || cannot "no mvn to fetch the jars with; sh scripts/setup.sh kafka installs it"
     rm -rf "$build/jars" "$build/jars.done"
-    mkdir -p "$build"
     pom >"$build/pom.xml"
     mvn -q -B -f "$build/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$build/jars" >"$build/mvn.log" 2>&1 ||
@@ -39,14 +44,24 @@ jars() {
     cp "$here/jars.sha256" "$build/jars.done"
 }
 
+mkdir -p "$build"
+exec 9>"$build/lock"
+flock 9
 command -v javac >/dev/null || cannot "no Java compiler; sh scripts/setup.sh kafka installs one"
 if ! cmp -s "$here/jars.sha256" "$build/jars.done"; then
     jars
 fi
-if ! cat "$here"/*.java | cmp -s - "$build/classes.done"; then
-    rm -rf "$build/classes" "$build/fresh" "$build/classes.done"
+if ! sums | cmp -s - "$build/classes.done"; then
+    rm -rf "$build/classes" "$build/fresh" "$build"/*.jsa "$build/classes.done"
     mkdir -p "$build/classes" "$build/fresh"
     javac -nowarn -cp "$build/jars/*" -d "$build/classes" "$here"/*.java
-    java -cp "$build/jars/*:$build/classes" Format "$build/fresh"
-    cat "$here"/*.java >"$build/classes.done"
+    # An archive of classes is only for classes that come from jars.
+    (cd "$build/classes" && jar cf ../classes.jar ./*.class)
+    java -cp "$build/jars/*:$build/classes.jar" Format "$build/fresh"
+    "$here/broker" archive >"$build/archive.log" 2>&1 9>&- || {
+        echo "kafka: the first broker did not start; $build/archive.log ends with" >&2
+        tail -n 20 "$build/archive.log" >&2
+        exit 1
+    }
+    sums >"$build/classes.done"
 fi
