@@ -291,7 +291,7 @@ void task_note(void *context, const char *text)
 struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,
                                struct slice row)
 {
-    struct row_place place = {source, position, row};
+    struct row_place place = {source, position, row, NULL};
     const struct source *head = task->head.source;
     if (source)
         return place;

@@ -42,13 +42,13 @@ static bool begin_row(struct task *task, enum control_site site, const struct ro
 static bool begin_input(void *context, const char *source, uint64_t position, struct slice text)
 {
     struct task *task = context;
-    const struct row_place place = {source, position, text};
+    const struct row_place place = {source, position, text, NULL};
     return begin_row(task, task->trial.site, &place);
 }
 
 static bool begin_output(void *context, const char *source, uint64_t position, struct slice text)
 {
-    const struct row_place place = {source, position, text};
+    const struct row_place place = {source, position, text, NULL};
     return begin_row(context, CONTROL_SITE_OUTPUT, &place);
 }
 

@@ -84,26 +84,46 @@ static void take_ids(const rd_kafka_event_t *event, struct kafka_answer *answer)
     }
 }
 
-// Who made the topic anew has given it another id. Brokers before 2.8 have none; then nobody can
-// tell.
-static int identify_topics(struct kafka_ask *ask, struct kafka_answer *answer)
+// A broker that answers, for a request that any can answer: librdkafka would wait for the
+// controller, which may be away when the others are not. -1: none.
+static int32_t any_broker(struct kafka_ask *ask)
 {
-    const char **names = pool_alloc(&answer->pool, (size_t)answer->topic_count * sizeof *names);
-    size_t count = 0;
-    for (int i = 0; i < answer->topic_count; i++)
-        if (answer->topics[i].error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            names[count++] = answer->topics[i].name;
-    if (count == 0)
-        return 0;
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(kafka_client_handle(ask->client), 0, NULL, &metadata, KAFKA_ASK_MS / 2))
+        return -1;
+    const int32_t broker = metadata->orig_broker_id;
+    rd_kafka_metadata_destroy(metadata);
+    return broker;
+}
+
+static void request_ids(struct kafka_ask *ask, const char **names, size_t count, int32_t broker)
+{
     rd_kafka_t *rk = kafka_client_handle(ask->client);
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
     rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, count);
     CHECK(options && topics);
     rd_kafka_AdminOptions_set_request_timeout(options, KAFKA_ASK_MS, NULL, 0);
+    if (broker >= 0)
+        rd_kafka_AdminOptions_set_broker(options, broker, NULL, 0);
     rd_kafka_DescribeTopics(rk, topics, options, ask->queue);
     rd_kafka_TopicCollection_destroy(topics);
     rd_kafka_AdminOptions_destroy(options);
+}
+
+// Who made the topic anew has given it another id. Brokers before 2.8 have none; then nobody can
+// tell.
+static int identify_topics(struct kafka_ask *ask, struct kafka_answer *answer)
+{
+    const char **names =
+        pool_alloc(&answer->pool, ((size_t)answer->topic_count + 1) * sizeof *names);
+    size_t count = 0;
+    for (int i = 0; i < answer->topic_count; i++)
+        if (answer->topics[i].error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            names[count++] = answer->topics[i].name;
+    if (count == 0)
+        return 0;
+    request_ids(ask, names, count, any_broker(ask));
     rd_kafka_event_t *event = kafka_ask_wait(ask, answer);
     if (!event)
         return answer->rc;

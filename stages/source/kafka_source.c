@@ -575,6 +575,8 @@ static int kafka_check(const struct plan_table *table, struct err *err)
     const struct kafka_client_spec spec = {
         .table = &parsed, .role = KAFKA_CONSUMER, .job_name = "check", .subtask = -1};
     enum { CHECK_MS = 15000 };
+    const struct kafka_client_spec spec = {
+        .table = &parsed, .role = KAFKA_CONSUMER, .job_name = "check", .subtask = -1};
     int rc = kafka_table_parse(table, "check", &parsed, err);
     if (rc == 0)
         rc = kafka_properties_check(&parsed, KAFKA_CONSUMER, err);
