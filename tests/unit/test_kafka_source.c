@@ -100,12 +100,180 @@ static void test_source_exactly_once(void **state)
     reading_fini(&r);
 }
 
+// What is no message for JSON lies between: nothing of it is a row, each bad one is reported once.
+static void test_source_odd_payloads(void **state)
+{
+    static const char *const odd[] = {NULL, "", "{\"id\":", "{\"id\":\n%d}", "{\"id\": %d}\n"};
+    struct reading r;
+    uint32_t rows = 0, bad = 0;
+    (void)state;
+    cluster_topic(&cluster, "odd", 2);
+    for (int i = 0; i < 2000; i++) {
+        const char *form = i % 7 == 3 ? odd[(i / 7) % 5] : "{\"id\":%d}";
+        char value[64];
+        if (form)
+            snprintf(value, sizeof value, form, i);
+        rows += i % 7 != 3 || (i / 7) % 5 >= 3;
+        bad += i % 7 == 3 && ((i / 7) % 5 == 1 || (i / 7) % 5 == 2);
+        cluster_put(&cluster, &(struct put){"odd", i % 2, NULL, form ? value : NULL, 0});
+    }
+    cluster_flush(&cluster);
+    reading_init(&r, &cluster, id_field, 1);
+    use(&r, "odd", "latest-offset");
+    r.abort_in = 5;
+    r.die_in = 60;
+    reading_open(&r);
+    reading_run(&r, 0, 30000);
+    assert_int_equal(r.committed, rows);
+    assert_int_equal(r.bad_committed, bad);
+    for (uint32_t i = 1; i < r.bad_committed; i++)
+        for (uint32_t j = 0; j < i; j++)
+            assert_false(r.bad[i].offset == r.bad[j].offset &&
+                         strcmp(r.bad[i].source, r.bad[j].source) == 0);
+    reading_fini(&r);
+}
+
+// --- where it begins ---
+
+static uint32_t rows_from(const char *topic, const char *const *options, int count)
+{
+    struct reading r;
+    reading_init(&r, &cluster, two_fields, 2);
+    bench_option(&r.bench, "topic", topic);
+    bench_option(&r.bench, "format", "json");
+    for (int i = 0; i < count; i += 2)
+        bench_option(&r.bench, options[i], options[i + 1]);
+    reading_open(&r);
+    reading_run(&r, 0, 20000);
+    assert_true(r.has_ended);
+    uint32_t rows = r.committed;
+    reading_fini(&r);
+    return rows;
+}
+
+static void test_source_begins(void **state)
+{
+    static const char *const none[] = {"scan.bounded.mode", "latest-offset", "scan.startup.mode",
+                                       "latest-offset"};
+    static const char *const offsets[] = {"scan.bounded.mode",
+                                          "latest-offset",
+                                          "scan.startup.mode",
+                                          "specific-offsets",
+                                          "scan.startup.specific-offsets",
+                                          "partition:0,offset:40;partition:1,offset:45"};
+    static const char *const group[] = {"scan.bounded.mode",
+                                        "latest-offset",
+                                        "scan.startup.mode",
+                                        "group-offsets",
+                                        "properties.group.id",
+                                        "nobody",
+                                        "properties.auto.offset.reset",
+                                        "earliest"};
+    (void)state;
+    cluster_topic(&cluster, "begins", 2);
+    put_ids("begins", 2, 0, 100);
+    assert_int_equal(rows_from("begins", none, 4), 0);
+    assert_int_equal(rows_from("begins", offsets, 6), 15);
+    assert_int_equal(rows_from("begins", group, 8), 100);
+}
+
+static void test_source_ends(void **state)
+{
+    static const char *const offsets[] = {"scan.startup.mode",
+                                          "earliest-offset",
+                                          "scan.bounded.mode",
+                                          "specific-offsets",
+                                          "scan.bounded.specific-offsets",
+                                          "partition:0,offset:7;partition:1,offset:0"};
+    static const char *const latest[] = {"scan.startup.mode", "earliest-offset",
+                                         "scan.bounded.mode", "latest-offset"};
+    (void)state;
+    cluster_topic(&cluster, "ends", 2);
+    cluster_topic(&cluster, "nothing", 3);
+    put_ids("ends", 2, 0, 100);
+    assert_int_equal(rows_from("ends", offsets, 6), 7);
+    assert_int_equal(rows_from("nothing", latest, 4), 0);
+}
+
+// Where 'latest' was is found out once: what comes later is read, also by a successor of a process
+// that has died before its first row.
+static void test_source_begins_once(void **state)
+{
+    struct reading r;
+    (void)state;
+    cluster_topic(&cluster, "later", 2);
+    put_ids("later", 2, 0, 50);
+    reading_init(&r, &cluster, two_fields, 2);
+    bench_option(&r.bench, "topic", "later");
+    bench_option(&r.bench, "format", "json");
+    bench_option(&r.bench, "scan.startup.mode", "latest-offset");
+    reading_open(&r);
+    for (int i = 0; r.source->split_count < 2 && i < 5000; i++)
+        assert_true(reading_step(&r));
+    assert_int_equal(r.source->split_count, 2);
+    reading_step(&r); // the positions are committed
+    put_ids("later", 2, 50, 90);
+    reading_die(&r);
+    reading_run(&r, 40, 20000);
+    expect_ids(&r, 50, 90);
+    reading_fini(&r);
+}
+
+static void test_source_group_has_no_offset(void **state)
+{
+    struct reading r;
+    (void)state;
+    cluster_topic(&cluster, "nogroup", 1);
+    reading_init(&r, &cluster, two_fields, 2);
+    bench_option(&r.bench, "topic", "nogroup");
+    bench_option(&r.bench, "format", "json");
+    bench_option(&r.bench, "scan.startup.mode", "group-offsets");
+    bench_option(&r.bench, "properties.group.id", "g");
+    reading_open(&r);
+    reading_run(&r, 0, 20000);
+    assert_true(r.has_failed);
+    assert_non_null(strstr(r.failure, "group g has no offset of topic nogroup, partition 0"));
+    assert_non_null(strstr(r.failure, "properties.auto.offset.reset"));
+    reading_fini(&r);
+}
+
+// What is committed is where group-offsets goes on.
+static void test_source_tells_the_group(void **state)
+{
+    static const char *const group[] = {"scan.bounded.mode", "latest-offset",
+                                        "scan.startup.mode", "group-offsets",
+                                        "properties.group.id", "told"};
+    struct reading r;
+    (void)state;
+    cluster_topic(&cluster, "tells", 2);
+    put_ids("tells", 2, 0, 60);
+    reading_init(&r, &cluster, two_fields, 2);
+    use(&r, "tells", NULL);
+    bench_option(&r.bench, "properties.group.id", "told");
+    r.bench.context.checkpoints = true;
+    reading_open(&r);
+    reading_run(&r, 60, 20000);
+    kafka_source_class.barrier(r.source, 1);
+    put_ids("tells", 2, 60, 80);
+    reading_run(&r, 80, 20000);
+    kafka_source_class.complete(r.source, 1);
+    for (int i = 0; i < 500; i++)
+        reading_step(&r);
+    reading_fini(&r);
+    assert_int_equal(rows_from("tells", group, 6), 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_source_reads_all),
         cmocka_unit_test(test_source_exactly_once),
+        cmocka_unit_test(test_source_odd_payloads),
+        cmocka_unit_test(test_source_begins),
+        cmocka_unit_test(test_source_ends),
+        cmocka_unit_test(test_source_begins_once),
+        cmocka_unit_test(test_source_group_has_no_offset),
+        cmocka_unit_test(test_source_tells_the_group),
     };
-    (void)id_field;
     return cmocka_run_group_tests(tests, setup, teardown);
 }
