@@ -94,6 +94,7 @@ static void pages_fill(const struct control *control, uint64_t job_fingerprint,
     for (int i = 0; i < control->task_count; i++) {
         task_page(control, i)->counters[CONTROL_WATERMARK_MS] = (uint64_t)INT64_MIN;
         task_page(control, i)->counters[CONTROL_MAX_EVENT_MS] = (uint64_t)INT64_MIN;
+        task_page(control, i)->counters[CONTROL_ALIGN_MS] = (uint64_t)INT64_MIN;
         box_page(control, i)->cpu = -1;
         snprintf(box_page(control, i)->name, CONTROL_NAME_BYTES, "%s", names[i]);
     }
@@ -652,6 +653,13 @@ void control_view(const struct control *control, int task_index, struct control_
         out->counters[i] = (int64_t)atomic_read_u64(&task->counters[i]);
     for (int i = 0; i < CONTROL_LOSS_COUNT; i++)
         out->losses[i] = atomic_read_u64(&box->losses[i]);
+}
+
+int64_t control_counter(const struct control *control, int task_index, enum control_counter counter)
+{
+    CHECK((unsigned)counter < CONTROL_COUNTER_COUNT);
+    // Relaxed: a counter is true on its own.
+    return (int64_t)atomic_read_u64(&task_page(control, task_index)->counters[counter]);
 }
 
 int control_cpu(const struct control *control, int task_index)

@@ -27,8 +27,8 @@ enum control_state {
     CONTROL_STATE_COUNT,
 };
 
-// Counters of a task, set to absolute values from what it committed. Watermark and event time begin
-// at INT64_MIN.
+// Counters of a task, set to absolute values from what it committed. Watermarks and event time
+// begin at INT64_MIN.
 enum control_counter {
     CONTROL_ROWS_IN,
     CONTROL_ROWS_OUT,
@@ -44,6 +44,8 @@ enum control_counter {
     CONTROL_WAKE_CALLS, // system calls that woke a neighbour
     CONTROL_BLOCKED_NS, // waited for room in an output ring
     CONTROL_SLEEPS,     // system calls in which the task slept, waiting for a neighbour or the time
+    CONTROL_ALIGN_MS,   // watermark of a source that others may not run away from; INT64_MIN: none
+                        // yet; INT64_MAX: nobody waits for it (idle, at its end)
     CONTROL_COUNTER_COUNT,
 };
 
@@ -278,6 +280,9 @@ void control_announce_checkpoint(struct control *control, uint64_t checkpoint);
 
 struct process_id control_supervisor(const struct control *control);
 void control_view(const struct control *control, int task_index, struct control_view *out);
+// One counter of any task.
+int64_t control_counter(const struct control *control, int task_index,
+                        enum control_counter counter);
 // Where the supervisor has put the task; -1: anywhere.
 int control_cpu(const struct control *control, int task_index);
 // How many of the tasks have a process that lives.

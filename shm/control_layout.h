@@ -38,8 +38,9 @@
 
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
-// Also says what frames rings carry: ...0a knows FRAME_LATENCY.
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000a)
+// Also says what frames rings carry and which counters there are: since ...0a FRAME_LATENCY, since
+// ...0b CONTROL_ALIGN_MS.
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000b)
 
 struct control_job_page {
     uint32_t task_count; // written at creation

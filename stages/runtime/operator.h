@@ -251,15 +251,18 @@ struct source_poll {
 };
 
 // A source whose rows come from several ordered places (partitions) has a watermark for each: the
-// task's is the least of those that are not idle. The source keeps the array; the head of the task
-// reads and changes it between `poll` and `advance`, which puts it into the arena; `reset` brings
-// back what is there.
+// task's is the least of those that are neither idle nor done, as in Flink. The source keeps the
+// array; the head of the task (task_split.c) reads and changes it between `poll` and `advance`,
+// which puts what is kept into the arena: watermark_ms, is_idle, is_done. `reset` brings that back
+// and leaves the rest as it is. A new split is {INT64_MIN, 0, false ...}; the array may move, but
+// a split keeps its index until `reset`.
 struct source_split {
     int64_t watermark_ms; // INT64_MIN: none yet
-    int64_t rows_ms;      // wall clock, when it last gave rows, or was found to have some; not kept
+    int64_t rows_ms;      // wall clock, when it last gave rows; the head's, but a source that knows
+                          // of rows which wait may set it too; 0: the head has not looked yet
     bool is_idle;         // does not hold back the others
     bool is_ahead;        // of alignment: the source gives no more rows of it for now
-    bool is_done;         // nothing ever again
+    bool is_done;         // nothing ever again; the source says so when its last row is consumed
 };
 
 // Rows of the last poll that come from one split, in order.
@@ -271,14 +274,17 @@ struct source_run {
 struct source {
     const struct source_class *class;
     struct op_context context;
-    // NULL: all rows are of one place, and the task keeps the one watermark.
+    // NULL: all rows are of one place, and the task keeps the one watermark. A source with splits
+    // has an array from `open` on, also while none of them is its own.
     struct source_split *splits;
     uint32_t split_count;
     const struct source_run *runs; // of the last poll; together all its rows
     uint32_t run_count;
     const struct bad_row *bad_rows; // of the last poll, ascending rows_before
     int bad_row_count;
-    bool has_caught_up; // SOURCE_IDLE came because this subtask has read all that there is for it
+    // SOURCE_IDLE came because this subtask has read all that there is for it. With splits: it
+    // knows which there are. Without any then, it holds nobody back.
+    bool has_caught_up;
 };
 
 struct source_class {
@@ -290,7 +296,7 @@ struct source_class {
     int (*poll)(struct source *source, struct batch *batch, uint32_t max_rows,
                 struct source_poll *out, struct err *err);
     // Inside a transaction: the first `rows` rows of the last polled batch are consumed; put the
-    // position after them into the arena.
+    // position after them into the arena. 0: none of them, but splits may have changed.
     int (*advance)(struct source *source, uint32_t rows);
     // Row `row` of the last polled batch, before the next poll. NULL: nobody can tell.
     void (*place)(const struct source *source, uint32_t row, struct row_place *out);

@@ -101,6 +101,8 @@ int head_open(struct task *task, const struct op_context *context)
     head->view_columns = calloc((size_t)columns + 1, sizeof *head->view_columns);
     CHECK(head->view_columns);
     find_step(head, stage, context->plan);
+    splits_init(&head->splits);
+    align_open(task);
     return 0;
 }
 
@@ -113,14 +115,27 @@ void head_close(struct head *head)
         expr_program_free(head->watermark_expr);
     batch_fini(&head->batch);
     pool_fini(&head->scratch);
+    splits_fini(&head->splits);
+    align_close(head);
     free(head->view_columns);
     *head = (struct head){0};
 }
 
+static bool has_splits(const struct head *head)
+{
+    return head->watermark && head->source->splits;
+}
+
 void head_reset(struct task *task)
 {
-    task->head.source->class->reset(task->head.source);
-    task->head.next_matter_ms = next_matter(&task->head, task->state.emitted_ms);
+    struct head *head = &task->head;
+    head->source->class->reset(head->source);
+    head->has_raised = false;
+    if (has_splits(head)) {
+        splits_refresh(&head->splits, head->source);
+        head->splits.look_ms = 0;
+    }
+    head->next_matter_ms = next_matter(head, task->state.emitted_ms);
 }
 
 // The latest event time so far: how far the watermark is behind it is the lag that people see.
@@ -252,6 +267,14 @@ static int put_aside(struct task *task)
     return commit_at(task, 1);
 }
 
+// What row i says of the watermark; INT64_MIN: nothing.
+static int64_t watermark_behind(struct head *head, const struct column *watermarks, uint32_t i)
+{
+    bool counts = head->fate[i] == ROW_KEEP && watermarks->state[i] == VALUE_PRESENT;
+    int64_t own = counts ? watermarks->i64[i] : INT64_MIN;
+    return head->source->splits ? splits_row(&head->splits, head->source, own) : own;
+}
+
 static int process(struct task *task)
 {
     struct head *head = &task->head;
@@ -262,11 +285,10 @@ static int process(struct task *task)
         return put_aside(task);
     compute(task, &watermarks);
     for (uint32_t i = 0; watermarks && i < count; i++) {
-        if (head->fate[i] != ROW_KEEP || watermarks->state[i] != VALUE_PRESENT ||
-            watermarks->i64[i] <= task->state.current_ms)
+        int64_t now = watermark_behind(head, watermarks, i), last = task->state.flink_ms;
+        if (now <= task->state.current_ms)
             continue;
-        int64_t now = task->state.current_ms = watermarks->i64[i];
-        int64_t last = task->state.flink_ms;
+        task->state.current_ms = now;
         if (last != INT64_MIN && now - last <= head->watermark->interval_ms)
             continue;
         task->state.flink_ms = now;
@@ -306,24 +328,89 @@ static int periodic(struct task *task, int64_t now_ms)
     return rc < 0 ? rc : task_drain_work(task);
 }
 
-// The source has nothing: after the idle timeout, tell the readers not to wait for us. How many
-// subtasks share a folder is our choice, so one that has read all of its files must not hold back
-// the others: it needs no timeout.
+// Splits that have been silent for too long, or are done, do not hold the watermark back any more.
+// Before the rows of the poll are handled. true: there is something to commit.
+static bool look_at_splits(struct task *task, bool has_rows, int64_t now_ms)
+{
+    struct head *head = &task->head;
+    if (!has_splits(head))
+        return false;
+    const int64_t active_ns = task->env->monotonic_ns(task->env) - task->blocked_ns;
+    const struct splits_now now = {now_ms, active_ns / 1000000};
+    splits_polled(&head->splits, head->source, has_rows, now_ms);
+    bool changed = splits_look(&head->splits, head->source, &now, head->watermark->idle_timeout_ms);
+    int64_t combined_ms = splits_combined(&head->splits, head->source);
+    if (combined_ms <= task->state.current_ms)
+        return changed;
+    task->state.current_ms = combined_ms;
+    head->has_raised = true;
+    return true;
+}
+
+// A watermark that no row has brought goes before the rows of the poll.
+static int pass_raised(struct task *task)
+{
+    struct head *head = &task->head;
+    if (!head->has_raised)
+        return 0;
+    head->has_raised = false;
+    task->state.flink_ms = task->state.current_ms;
+    if (task->state.current_ms < head->next_matter_ms)
+        return 0;
+    head->is_idle = false; // to a reader a watermark is a sign of life
+    int rc = pass_watermark(task, 0);
+    trial_begin_input(task); // what comes next is the input's again
+    return rc;
+}
+
+// Is there no reason to wait for this source? How many subtasks share a folder or a topic is our
+// choice, so one that has read all of its files, or has no partition, must not hold back the
+// others: it needs no timeout.
+static bool is_silent(struct task *task, int64_t now_ms)
+{
+    struct head *head = &task->head;
+    const struct source *source = head->source;
+    int64_t timeout_ms = head->watermark ? head->watermark->idle_timeout_ms : 0;
+    if (has_splits(head))
+        return !splits_any(&head->splits) && (source->split_count > 0 || source->has_caught_up);
+    if (head->last_rows_ms == 0)
+        head->last_rows_ms = now_ms;
+    bool caught_up = task->stage->parallelism > 1 && source->has_caught_up;
+    return caught_up || (timeout_ms > 0 && now_ms - head->last_rows_ms >= timeout_ms);
+}
+
+// The source has nothing: tell the readers not to wait for us when that has been so for long.
 static int note_idle(struct task *task, int64_t now_ms)
 {
     struct head *head = &task->head;
-    int64_t timeout_ms = head->watermark ? head->watermark->idle_timeout_ms : 0;
-    if (head->last_rows_ms == 0)
-        head->last_rows_ms = now_ms;
-    bool caught_up = task->stage->parallelism > 1 && head->source->has_caught_up;
-    bool timed_out = timeout_ms > 0 && now_ms - head->last_rows_ms >= timeout_ms;
-    if (head->is_idle || !task->writer || !(caught_up || timed_out))
+    if (align_holds(task) || !is_silent(task, now_ms) || head->is_idle)
         return 0;
-    int rc = exchange_writer_control(task->writer, FRAME_IDLE);
-    if (rc == 0)
+    int rc = task->writer ? exchange_writer_control(task->writer, FRAME_IDLE) : 0;
+    if (rc == 0 && task->writer)
         rc = task_commit(task);
     head->is_idle = rc == 0;
     return rc;
+}
+
+static int idle_step(struct task *task, bool changed, int64_t now_ms)
+{
+    int rc = pass_raised(task);
+    if (rc == 0 && changed)
+        rc = commit_at(task, 0);
+    return rc < 0 ? rc : note_idle(task, now_ms);
+}
+
+// When somebody may be found to be silent; INT64_MAX: nobody will, or it matters to no one.
+static int64_t silent_until(const struct task *task)
+{
+    const struct head *head = &task->head;
+    const int64_t timeout_ms = head->watermark->idle_timeout_ms;
+    if (timeout_ms == 0 || align_holds(task))
+        return INT64_MAX;
+    if (has_splits(head))
+        return head->splits.is_watched ? head->splits.look_ms : INT64_MAX;
+    bool is_awaited = !head->is_idle && (task->writer || head->align.count);
+    return is_awaited ? head->last_rows_ms + timeout_ms : INT64_MAX;
 }
 
 // The source has nothing before its own time; what else is due by then?
@@ -339,40 +426,53 @@ static struct head_idle idle_until(const struct task *task, const struct source_
     if (watermark->interval_ms > 0 && task->state.current_ms > task->state.flink_ms &&
         task->next_periodic_ms < idle.until_ms)
         idle.until_ms = task->next_periodic_ms;
-    int64_t silent_ms = head->last_rows_ms + watermark->idle_timeout_ms;
-    if (watermark->idle_timeout_ms > 0 && !head->is_idle && task->writer &&
-        silent_ms < idle.until_ms)
-        idle.until_ms = silent_ms;
+    int64_t silent_ms = silent_until(task), aligned_ms = align_until(task);
+    idle.until_ms = silent_ms < idle.until_ms ? silent_ms : idle.until_ms;
+    idle.until_ms = aligned_ms < idle.until_ms ? aligned_ms : idle.until_ms;
     return idle;
+}
+
+static int poll_source(struct task *task, struct source_poll *found)
+{
+    struct source *source = task->head.source;
+    if (!align_holds(task))
+        return source->class->poll(source, &task->head.batch, task->max_rows, found, &task->err);
+    task->head.last_rows_ms = 0; // who is held back is not silent
+    *found = (struct source_poll){.status = SOURCE_IDLE, .retry_ms = task->head.align.look_ms};
+    return 0;
 }
 
 int head_step(struct task *task, struct head_idle *idle, bool *ended)
 {
-    struct source *source = task->head.source;
     struct source_poll found = {.status = SOURCE_IDLE};
+    const int64_t now_ms = task->env->realtime_ms(task->env);
     *idle = (struct head_idle){.is_idle = false};
     int rc = checkpoint_from_source(task);
     if (rc == 0)
-        rc = periodic(task, task->env->realtime_ms(task->env));
+        rc = periodic(task, now_ms);
     if (rc < 0)
         return rc;
     *ended = control_requested(task->control, CONTROL_DRAIN);
     if (*ended)
         return 0;
+    align_look(task, now_ms);
     trial_begin_input(task);
     trial_note(task, CONTROL_SITE_SOURCE);
     const int64_t now_ns = task->latency.interval_ns ? task->env->monotonic_ns(task->env) : 0;
-    rc = source->class->poll(source, &task->head.batch, task->max_rows, &found, &task->err);
+    rc = poll_source(task, &found);
     if (rc < 0)
         return rc;
-    if (found.status == SOURCE_ROWS) {
+    const bool has_rows = found.status == SOURCE_ROWS;
+    const bool changed = look_at_splits(task, has_rows, now_ms);
+    if (has_rows) {
         task->head.is_idle = false;
         task->head.last_rows_ms = 0; // counted from the first poll without rows
         task_latency_rows(task, now_ns);
-        return process(task);
+        rc = pass_raised(task);
+        return rc < 0 ? rc : process(task);
     }
     *ended = found.status == SOURCE_END;
-    rc = *ended ? 0 : note_idle(task, task->env->realtime_ms(task->env));
+    rc = *ended ? 0 : idle_step(task, changed, now_ms);
     if (rc < 0)
         return rc;
     if (!*ended)

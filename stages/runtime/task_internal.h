@@ -15,6 +15,7 @@
 #include "stages/runtime/chain.h"
 #include "stages/runtime/exchange.h"
 #include "stages/runtime/job.h"
+#include "stages/runtime/split.h"
 #include "stages/runtime/txfile.h"
 
 // Rows of a process's first transaction: the sooner it is done, the sooner others see that the task
@@ -22,6 +23,15 @@
 enum { TASK_FIRST_ROWS = 128 };
 
 enum bad_row_policy { BAD_ROWS_DEAD_LETTER, BAD_ROWS_SKIP, BAD_ROWS_FAIL };
+
+// Sources of one group do not run away from each other (task_align.c).
+struct head_align {
+    int *tasks; // of the group; NULL: there is none
+    int count;
+    int64_t limit_ms;     // watermarks above it are ahead
+    int64_t look_ms;      // when to look at the others again
+    int64_t looked_at_ms; // our watermark when that was done last
+};
 
 // The front of a source's chain: source, computed columns, watermark.
 struct head {
@@ -39,8 +49,11 @@ struct head {
     int64_t step_ms, offset_ms; // a watermark matters when it passes a multiple; step 0: never
     int64_t next_matter_ms;     // the least watermark that matters
     int64_t last_rows_ms;       // when the source last gave rows
-    bool is_idle;               // the idle mark has been sent since
-    int first_op;               // of the rest of the chain
+    bool is_idle;               // nobody waits for this task; its readers have been told
+    struct splits splits;       // when the source has any, and there is a watermark
+    bool has_raised;            // the watermark, by what is no row
+    struct head_align align;
+    int first_op; // of the rest of the chain
 };
 
 // The task's side of checkpoints.
@@ -127,7 +140,7 @@ struct task {
     struct task_checkpoint checkpoint;
     struct task_trial trial;
     struct task_latency latency;
-    int64_t blocked_ns; // this process has waited for room in rings
+    int64_t blocked_ns; // this process has waited for room: in rings, or outside
     struct err err;
 };
 
@@ -208,6 +221,18 @@ struct head_idle {
     int64_t in_ns;    // from now; 0: not known
 };
 int head_step(struct task *task, struct head_idle *idle, bool *ended);
+
+// task_align.c
+void align_open(struct task *task);
+void align_close(struct head *head);
+// Once a round: how far are the others? Which of our splits are ahead of them?
+void align_look(struct task *task, int64_t now_ms);
+// The whole source is ahead: it is not to be read.
+bool align_holds(const struct task *task);
+// When to look again, should nothing else happen; INT64_MAX: nothing is held back.
+int64_t align_until(const struct task *task);
+// How far this task is, for the others.
+void align_publish(struct task *task);
 
 // task_latency.c: attach, for whoever is or may become the task; begin, for who is.
 void task_latency_open(struct task *task);

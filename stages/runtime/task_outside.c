@@ -59,7 +59,10 @@ void task_wait_room_outside(struct task *task)
                                    .state = CONTROL_WAITING_OUTPUT,
                                    .reason = WAITER_NEWS,
                                    .is_pause = true};
+    const int64_t begun_ns = task->env->monotonic_ns(task->env);
     task_wait_until(task, &waiting);
+    task->blocked_ns += task->env->monotonic_ns(task->env) - begun_ns;
+    control_set_counter(task->control, CONTROL_BLOCKED_NS, task->blocked_ns);
 }
 
 // --- connections of a spare ---
