@@ -572,8 +572,6 @@ static int kafka_check(const struct plan_table *table, struct err *err)
 {
     struct kafka_table parsed;
     struct kafka_rows rows = {0};
-    const struct kafka_client_spec spec = {
-        .table = &parsed, .role = KAFKA_CONSUMER, .job_name = "check", .subtask = -1};
     enum { CHECK_MS = 15000 };
     const struct kafka_client_spec spec = {
         .table = &parsed, .role = KAFKA_CONSUMER, .job_name = "check", .subtask = -1};
