@@ -53,8 +53,12 @@ static int check_loaded(const struct job_load *load, const struct arguments *arg
     struct job_options options = job_memory_options(load);
     struct supervisor_restart_options restart;
     if (settings_restart(load, &restart, err) ||
-        placement_is_right(load->config, load->plan->task_count, err) ||
-        job_check(load->plan, &options, err) || metrics_check(load->config->metrics.listen, err))
+        placement_is_right(load->config, load->plan->task_count, err))
+        return COMMAND_CONFIG;
+    int rc = job_check(load->plan, &options, err);
+    if (rc)
+        return job_check_status(rc);
+    if (metrics_check(load->config->metrics.listen, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(load, &memory, err))
         return COMMAND_UNAVAILABLE;

@@ -81,3 +81,8 @@ int job_command(const struct command *command, int argc, char **argv,
     job_load_fini(&load);
     return status;
 }
+
+int job_check_status(int rc)
+{
+    return rc == -EHOSTUNREACH ? COMMAND_UNAVAILABLE : COMMAND_CONFIG;
+}

@@ -25,6 +25,10 @@ int job_command(const struct command *command, int argc, char **argv,
                 int (*body)(const struct job_load *load, const struct arguments *arguments,
                             struct err *err));
 
+// The exit status for what job_check has found: a broker that does not answer may later, so a
+// service manager shall try again; everything else a person must mend.
+int job_check_status(int rc);
+
 // Cores that this process may run on: its affinity mask, and not more than its control group's
 // quota. At least 1.
 int job_load_host_cores(void);

@@ -515,8 +515,12 @@ static int run_prepared(struct run *run, struct err *err)
     struct err ignored;
     const struct config *config = run->load->config;
     struct job_options options = job_memory_options(run->load);
-    if (read_settings(run, err) || job_check(run->load->plan, &options, err) ||
-        metrics_check(config->metrics.listen, err))
+    if (read_settings(run, err))
+        return COMMAND_CONFIG;
+    int rc = job_check(run->load->plan, &options, err);
+    if (rc)
+        return job_check_status(rc);
+    if (metrics_check(config->metrics.listen, err))
         return COMMAND_CONFIG;
     if (job_memory_plan(run->load, &run->memory, err) || ask_host(run, err))
         return COMMAND_UNAVAILABLE;

@@ -6,6 +6,7 @@
 #include "stages/kafka/client.h"
 
 #include <errno.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct kafka_client {
     int note_count;
     uint64_t left_out;          // notes that found no place
     char transport[NOTE_BYTES]; // why a broker was last not reached
+    char certificate[64];       // what was last wrong with one
     struct kafka_trouble trouble;
 };
 
@@ -105,25 +107,40 @@ static void set_trouble(struct kafka_client *c, rd_kafka_resp_err_t code, const 
     atomic_write_u32(&c->has_trouble, 1); // relaxed: a hint, the trouble is under the mutex
 }
 
+// "... certificate verify failed: broker certificate could not be verified, ..." with what is wrong
+// with it instead. With the mutex.
+static void with_certificate(const struct kafka_client *c, const char *text, char out[NOTE_BYTES])
+{
+    const char *verify = "certificate verify failed", *at = strstr(text, verify);
+    if (at && c->certificate[0])
+        snprintf(out, NOTE_BYTES, "%.*s%s: %s", (int)(at - text), text, verify, c->certificate);
+    else
+        snprintf(out, NOTE_BYTES, "%s", text);
+}
+
 // Why a broker was not reached is logged at once, and told to on_error too, but only when somebody
-// polls. With the mutex.
+// polls. What says which setting is wrong is kept over what does not. With the mutex.
 static void learn_failure(struct kafka_client *c, const char *text)
 {
-    if (strstr(text, "SASL authentication error"))
+    char whole[NOTE_BYTES];
+    const char *detail = "security.protocol";
+    if (strstr(text, "SASL authentication error")) {
         set_trouble(c, RD_KAFKA_RESP_ERR__AUTHENTICATION, text);
-    else if (strstr(text, "SSL handshake failed") || strstr(text, "SSL transport error"))
-        set_trouble(c, RD_KAFKA_RESP_ERR__SSL, text);
-    else
+    } else if (strstr(text, "SSL handshake failed") || strstr(text, "SSL transport error")) {
+        with_certificate(c, text, whole);
+        set_trouble(c, RD_KAFKA_RESP_ERR__SSL, whole);
+    } else if (!strstr(c->transport, detail) || strstr(text, detail)) {
         snprintf(c->transport, sizeof c->transport, "%s", text);
+    }
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct kafka_client *c = rk ? rd_kafka_opaque(rk) : NULL;
     char shaped[NOTE_BYTES], line[NOTE_BYTES];
-    if (!c || level > c->log_level)
-        return;
     bool is_failure = strcmp(facility, "FAIL") == 0 && level < LOG_DEBUG;
+    if (!c || (level > c->log_level && !is_failure))
+        return;
     shape(text, shaped);
     snprintf(line, sizeof line, "table %s: Kafka: %s: %.300s", c->table->name, facility, shaped);
     lock(c);
@@ -134,25 +151,35 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     unlock(c);
 }
 
+// What librdkafka says, as far as it is known better here. With the mutex.
+static void explain(const struct kafka_client *c, rd_kafka_resp_err_t what, const char *reason,
+                    char out[NOTE_BYTES])
+{
+    char shaped[NOTE_BYTES];
+    shape(reason ? reason : "", shaped);
+    if (what == RD_KAFKA_RESP_ERR__SSL)
+        with_certificate(c, shaped, out);
+    else if (what == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && c->transport[0])
+        memcpy(out, c->transport, NOTE_BYTES); // more than "1/1 brokers are down"
+    else
+        memcpy(out, shaped, NOTE_BYTES);
+}
+
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_client *c = opaque;
     rd_kafka_resp_err_t what = (rd_kafka_resp_err_t)code;
-    char fatal[NOTE_BYTES], shaped[NOTE_BYTES];
+    char fatal[NOTE_BYTES], explained[NOTE_BYTES];
     struct err err;
     if (what == RD_KAFKA_RESP_ERR__FATAL) {
         what = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
         reason = fatal;
     }
-    shape(reason ? reason : "", shaped);
     lock(c);
-    if (what == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && c->transport[0])
-        memcpy(shaped, c->transport, sizeof shaped); // says more than "1/1 brokers are down"
-    else if (kafka_fault_of(what) == KAFKA_FAULT_PASSES)
-        memcpy(c->transport, shaped, sizeof shaped);
+    explain(c, what, reason, explained);
     if (is_trouble(what, kafka_fault_of(what)))
-        set_trouble(c, what, shaped);
-    kafka_error_text(c->table, what, shaped, NULL, &err);
+        set_trouble(c, what, explained);
+    kafka_error_text(c->table, what, explained, NULL, &err);
     char *hint = strchr(err.text, '\n'); // who fails says how to mend it; a note is short
     if (hint)
         *hint = '\0';
@@ -229,22 +256,42 @@ int kafka_client_error(struct kafka_client *c, rd_kafka_resp_err_t code, const c
     return kafka_error_text(c->table, code, known[0] ? known : reason, topic, err);
 }
 
-// --- its threads ---
+// --- certificates ---
 
-static rd_kafka_resp_err_t on_thread_start(rd_kafka_t *rk, rd_kafka_thread_type_t type,
-                                           const char *name, void *opaque)
+// librdkafka only says that a certificate is not right; OpenSSL knows what is wrong with it. In a
+// thread of librdkafka. 1: it is right.
+static int on_certificate(rd_kafka_t *rk, const char *broker_name, int32_t broker_id, int *error,
+                          int depth, const char *bytes, size_t size, char *text, size_t text_size,
+                          void *opaque)
 {
-    const struct kafka_client *c = opaque;
-    (void)rk, (void)type, (void)name;
-    sched_setaffinity(0, sizeof c->cpus, &c->cpus); // no such core: beside the task
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    struct kafka_client *c = opaque;
+    (void)rk, (void)broker_name, (void)broker_id, (void)depth, (void)bytes, (void)size;
+    if (*error == X509_V_OK)
+        return 1;
+    const char *reason = X509_verify_cert_error_string(*error);
+    snprintf(text, text_size, "%s", reason);
+    lock(c);
+    snprintf(c->certificate, sizeof c->certificate, "%s", reason);
+    unlock(c);
+    return 0;
 }
 
-static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
-                                  char *text, size_t size)
+// --- its threads ---
+
+// Threads have the affinity of the one that makes them, and librdkafka's make each other: so its
+// maker goes for a moment where they belong. (Its interceptors, which are called in each new
+// thread, are freed twice when rd_kafka_new fails.)
+static rd_kafka_t *new_beside(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *reason,
+                              size_t size)
 {
-    (void)conf, (void)text, (void)size;
-    return rd_kafka_interceptor_add_on_thread_start(rk, "weir", on_thread_start, opaque);
+    cpu_set_t own, beside;
+    process_cores_beside(0, &beside);
+    bool is_moved = sched_getaffinity(0, sizeof own, &own) == 0 && !CPU_EQUAL(&own, &beside) &&
+                    sched_setaffinity(0, sizeof beside, &beside) == 0;
+    rd_kafka_t *rk = rd_kafka_new(type, conf, reason, size);
+    if (is_moved)
+        sched_setaffinity(0, sizeof own, &own); // the core is gone: the supervisor finds another
+    return rk;
 }
 
 // --- making it ---
@@ -285,7 +332,6 @@ static int set_defaults(rd_kafka_conf_t *conf, enum kafka_role role, struct err 
 {
     static const struct kafka_setting both[] = {
         {"enable.metrics.push", "false"}, // nothing is told to brokers that nobody asked for
-        {"log.connection.close", "false"},
     };
     static const struct kafka_setting consumer[] = {
         {"isolation.level", "read_committed"},
@@ -361,7 +407,7 @@ static void add_callbacks(struct kafka_client *c, rd_kafka_conf_t *conf,
     rd_kafka_conf_set_opaque(conf, c);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_interceptor_add_on_new(conf, "weir", on_new, c);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
     if (spec->configure)
         spec->configure(conf, spec->context);
 }
@@ -380,10 +426,9 @@ static int start(struct kafka_client *c, rd_kafka_conf_t *conf,
                  const struct kafka_client_spec *spec, struct err *err)
 {
     char reason[512];
-    process_cores_beside(0, &c->cpus);
     add_callbacks(c, conf, spec);
-    c->rk = rd_kafka_new(spec->role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf,
-                         reason, sizeof reason);
+    c->rk = new_beside(spec->role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf,
+                       reason, sizeof reason);
     if (c->rk)
         return 0;
     rd_kafka_conf_destroy(conf);
@@ -411,7 +456,6 @@ int kafka_client_create(const struct kafka_client_spec *spec, struct kafka_clien
         unlock(c);
         *out = c;
     } else {
-        err_prefix(err, rc, "table %s", spec->table->name);
         kafka_client_destroy(c);
     }
     buf_fini(&warnings);

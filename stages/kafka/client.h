@@ -45,7 +45,7 @@ int kafka_properties_check(const struct kafka_table *table, enum kafka_role role
 // Make it; librdkafka connects by itself, later. Sets by itself: client.id, bootstrap.servers,
 // group.id, isolation.level (read_committed where the table says nothing), and for consumers that
 // offsets are neither stored nor committed by librdkafka. -EINVAL, -ENOENT, -EACCES (a secret) with
-// a text in which nothing is resolved. Owned by the caller.
+// a text in which nothing is resolved, and not the table's name. Owned by the caller.
 int kafka_client_create(const struct kafka_client_spec *spec, struct kafka_client **out,
                         struct err *err);
 

@@ -124,7 +124,8 @@ static const char *hint_of_tls(const char *reason)
         return "the broker wants a certificate of the client; name it with "
                "'properties.ssl.certificate.location' and 'properties.ssl.key.location'";
     if (mentions(reason, "verif") || mentions(reason, "self-signed") ||
-        mentions(reason, "self signed") || mentions(reason, "unknown ca"))
+        mentions(reason, "self signed") || mentions(reason, "issuer") ||
+        mentions(reason, "unknown ca"))
         return "the authority that signed the broker's certificate is not known here; name its PEM "
                "file with 'properties.ssl.ca.location'";
     if (mentions(reason, "connecting to a PLAINTEXT") || mentions(reason, "wrong version number"))
@@ -135,7 +136,8 @@ static const char *hint_of_tls(const char *reason)
 
 static const char *hint_of_reach(const char *reason)
 {
-    if (mentions(reason, "security.protocol"))
+    if (mentions(reason, "security.protocol") || mentions(reason, "closed by peer") ||
+        mentions(reason, "reset by peer") || mentions(reason, "Broken pipe"))
         return "the broker is there but hangs up; look at 'properties.security.protocol': the "
                "listener may want TLS or a user";
     if (mentions(reason, "resolve"))

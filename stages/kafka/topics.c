@@ -251,7 +251,7 @@ int kafka_check_cluster(const struct kafka_client_spec *spec, int timeout_ms,
     kafka_client_tell(c.client, note, note_context);
     kafka_client_destroy(c.client);
     pool_fini(&pool);
-    return rc < 0 ? err_prefix(err, rc, "table %s", spec->table->name) : rc;
+    return rc;
 }
 
 // --- beside the task ---

@@ -361,7 +361,7 @@ static void test_secret_reaches_librdkafka_and_nobody_else(void **state)
     kafka_client_destroy(client);
     unlink(secret_path());
     assert_null(make(&g, KAFKA_CONSUMER, &err));
-    assert_has(err.text, "table orders: 'properties.sasl.password': ${file:");
+    assert_has(err.text, "'properties.sasl.password': ${file:");
 }
 
 // A value that librdkafka refuses, and would repeat.
