@@ -30,6 +30,8 @@ sums() {
     sha256sum "$here"/*.java "$here/jars.sha256" | sed 's| .*/| |'
 }
 
+lists() { cat "$here/jars.txt" "$here/jars.sha256"; }
+
 jars() {
     command -v mvn >/dev/null || cannot "no mvn to fetch the jars with; sh scripts/setup.sh kafka installs it"
     rm -rf "$build/jars" "$build/jars.done"
@@ -37,18 +39,19 @@ jars() {
     mvn -q -B -f "$build/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$build/jars" >"$build/mvn.log" 2>&1 ||
         cannot "Maven Central gave no jars ($(grep -m 1 ERROR "$build/mvn.log"))"
-    (cd "$build/jars" && sha256sum --quiet -c "$here/jars.sha256") || {
-        echo "kafka: a jar is not the one that tests/kafka/jars.sha256 names" >&2
+    # Both ways: a jar that no line names would be on the class path all the same.
+    (cd "$build/jars" && LC_ALL=C sha256sum ./*.jar | sed 's|\./||') | diff "$here/jars.sha256" - >&2 || {
+        echo "kafka: the jars are not those that tests/kafka/jars.sha256 names (>: what came)" >&2
         exit 1
     }
-    cp "$here/jars.sha256" "$build/jars.done"
+    lists >"$build/jars.done"
 }
 
 mkdir -p "$build"
 exec 9>"$build/lock"
 flock 9
 command -v javac >/dev/null || cannot "no Java compiler; sh scripts/setup.sh kafka installs one"
-if ! cmp -s "$here/jars.sha256" "$build/jars.done"; then
+if ! lists | cmp -s - "$build/jars.done"; then
     jars
 fi
 if ! sums | cmp -s - "$build/classes.done"; then
