@@ -56,11 +56,10 @@ static void format_sink(const struct op *op, struct buf *out)
 {
     const struct plan_table *table = op->table;
     format_table(op, "Sink", out);
-    for (int i = 0; strcmp(table->connector, "upsert-kafka") == 0 && i < table->primary_key_count;
-         i++)
+    for (int i = 0; plan_is_upsert(table) && i < table->primary_key_count; i++)
         buf_printf(out, "%s%s", i ? ", " : ", upsert_key=[",
                    table->physical.fields[table->primary_key[i]].name);
-    buf_append_str(out, strcmp(table->connector, "upsert-kafka") == 0 ? "])" : ")");
+    buf_append_str(out, plan_is_upsert(table) ? "])" : ")");
 }
 
 static void format_calc(const struct op *op, const struct schema *input, struct buf *out)

@@ -23,6 +23,11 @@ struct rel *rel_calc(struct pool *pool, struct rel *input, int field_count)
     return rel;
 }
 
+bool plan_is_upsert(const struct plan_table *table)
+{
+    return strcmp(table->connector, "upsert-kafka") == 0;
+}
+
 bool plan_is_changelog(const struct plan_table *table)
 {
     bool is = false;

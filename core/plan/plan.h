@@ -205,6 +205,18 @@ static inline bool plan_is_written(const struct plan_table *table, int column)
     return !table->is_virtual || !table->is_virtual[column];
 }
 
+// Where the table's column is in the rows that a sink is given; it is written.
+static inline int plan_written_place(const struct plan_table *table, int column)
+{
+    int place = 0;
+    for (int i = 0; i < column; i++)
+        place += plan_is_written(table, i);
+    return place;
+}
+
+// Does a row of the sink replace the one with its primary key, so that -U need not come?
+bool plan_is_upsert(const struct plan_table *table);
+
 // Are the table's messages changes, so that its rows may be deleted and replaced?
 bool plan_is_changelog(const struct plan_table *table);
 

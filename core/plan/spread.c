@@ -63,6 +63,9 @@ bool spread_source_follows(const struct plan_table *source)
 
 const char *spread_of_source(const struct plan_table *source)
 {
+    if (strcmp(source->connector, "kafka") == 0)
+        return "a topic's partitions are dealt out in turn; tasks beyond their number have nothing "
+               "to read";
     if (strcmp(source->connector, "filesystem") != 0)
         return NULL;
     if (is_quoted_csv(source))

@@ -312,6 +312,67 @@ static int decide_pipeline(struct cutter *cut, const struct chain *chain)
     return windows;
 }
 
+// --- sinks by key ---
+
+// Which column of the rows that come out of the stage's last window, or into the stage, is `column`
+// of its last operator? -1: none, it is computed.
+static int origin_of(const struct stage *stage, int column)
+{
+    for (int i = stage->op_count - 1; i >= 0 && stage->ops[i]->kind != OP_WINDOW && column >= 0;
+         i--) {
+        const struct op *op = stage->ops[i];
+        if (op->kind != OP_CALC)
+            return -1;
+        const struct expr *expr = op->calc.exprs[column];
+        column = expr->kind == EXPR_COLUMN ? expr->column : -1;
+    }
+    return column;
+}
+
+// Do rows of one primary key all come out of one task of the stage? When it is fed by the hash of
+// group keys (they lead what a window gives), and each of those is in the primary key.
+static bool is_keyed(const struct cutter *cut, const struct stage *stage,
+                     const struct plan_table *table)
+{
+    const struct op *window = NULL;
+    for (int i = 0; i < stage->op_count; i++)
+        window = stage->ops[i]->kind == OP_WINDOW ? stage->ops[i] : window;
+    if (stage->input_exchange < 0 || !window ||
+        cut->plan->exchanges[stage->input_exchange].kind != EXCHANGE_HASH)
+        return false;
+    for (int key = 0; key < window->window.key_count; key++) {
+        bool found = false;
+        for (int i = 0; i < table->primary_key_count; i++)
+            found |= origin_of(stage, plan_written_place(table, table->primary_key[i])) == key;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static bool is_written_by_key(const struct plan_table *table)
+{
+    return table->primary_key_count > 0 &&
+           (plan_is_upsert(table) || strcmp(table->connector, "kafka") == 0);
+}
+
+// Rows for a sink with a primary key go where the others of their key go.
+static struct stage *cut_sink(struct cutter *cut, struct stage *stage, const struct chain *rest)
+{
+    struct pool *pool = &cut->plan->pool;
+    const struct plan_table *table = rest->ops[0]->table;
+    if (stage->parallelism == 1 || !is_written_by_key(table) || is_keyed(cut, stage, table))
+        return stage;
+    int *columns = pool_alloc(pool, sizeof(int) * (size_t)table->primary_key_count);
+    for (int i = 0; i < table->primary_key_count; i++)
+        columns[i] = plan_written_place(table, table->primary_key[i]);
+    struct exchange *exchange = add_exchange(cut, stage);
+    hash_on(pool, exchange, columns, table->primary_key_count);
+    exchange->reason = "rows of one primary key go to one task, so that the last one made is the "
+                       "last one written";
+    return add_stage(cut, stage->parallelism, stage->output_exchange);
+}
+
 static void cut_pipeline(struct cutter *cut, const struct rel *sink)
 {
     struct plan *plan = cut->plan;
@@ -326,10 +387,13 @@ static void cut_pipeline(struct cutter *cut, const struct rel *sink)
         stage->reason = pool_printf(&plan->pool, "%s; %s", cut->reason, shared);
     for (int i = 0; i < chain.count; i++) {
         struct chain rest = {chain.ops + i, chain.count - i};
-        if (chain.ops[i]->kind == OP_WINDOW)
+        if (chain.ops[i]->kind == OP_WINDOW) {
             stage = cut_window(cut, stage, &rest, seen++ == 0);
-        else
-            add_op(cut, stage, chain.ops[i]);
+            continue;
+        }
+        if (chain.ops[i]->kind == OP_SINK)
+            stage = cut_sink(cut, stage, &rest);
+        add_op(cut, stage, chain.ops[i]);
     }
     name_stages(plan, first_stage);
 }
@@ -344,8 +408,9 @@ int plan_cut(struct plan *plan, const struct logical *logical, int cores, struct
     for (int p = 0; p < logical->pipeline_count; p++)
         for (const struct rel *rel = logical->pipelines[p]; rel; rel = rel->input)
             windows += rel->op.kind == OP_WINDOW;
-    cut.stage_capacity = logical->pipeline_count + 2 * windows; // a window adds two at most
-    cut.exchange_capacity = 2 * windows;
+    // A window adds two at most, a sink one.
+    cut.exchange_capacity = logical->pipeline_count + 2 * windows;
+    cut.stage_capacity = logical->pipeline_count + cut.exchange_capacity;
     plan->stages = pool_zalloc(&plan->pool, sizeof(struct stage) * (size_t)cut.stage_capacity);
     plan->exchanges =
         pool_zalloc(&plan->pool, sizeof(struct exchange) * (size_t)(cut.exchange_capacity + 1));

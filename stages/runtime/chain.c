@@ -64,13 +64,18 @@ static int open_at(struct chain *chain, const struct op_context *context,
     return class ? class->open(&own, &chain->ops[at], err) : -EINVAL;
 }
 
+static bool is_upsert(const struct op *op)
+{
+    return op->kind == OP_SINK && plan_is_upsert(op->table);
+}
+
 // Operators that stand beside the plan's own: behind a window one that looks at what it gives, in
-// front of a sink one that keeps NULLs out.
+// front of a sink one that keeps NULLs out, and one that drops what a sink by key need not know.
 static int count_guards(const struct stage *stage, int first_op, bool is_guarded)
 {
     int count = is_guarded;
     for (int i = first_op; i < stage->op_count; i++)
-        count += stage->ops[i]->kind == OP_WINDOW;
+        count += stage->ops[i]->kind == OP_WINDOW || is_upsert(stage->ops[i]);
     return count;
 }
 
@@ -95,6 +100,8 @@ int chain_open(struct chain *chain, const struct op_context *context, int first_
             rc = open_at(chain, &own, &row_guard_class, at--, err);
         if (rc == 0)
             rc = open_at(chain, &own, class_of(own.op, err), at--, err);
+        if (rc == 0 && is_upsert(own.op))
+            rc = open_at(chain, &own, &upsert_class, at--, err);
         if (rc == 0 && own.op->kind == OP_SINK && is_guarded)
             rc = open_at(chain, &own, &not_null_class, at--, err);
     }

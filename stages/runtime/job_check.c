@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "core/base/check.h"
 #include "stages/runtime/chain.h"
 #include "stages/runtime/folder.h"
 #include "stages/runtime/job.h"
@@ -45,6 +47,18 @@ static int check_sink(const struct op *op, struct err *err)
     return rc < 0 ? put_place(op->table, rc, err) : 0;
 }
 
+static bool ignores_parse_errors(const struct plan_table *table)
+{
+    static const char *const keys[] = {
+        "json.ignore-parse-errors",          "csv.ignore-parse-errors",
+        "debezium-json.ignore-parse-errors", "value.json.ignore-parse-errors",
+        "value.csv.ignore-parse-errors",     "value.debezium-json.ignore-parse-errors"};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (strcasecmp(table_option(table, keys[i], ""), "true") == 0)
+            return true;
+    return false;
+}
+
 const char *job_bad_rows(const struct plan *plan, const struct stage *stage,
                          const struct job_options *options)
 {
@@ -53,8 +67,7 @@ const char *job_bad_rows(const struct plan *plan, const struct stage *stage,
     if (stage->ops[0]->kind != OP_SOURCE)
         return policy;
     const struct plan_table *table = stage->ops[0]->table;
-    if (strcmp(table_option(table, "json.ignore-parse-errors", ""), "true") == 0 ||
-        strcmp(table_option(table, "csv.ignore-parse-errors", ""), "true") == 0)
+    if (ignores_parse_errors(table))
         policy = "skip"; // what Flink does then; here they are counted
     return table_option(table, "bad-rows", policy);
 }

@@ -218,7 +218,7 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
 }
 
 extern const struct operator_class calc_class, window_class, window_assign_class, not_null_class,
-    row_guard_class, print_class, blackhole_class, file_sink_class;
+    row_guard_class, upsert_class, print_class, blackhole_class, file_sink_class;
 
 // --- sources: the head of a chain ---
 

@@ -263,6 +263,79 @@ static void test_bind_kafka_metadata_is_in_the_fingerprint(void **state)
                 hash_with("m INT METADATA FROM 'leader-epoch'"));
 }
 
+// --- where rows for a sink with a primary key go ---
+
+#define PARALLEL "SET 'parallelism.default' = '2';"
+#define TIMED_IN                                                                                   \
+    "CREATE TABLE p (a STRING, b STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) " WITH           \
+    "'format' = 'json');"
+#define KEYED(columns, key)                                                                        \
+    "CREATE TABLE o (v INT METADATA FROM 'partition' VIRTUAL, " columns ", PRIMARY KEY (" key      \
+    ") NOT ENFORCED) " UPSERT "'key.format' = 'json', "                                            \
+    "'value.format' = 'json');"
+#define BY_MINUTE " FROM TABLE(TUMBLE(TABLE p, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) "
+
+static const struct exchange *last_exchange(const struct plan *plan)
+{
+    const struct stage *last = &plan->stages[plan->stage_count - 1];
+    return last->input_exchange < 0 ? NULL : &plan->exchanges[last->input_exchange];
+}
+
+static void test_bind_kafka_rows_go_by_primary_key(void **state)
+{
+    (void)state;
+    // Not keyed at all, by another column than the primary key's, by a part of the group's keys.
+    static const struct {
+        const char *sql;
+        int hash_column;
+    } cases[] = {
+        {PARALLEL IN KEYED("n BIGINT, a STRING", "a") "INSERT INTO o SELECT n, a FROM i", 1},
+        {PARALLEL IN KEYED("n BIGINT, a STRING", "n") "INSERT INTO o SELECT n, a FROM i", 0},
+        {PARALLEL TIMED_IN KEYED("n BIGINT, a STRING",
+                                 "a") "INSERT INTO o SELECT COUNT(*), a" BY_MINUTE
+                                      "GROUP BY a, b, window_start, window_end",
+         1},
+        {PARALLEL TIMED_IN KEYED("n BIGINT, a STRING",
+                                 "a") "INSERT INTO o SELECT COUNT(*), UPPER(a)" BY_MINUTE
+                                      "GROUP BY a, window_start, window_end",
+         1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct plan *plan = make_plan(cases[i].sql);
+        const struct stage *last = &plan->stages[plan->stage_count - 1];
+        const struct exchange *exchange = last_exchange(plan);
+        assert_string_equal(last->name, "sink: o");
+        assert_int_equal(last->parallelism, 2);
+        assert_int_equal(exchange->kind, EXCHANGE_HASH);
+        assert_int_equal(exchange->hash_column_count, 1);
+        assert_int_equal(exchange->hash_columns[0], cases[i].hash_column);
+        assert_non_null(strstr(exchange->reason, "primary key"));
+        plan_free(plan);
+    }
+}
+
+static void test_bind_kafka_rows_stay_where_they_are_by_key(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {
+        IN KEYED("n BIGINT, a STRING", "a") "INSERT INTO o SELECT n, a FROM i", // one task
+        PARALLEL TIMED_IN KEYED("n BIGINT, a STRING, w TIMESTAMP(3)",
+                                "a, w") "INSERT INTO o SELECT COUNT(*), a, window_start" BY_MINUTE
+                                        "GROUP BY a, window_start, window_end",
+        PARALLEL TIMED_IN KEYED("a STRING, n BIGINT",
+                                "a") "INSERT INTO o SELECT a, COUNT(*)" BY_MINUTE
+                                     "GROUP BY a, window_start, window_end",
+        PARALLEL IN "CREATE TABLE o (a STRING) " WITH "'format' = 'json');"
+                    "INSERT INTO o SELECT a FROM i", // no primary key
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+        struct plan *plan = make_plan(scripts[i]);
+        const struct exchange *exchange = last_exchange(plan);
+        assert_true(!exchange || !strstr(exchange->reason, "primary key"));
+        plan_free(plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +346,8 @@ int main(void)
         cmocka_unit_test(test_bind_kafka_table_is_in_the_plan),
         cmocka_unit_test(test_bind_kafka_changelog_goes_where_changes_may),
         cmocka_unit_test(test_bind_kafka_metadata_is_in_the_fingerprint),
+        cmocka_unit_test(test_bind_kafka_rows_go_by_primary_key),
+        cmocka_unit_test(test_bind_kafka_rows_stay_where_they_are_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
