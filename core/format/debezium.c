@@ -30,34 +30,40 @@ static const char *read_key(struct reader *reader, const char *p, const char *li
     return json_skip_blanks(p + 1, limit);
 }
 
-// One member at p: its value's text goes to where its name is among `names`.
+// The members of an object that are looked for.
+struct members {
+    const char *const *names;
+    int count;
+    struct slice *values; // one a name: its value's text
+};
+
+// One member at p.
 static const char *read_member(struct reader *reader, const char *p, const char *limit,
-                               const char *const *names, int count, struct slice *out)
+                               const struct members *members)
 {
     struct slice key = {0};
     const char *value = read_key(reader, p, limit, &key);
     if (!value)
         return NULL;
     struct slice *wanted = NULL;
-    for (int i = 0; i < count; i++)
-        if (slice_equal(key, slice_of(names[i])))
-            wanted = &out[i];
+    for (int i = 0; i < members->count; i++)
+        if (slice_equal(key, slice_of(members->names[i])))
+            wanted = &members->values[i];
     p = json_value(reader, value, limit, NULL, 0);
     if (p && wanted)
         *wanted = slice_make(value, (size_t)(p - value));
     return p;
 }
 
-// The members of these names of the object that is the whole text; one that is not there stays.
-static bool read_members(struct reader *reader, struct slice text, const char *const *names,
-                         int count, struct slice *out)
+// Of the object that is the whole text; one that is not there stays as it is.
+static bool read_members(struct reader *reader, struct slice text, const struct members *members)
 {
     const char *limit = text.ptr + text.len, *p = json_skip_blanks(text.ptr, limit);
     if (json_peek(p, limit) != '{')
         return reader_fail(reader, "the change is no JSON object: it does not begin with '{'");
     p = json_skip_blanks(p + 1, limit);
     while (json_peek(p, limit) != '}') {
-        p = read_member(reader, p, limit, names, count, out);
+        p = read_member(reader, p, limit, members);
         if (!p)
             return false;
         p = json_skip_blanks(p, limit);
@@ -131,7 +137,7 @@ int debezium_payload(struct reader *reader, struct slice payload, uint32_t row, 
     struct slice members[ENVELOPE_MEMBERS] = {{0}}, change = json_one_line(reader, payload);
     if (reader->options.debezium_schema_include) {
         struct slice inner = {0};
-        if (!read_members(reader, change, envelope, 1, &inner))
+        if (!read_members(reader, change, &(struct members){envelope, 1, &inner}))
             return -EBADMSG;
         if (is_missing(inner)) {
             reader_fail(reader, "there is no \"payload\" beside a \"schema\": is "
@@ -140,7 +146,7 @@ int debezium_payload(struct reader *reader, struct slice payload, uint32_t row, 
         }
         change = inner;
     }
-    if (!read_members(reader, change, names, ENVELOPE_MEMBERS, members))
+    if (!read_members(reader, change, &(struct members){names, ENVELOPE_MEMBERS, members}))
         return -EBADMSG;
     return read_change(reader, members, row, kinds);
 }

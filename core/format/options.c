@@ -305,23 +305,15 @@ static int check_csv_bytes(struct format_options *out, struct err *err)
     return 0;
 }
 
-// The options of a WITH clause.
-struct options {
-    const char *prefix; // of the names that count
-    const char *const *keys;
-    const char *const *values;
-    int count;
-};
-
 // The option's name without the prefix; NULL: it has another.
-static const char *without_prefix(const struct options *options, const char *key)
+static const char *without_prefix(const struct format_with *options, const char *key)
 {
     size_t len = strlen(options->prefix);
     return strncmp(key, options->prefix, len) == 0 ? key + len : NULL;
 }
 
 // The index of the option that is called so behind the prefix; -1: it is not given.
-static int find_option(const struct options *options, const char *wanted)
+static int find_option(const struct format_with *options, const char *wanted)
 {
     for (int i = 0; i < options->count; i++) {
         const char *name = without_prefix(options, options->keys[i]);
@@ -332,7 +324,7 @@ static int find_option(const struct options *options, const char *wanted)
 }
 
 // Options that contradict each other.
-static int check_together(const struct options *options, struct format_options *out,
+static int check_together(const struct format_with *options, struct format_options *out,
                           struct err *err)
 {
     const char *prefix = options->prefix;
@@ -353,7 +345,7 @@ static int check_together(const struct options *options, struct format_options *
     return out->kind == FORMAT_CSV ? check_csv_bytes(out, err) : 0;
 }
 
-static int apply_all(const struct options *options, struct format_options *out, struct err *err)
+static int apply_all(const struct format_with *options, struct format_options *out, struct err *err)
 {
     for (int i = 0; i < options->count; i++) {
         enum format_kind owner;
@@ -371,28 +363,28 @@ static int apply_all(const struct options *options, struct format_options *out, 
     return 0;
 }
 
-int format_options_parse_prefixed(const char *prefix, const char *const *keys,
-                                  const char *const *values, int count, struct format_options *out,
+int format_options_parse_prefixed(const struct format_with *with, struct format_options *out,
                                   struct err *err)
 {
     enum format_kind kind = FORMAT_JSON;
-    struct options options = {prefix, keys, values, count};
-    int format = find_option(&options, "format");
+    const char *prefix = with->prefix;
+    int format = find_option(with, "format");
     if (format < 0)
         return err_set(err, -EINVAL,
                        "the option '%sformat' is missing: add '%sformat' = 'json' or "
                        "'%sformat' = 'csv'",
                        prefix, prefix, prefix);
-    int rc = parse_kind(keys[format], values[format], &kind, err);
+    int rc = parse_kind(with->keys[format], with->values[format], &kind, err);
     if (rc)
         return rc;
     format_options_default(kind, out);
-    rc = apply_all(&options, out, err);
-    return rc ? rc : check_together(&options, out, err);
+    rc = apply_all(with, out, err);
+    return rc ? rc : check_together(with, out, err);
 }
 
 int format_options_parse(const char *const *keys, const char *const *values, int count,
                          struct format_options *out, struct err *err)
 {
-    return format_options_parse_prefixed("", keys, values, count, out, err);
+    struct format_with with = {"", keys, values, count};
+    return format_options_parse_prefixed(&with, out, err);
 }

@@ -60,9 +60,16 @@ void format_options_default(enum format_kind kind, struct format_options *out);
 int format_options_parse(const char *const *keys, const char *const *values, int count,
                          struct format_options *out, struct err *err);
 
-// The same for options that all begin with `prefix`: "key." reads 'key.format' and 'key.json.*'.
-int format_options_parse_prefixed(const char *prefix, const char *const *keys,
-                                  const char *const *values, int count, struct format_options *out,
+// A WITH clause, of which the options count that begin with `prefix`.
+struct format_with {
+    const char *prefix; // "key.": 'key.format' and 'key.json.*'; "": 'format' and 'json.*'
+    const char *const *keys;
+    const char *const *values;
+    int count;
+};
+
+// The same for options behind a prefix.
+int format_options_parse_prefixed(const struct format_with *with, struct format_options *out,
                                   struct err *err);
 
 // Can the format say that a row was changed or deleted?

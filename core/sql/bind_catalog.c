@@ -239,8 +239,9 @@ int bind_format(struct binder *b, const struct sql_create_table *create,
         keys[i] = table->options[i].key;
         values[i] = table->options[i].value;
     }
+    struct format_with with = {prefix, keys, values, table->option_count};
     struct err cause = {0};
-    if (format_options_parse_prefixed(prefix, keys, values, table->option_count, out, &cause))
+    if (format_options_parse_prefixed(&with, out, &cause))
         return bind_expr_error(b, bind_option_pos(create, cause.text), &cause);
     return 0;
 }

@@ -287,9 +287,9 @@ static int part_format(const struct reading *r, const char *prefix, struct kafka
         keys[i] = r->table->options[i].key;
         values[i] = r->table->options[i].value;
     }
+    struct format_with with = {prefix, keys, values, r->table->option_count};
     out->is_present = true;
-    return format_options_parse_prefixed(prefix, keys, values, r->table->option_count, &out->format,
-                                         r->err);
+    return format_options_parse_prefixed(&with, &out->format, r->err);
 }
 
 static void begin_part(const struct reading *r, struct kafka_part *out)

@@ -79,6 +79,16 @@ static int count_guards(const struct stage *stage, int first_op, bool is_guarded
     return count;
 }
 
+// What stands before the sink that `context` is of.
+static int open_sink_guards(struct chain *chain, const struct op_context *context, bool is_guarded,
+                            int *at, struct err *err)
+{
+    int rc = is_upsert(context->op) ? open_at(chain, context, &upsert_class, (*at)--, err) : 0;
+    if (rc == 0 && is_guarded)
+        rc = open_at(chain, context, &not_null_class, (*at)--, err);
+    return rc;
+}
+
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
                struct operator* last, struct err *err)
 {
@@ -100,10 +110,8 @@ int chain_open(struct chain *chain, const struct op_context *context, int first_
             rc = open_at(chain, &own, &row_guard_class, at--, err);
         if (rc == 0)
             rc = open_at(chain, &own, class_of(own.op, err), at--, err);
-        if (rc == 0 && is_upsert(own.op))
-            rc = open_at(chain, &own, &upsert_class, at--, err);
-        if (rc == 0 && own.op->kind == OP_SINK && is_guarded)
-            rc = open_at(chain, &own, &not_null_class, at--, err);
+        if (rc == 0 && own.op->kind == OP_SINK)
+            rc = open_sink_guards(chain, &own, is_guarded, &at, err);
     }
     if (rc < 0)
         chain_close(chain);

@@ -139,11 +139,11 @@ static void test_format_options_behind_a_prefix(void **state)
     static const char *const values[] = {"raw", "little-endian", "?", "json", "yes"};
     struct format_options options;
     struct err err = {0};
-    assert_int_equal(format_options_parse_prefixed("key.", keys, values, 5, &options, &err), 0);
+    struct format_with of_key = {"key.", keys, values, 5}, of_value = {"value.", keys, values, 5};
+    assert_int_equal(format_options_parse_prefixed(&of_key, &options, &err), 0);
     assert_int_equal(options.kind, FORMAT_RAW);
     assert_true(options.raw_little_endian);
-    assert_int_equal(format_options_parse_prefixed("value.", keys, values, 5, &options, &err),
-                     -EINVAL);
+    assert_int_equal(format_options_parse_prefixed(&of_value, &options, &err), -EINVAL);
     assert_non_null(strstr(err.text, "'value.json.ignore-parse-errors' = 'yes': expected"));
     assert_int_equal(format_options_parse(keys, values, 5, &options, &err), -EINVAL);
     assert_non_null(strstr(err.text, "'format' is missing"));
