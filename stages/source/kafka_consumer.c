@@ -67,9 +67,9 @@ int kafka_consumer_create(const struct op_context *context, struct kafka_consume
         rc = create_client(c, context, err);
     if (rc == 0) {
         c->rk = kafka_client_handle(c->client);
-        rd_kafka_poll_set_consumer(c->rk); // one queue for all that it has to say
         c->queue = rd_kafka_queue_get_consumer(c->rk);
-        CHECK(c->queue);
+        c->events = rd_kafka_queue_get_main(c->rk);
+        CHECK(c->queue && c->events);
         rc = kafka_scout_create(c->client, &c->table, &c->scout, err);
     }
     if (rc < 0) {
@@ -87,6 +87,8 @@ void kafka_consumer_destroy(struct kafka_consumer *c)
     kafka_scout_destroy(c->scout);
     if (c->queue)
         rd_kafka_queue_destroy(c->queue);
+    if (c->events)
+        rd_kafka_queue_destroy(c->events);
     kafka_client_destroy(c->client);
     kafka_table_fini(&c->table);
     free(c);
@@ -102,7 +104,9 @@ void kafka_consumer_set_wake(struct kafka_consumer *c, const struct op_context *
 {
     if (context && !context->wake)
         context = NULL;
-    rd_kafka_queue_cb_event_enable(c->queue, context ? on_event : NULL, (void *)(uintptr_t)context);
+    void (*on)(rd_kafka_t * rk, void *opaque) = context ? on_event : NULL;
+    rd_kafka_queue_cb_event_enable(c->queue, on, (void *)(uintptr_t)context);
+    rd_kafka_queue_cb_event_enable(c->events, on, (void *)(uintptr_t)context);
     kafka_scout_set_wake(c->scout, context ? context->wake : NULL,
                          context ? context->wake_context : NULL);
 }

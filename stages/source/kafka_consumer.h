@@ -13,8 +13,9 @@
 struct kafka_consumer {
     struct kafka_table table;
     struct kafka_client *client;
-    rd_kafka_t *rk; // the client's
-    rd_kafka_queue_t *queue;
+    rd_kafka_t *rk;           // the client's
+    rd_kafka_queue_t *queue;  // of messages
+    rd_kafka_queue_t *events; // of everything else: errors, commits that are done
     struct kafka_scout *scout;
     rd_kafka_resp_err_t commit_error; // of the last commit of offsets that failed; 0: none since
 };

@@ -345,14 +345,12 @@ int kafka_outside_error(struct kafka_source *k, const rd_kafka_message_t *messag
     }
 }
 
-static int hear_client(struct kafka_source *k, int64_t now_ms, struct err *err)
+static int hear_client(struct kafka_source *k, struct err *err)
 {
     const struct op_context *context = &k->base.context;
     struct kafka_trouble trouble;
     struct err why;
-    if (now_ms < k->next_tell_ms && k->next_tell_ms - now_ms <= KAFKA_TELL_MS)
-        return 0;
-    k->next_tell_ms = now_ms + KAFKA_TELL_MS;
+    rd_kafka_poll(k->consumer->rk, 0); // the callbacks
     kafka_client_tell(k->consumer->client, context->note, context->bad_row_context);
     if (k->consumer->commit_error) {
         note(k, "the offsets of group %s could not be committed: %s", k->consumer->table.group_id,
@@ -380,7 +378,7 @@ int kafka_outside_poll(struct kafka_source *k, int64_t now_ms, struct err *err)
     }
     kafka_answer_free(answer);
     if (rc == 0)
-        rc = hear_client(k, now_ms, err);
+        rc = hear_client(k, err);
     if (rc < 0)
         return rc;
     if (now_ms >= k->next_look_ms && !kafka_scout_is_busy(k->consumer->scout))

@@ -43,7 +43,7 @@ struct kafka_source {
     // Outside.
     bool is_verified;     // the topics are those that the positions are of
     bool discards_answer; // the question was a spare's
-    int64_t opened_ms, next_look_ms, next_tell_ms, next_commit_ms;
+    int64_t opened_ms, next_look_ms, next_commit_ms;
     bool has_uncommitted;     // offsets that the group was not told
     uint64_t barrier;         // the checkpoint that barrier_offset is of
     int64_t missing_since_ms; // a topic of the list has never been there; 0: none is
@@ -52,7 +52,6 @@ struct kafka_source {
 
 enum {
     KAFKA_RETRY_MS = 1000, // a question that could not be answered
-    KAFKA_TELL_MS = 250,
     KAFKA_COMMIT_MS = 5000, // without checkpoints
     KAFKA_GRACE_MS = 30000, // a topic that is not there may come back: brokers restart
 };

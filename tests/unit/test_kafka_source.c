@@ -240,8 +240,8 @@ static void test_source_group_has_no_offset(void **state)
 // What is committed is where group-offsets goes on.
 static void test_source_tells_the_group(void **state)
 {
-    static const char *const group[] = {"scan.bounded.mode", "latest-offset",
-                                        "scan.startup.mode", "group-offsets",
+    static const char *const group[] = {"scan.bounded.mode",   "latest-offset",
+                                        "scan.startup.mode",   "group-offsets",
                                         "properties.group.id", "told"};
     struct reading r;
     (void)state;

@@ -42,8 +42,8 @@ static void test_rows_keys(void **state)
         const int odd = i % 50;
         snprintf(key, sizeof key, odd == 7 ? "no key %d" : "{\"name\":\"key %d\"}", i);
         snprintf(value, sizeof value, odd == 9 ? "no value %d" : "{\"id\":%d}", i);
-        cluster_put(&cluster, &(struct put){"keys", 0, odd == 5 ? NULL : key,
-                                            odd == 11 ? NULL : value, 0});
+        cluster_put(&cluster,
+                    &(struct put){"keys", 0, odd == 5 ? NULL : key, odd == 11 ? NULL : value, 0});
         bad += odd == 7 || odd == 9;
         nulls += odd == 5;
         rows += odd != 7 && odd != 9 && odd != 11;
