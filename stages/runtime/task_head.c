@@ -468,7 +468,8 @@ int head_step(struct task *task, struct head_idle *idle, bool *ended)
         task->head.is_idle = false;
         task->head.last_rows_ms = 0; // counted from the first poll without rows
         task_latency_rows(task, now_ns);
-        rc = pass_raised(task);
+        // Where all that was polled is bad, a commit would be that of the poll: not before process.
+        rc = task->head.batch.count ? pass_raised(task) : 0;
         return rc < 0 ? rc : process(task);
     }
     *ended = found.status == SOURCE_END;

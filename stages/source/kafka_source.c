@@ -225,6 +225,7 @@ static int refill(struct kafka_source *k, struct err *err)
 {
     rd_kafka_message_t *messages[KAFKA_ITEMS];
     kafka_window_clear(&k->window);
+    k->polled_from = 0;
     if (take_back(k))
         return 0;
     ssize_t count =
@@ -345,6 +346,18 @@ static bool has_ended(const struct kafka_source *k)
     return true;
 }
 
+// What was polled before is committed, or undone.
+static void forget_poll(struct kafka_source *k)
+{
+    k->polled_from = k->window.at;
+    k->polled_rows = 0;
+    k->rows.item_count = 0;
+    k->rows.is_cut = false;
+    k->bytes_before[0] = 0;
+    k->base.bad_row_count = 0;
+    k->base.run_count = 0;
+}
+
 static int kafka_poll(struct source *source, struct batch *batch, uint32_t max_rows,
                       struct source_poll *out, struct err *err)
 {
@@ -352,9 +365,8 @@ static int kafka_poll(struct source *source, struct batch *batch, uint32_t max_r
     const int64_t now_ms = source->context.env->realtime_ms(source->context.env);
     batch->count = 0;
     batch->has_kinds = false;
-    source->bad_row_count = 0;
-    source->run_count = 0;
     out->status = SOURCE_IDLE;
+    forget_poll(k);
     int rc = kafka_outside_poll(k, now_ms, err);
     if (rc > 0)
         out->retry_ns = 1; // what has changed is committed before it is acted upon
@@ -373,8 +385,7 @@ static int kafka_poll(struct source *source, struct batch *batch, uint32_t max_r
     }
     out->retry_ms = kafka_outside_next_ms(k);
     out->status = has_ended(k) ? SOURCE_END : SOURCE_IDLE;
-    // How many partitions it has is our choice of parallelism: without any it holds nobody back.
-    source->has_caught_up = k->positions.has_started && source->split_count == 0;
+    source->has_caught_up = k->positions.has_started;
     return 0;
 }
 
@@ -386,7 +397,7 @@ static uint32_t items_done(const struct kafka_source *k, uint32_t rows, uint32_t
     const struct kafka_rows *r = &k->rows;
     uint32_t low = 0, high = r->item_count; // the first item with first_row >= rows
     *extra = 0;
-    if (rows == k->polled_rows) {
+    if (rows == k->polled_rows && r->item_count) {
         const uint32_t whole = r->item_count - r->is_cut;
         *extra = r->is_cut ? rows - r->first_row[whole] : 0;
         return whole;
@@ -467,10 +478,7 @@ static void kafka_reset(struct source *source)
         if (item->next > k->positions.entries[item->split].place.offset)
             break;
     }
-    k->polled_from = w->at;
-    k->polled_rows = k->rows.item_count = 0;
-    k->rows.is_cut = false;
-    k->bytes_before[0] = 0;
+    forget_poll(k);
 }
 
 static void kafka_barrier(struct source *source, uint64_t checkpoint)

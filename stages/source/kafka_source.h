@@ -51,7 +51,7 @@ struct kafka_source {
 };
 
 enum {
-    KAFKA_RETRY_MS = 1000, // a question that could not be answered
+    KAFKA_RETRY_MS = 1000,  // a question that could not be answered
     KAFKA_COMMIT_MS = 5000, // without checkpoints
     KAFKA_GRACE_MS = 30000, // a topic that is not there may come back: brokers restart
 };

@@ -232,6 +232,8 @@ static inline bool reading_take(struct reading *r)
     for (uint32_t i = 0; i < r->source->run_count; i++)
         runs += r->source->runs[i].rows;
     assert_int_equal(runs, r->batch.count);
+    if (runs && any(r, 3) == 0)
+        assert_int_equal(kafka_source_class.advance(r->source, 0), 0);
     do {
         uint32_t to = r->batch.count;
         if (to > from && any(r, 3) == 0)
@@ -271,6 +273,8 @@ static inline bool reading_step(struct reading *r)
         reading_take(r);
         return true;
     }
+    if (any(r, 3) == 0) // splits may have changed
+        assert_int_equal(kafka_source_class.advance(r->source, 0), 0);
     reading_commit(r);
     r->has_ended = found.status == SOURCE_END;
     r->idles++;
