@@ -1,0 +1,55 @@
+// outbox.h: rows of one task on their way to a cluster: the journal in the arena, the producer, and
+// what is agreed between the two so that rows arrive as the table's guarantee says.
+//
+//   none           rows are handed to librdkafka once their transaction is committed here
+//   at-least-once  and stay in the journal until the cluster has acknowledged them
+//   exactly-once   and until the cluster has committed the transaction that they are in: one a
+//                  checkpoint, which carries a mark: the number of the first row not in it
+//
+// Its functions are an operator's hooks of the same names (stages/runtime/operator.h); an operator
+// composes rows into outbox_rows and passes the rest on. All of it is for the task's thread.
+#ifndef WEIR_STAGES_KAFKA_OUTBOX_H
+#define WEIR_STAGES_KAFKA_OUTBOX_H
+
+#include "stages/kafka/journal.h"
+#include "stages/kafka/table.h"
+#include "stages/runtime/operator.h"
+
+struct outbox;
+
+struct outbox_spec {
+    const struct op_context *context; // copied; what it points at outlives the outbox
+    const struct kafka_table *table;  // outlives the outbox
+    uint32_t root;                    // of the arena
+    int64_t checkpoint_interval_ms;   // 0: not known
+    void *warm;                       // of outbox_warm, which is the outbox's now; NULL: none
+};
+
+// In a transaction. 0 or -errno with a text; nothing is connected when it returns.
+int outbox_open(const struct outbox_spec *spec, struct outbox **out, struct err *err);
+void outbox_close(struct outbox *o);
+
+// A connection that leaves no trace, for the spec of a later outbox_open in this process. NULL.
+void *outbox_warm(const struct outbox_spec *spec);
+void outbox_cool(void *warm);
+
+// Where rows of the open transaction are composed (journal_row_begin ..), and how many came to it.
+struct buf *outbox_rows(struct outbox *o);
+void outbox_composed(struct outbox *o, uint64_t rows);
+
+int outbox_before_commit(struct outbox *o);
+void outbox_after_commit(struct outbox *o);
+void outbox_reset(struct outbox *o);
+int outbox_barrier(struct outbox *o, uint64_t checkpoint);
+int outbox_complete(struct outbox *o, uint64_t checkpoint);
+int outbox_poll(struct outbox *o);
+bool outbox_has_room(const struct outbox *o);
+// Has the cluster, for good, everything that the newest complete checkpoint lets go?
+bool outbox_is_settled(const struct outbox *o);
+// No row and no checkpoint comes any more: everything goes out. Bounded: where the cluster does not
+// answer, exactly-once leaves the rest to the next run and says so; others fail.
+int outbox_finish(struct outbox *o, struct err *err);
+// Append `"name":value` members: rows, done, waiting bytes, id.
+void outbox_describe(const struct outbox *o, struct buf *out);
+
+#endif
