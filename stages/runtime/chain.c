@@ -19,6 +19,8 @@ const struct operator_class *chain_sink_class(const struct plan_table *table)
 {
     if (strcmp(table->connector, "filesystem") == 0)
         return &file_sink_class;
+    if (strcmp(table->connector, "kafka") == 0 || strcmp(table->connector, "upsert-kafka") == 0)
+        return &kafka_sink_class;
     if (strcmp(table->connector, "print") == 0)
         return &print_class;
     return strcmp(table->connector, "blackhole") == 0 ? &blackhole_class : NULL;

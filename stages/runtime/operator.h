@@ -175,6 +175,9 @@ struct operator_class {
     // The checkpoint is complete: make final what belongs to it. In a transaction of its own. NULL:
     // nothing.
     int (*complete)(struct operator* op, uint64_t checkpoint);
+    // Is everything final outside that the newest complete checkpoint allows? false: it is on its
+    // way, or who takes it is away. NULL: always.
+    bool (*is_settled)(const struct operator* op);
     // With checkpoints, when all input is handled: make the output's bytes durable and append, to
     // `renames`, the lines "from<TAB>to" that will make it final (see store.h). In a transaction.
     // NULL: nothing.
@@ -218,7 +221,7 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
 }
 
 extern const struct operator_class calc_class, window_class, window_assign_class, not_null_class,
-    row_guard_class, upsert_class, print_class, blackhole_class, file_sink_class;
+    row_guard_class, upsert_class, print_class, blackhole_class, file_sink_class, kafka_sink_class;
 
 // --- sources: the head of a chain ---
 
