@@ -395,6 +395,11 @@ void control_set_ended(struct control *control, bool ended)
     atomic_release_u32(&own_page(control)->has_ended, ended);
 }
 
+void control_set_settled(struct control *control, uint64_t checkpoint)
+{
+    atomic_write_u64(&own_page(control)->settled_checkpoint, checkpoint); // relaxed: see its reader
+}
+
 uint64_t control_epoch(const struct control *control)
 {
     return atomic_read_u64(&job_page(control)->epoch); // relaxed: true on its own
@@ -560,6 +565,12 @@ bool control_has_ended(const struct control *control, int task_index)
         return false;
     // A24: pairs with R24 in control_set_ended; what the task has put on disk before
     return atomic_acquire_u32(&task->has_ended) != 0;
+}
+
+uint64_t control_settled_checkpoint(const struct control *control, int task_index)
+{
+    // Relaxed: what it tells of is outside, nothing that is read here is published by it.
+    return atomic_read_u64(&task_page(control, task_index)->settled_checkpoint);
 }
 
 bool control_was_asked(const struct control *control, int task_index, enum control_request request)

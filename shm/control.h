@@ -229,6 +229,8 @@ void control_read_verdict(const struct control *control, int task_index,
                           struct control_verdict *out);
 // All input is handled (or not, after a restore): the supervisor waits for it from every task.
 void control_set_ended(struct control *control, bool ended);
+// What this complete checkpoint covers is committed outside (see is_settled in operator.h).
+void control_set_settled(struct control *control, uint64_t checkpoint);
 // Is the arena to be checked before it is trusted? (control_ask_check)
 bool control_must_check(const struct control *control);
 // Was the task's memory made anew from a checkpoint while the job ran? (control_set_restored)
@@ -295,6 +297,8 @@ void control_view_spare(const struct control *control, int task_index, int spare
 void control_read_snapshot(const struct control *control, int task_index,
                            struct control_snapshot *out);
 bool control_has_ended(const struct control *control, int task_index);
+// The newest checkpoint that the task has settled; 0: none. It stays true whoever runs the task.
+uint64_t control_settled_checkpoint(const struct control *control, int task_index);
 // Has a supervisor posted this request to the task?
 bool control_was_asked(const struct control *control, int task_index, enum control_request request);
 

@@ -22,11 +22,12 @@
 // task: ended           task        supervisor  release: what the output needs is on disk. Attempts
 //                                               before restored_attempt have not ended: what they
 //                                               put out is taken back
-// task: trial           task        supervisor  none: read when the process that wrote it is gone
-// box:  verdict         supervisor  its task    none: before the process may begin
-// box:  restored_attempt supervisor its task    relaxed: written before the process is started
-// box:  cpu, is_moved   supervisor  its task, the next supervisor  relaxed: a hint where to run
-// box:  losses          supervisor  anyone      relaxed: each word is true on its own
+// task: settled         task        supervisor  relaxed: a number that only grows, of what is
+// outside task: trial           task        supervisor  none: read when the process that wrote it
+// is gone box:  verdict         supervisor  its task    none: before the process may begin box:
+// restored_attempt supervisor its task    relaxed: written before the process is started box:  cpu,
+// is_moved   supervisor  its task, the next supervisor  relaxed: a hint where to run box:  losses
+// supervisor  anyone      relaxed: each word is true on its own
 #ifndef WEIR_SHM_CONTROL_LAYOUT_H
 #define WEIR_SHM_CONTROL_LAYOUT_H
 
@@ -39,8 +40,8 @@
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
 // Also says what frames rings carry and which counters there are: since ...0a FRAME_LATENCY, since
-// ...0b CONTROL_ALIGN_MS.
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000b)
+// ...0b CONTROL_ALIGN_MS, since ...0c settled_checkpoint.
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000c)
 
 struct control_job_page {
     uint32_t task_count; // written at creation
@@ -79,6 +80,7 @@ struct control_task_page {
     struct control_report report;
     struct control_trial_words trial;
     uint64_t first_ns; // with taken_ns and ready_ns
+    uint64_t settled_checkpoint;
 };
 
 struct control_box_page {
@@ -129,6 +131,9 @@ _Static_assert(offsetof(struct control_task_page, trial) ==
 _Static_assert(offsetof(struct control_trial_words, source) == 48, "layout");
 _Static_assert(offsetof(struct control_task_page, first_ns) ==
                    offsetof(struct control_task_page, trial) + sizeof(struct control_trial_words),
+               "layout");
+_Static_assert(offsetof(struct control_task_page, settled_checkpoint) ==
+                   offsetof(struct control_task_page, first_ns) + 8,
                "layout");
 _Static_assert(sizeof(struct control_task_page) <= CONTROL_PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct control_box_page, requests) == 0, "layout");

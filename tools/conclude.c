@@ -14,6 +14,12 @@ bool conclude_wants_savepoint(const struct request_box *requests)
     return requests->request.kind == REQUEST_STOP && *requests->request.path;
 }
 
+const char *conclude_unsettled(const struct supervisor_result *result)
+{
+    return result->unsettled ? ", which holds rows that could not be committed outside in time"
+                             : "";
+}
+
 static int write_savepoint(const struct conclusion *c, struct err *err)
 {
     struct pool pool = {0};
@@ -36,8 +42,9 @@ static void answer(const struct conclusion *c, enum request_answer answer, const
     struct buf members = {0};
     buf_printf(&members, ",\"end\":\"%s\",\"checkpoint\":", end);
     if (c->result->last_checkpoint && c->result->end == SUPERVISOR_END_STOPPED)
-        buf_printf(&members, "%" PRIu64 ",\"is_last\":%s", c->result->last_checkpoint,
-                   c->result->is_cut ? "true" : "false");
+        buf_printf(&members, "%" PRIu64 ",\"is_last\":%s,\"unsettled_tasks\":%d",
+                   c->result->last_checkpoint, c->result->is_cut ? "true" : "false",
+                   c->result->unsettled);
     else
         buf_append_str(&members, "null");
     if (answer == REQUEST_DONE && conclude_wants_savepoint(c->requests)) {
@@ -69,9 +76,9 @@ static void conclude_savepoint(const struct conclusion *c, struct buf *text)
     } else {
         buf_printf(text,
                    "stopped at checkpoint %" PRIu64
-                   ", savepoint in %s; `weir run --from %s %s` goes "
+                   "%s, savepoint in %s; `weir run --from %s %s` goes "
                    "on from there",
-                   checkpoint, dir, dir, c->config);
+                   checkpoint, conclude_unsettled(c->result), dir, dir, c->config);
         answer(c, REQUEST_DONE, "stopped", text);
     }
 }
@@ -80,8 +87,8 @@ static void conclude_stop(const struct conclusion *c, struct buf *text)
 {
     uint64_t checkpoint = c->result->last_checkpoint;
     if (c->store && c->result->is_cut)
-        buf_printf(text, "stopped at checkpoint %" PRIu64 "; `weir run %s` goes on from there",
-                   checkpoint, c->config);
+        buf_printf(text, "stopped at checkpoint %" PRIu64 "%s; `weir run %s` goes on from there",
+                   checkpoint, conclude_unsettled(c->result), c->config);
     else if (c->store && checkpoint)
         buf_printf(
             text,

@@ -16,6 +16,9 @@ struct conclusion {
     int status;                // that the run ends with; when it is a failure err says why
 };
 
+// For the sentence that says where the job has stopped: ", which .." or nothing.
+const char *conclude_unsettled(const struct supervisor_result *result);
+
 // Does somebody wait for a savepoint of where the job stops?
 bool conclude_wants_savepoint(const struct request_box *requests);
 

@@ -269,6 +269,7 @@ static const char *event_name(enum supervisor_event_kind kind)
         [SUPERVISOR_REPLACE_DONE] = "replace-done",
         [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
         [SUPERVISOR_MOVED] = "moved",
+        [SUPERVISOR_SETTLING] = "settling",
     };
     CHECK((size_t)kind < ARRAY_SIZE(names));
     return names[kind];
@@ -423,6 +424,9 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_KILLED:
         buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,
                    name);
+        return true;
+    case SUPERVISOR_SETTLING:
+        buf_printf(out, "weir: %s", event->text);
         return true;
     case SUPERVISOR_CHECKPOINT_FAILED:
         buf_printf(out, "weir: checkpoint %llu was given up: %s",

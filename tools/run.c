@@ -11,6 +11,7 @@
 
 #include "core/base/check.h"
 #include "core/base/env.h"
+#include "stages/runtime/chain.h"
 #include "stages/runtime/job_folders.h"
 #include "stages/runtime/job_place.h"
 #include "tools/command.h"
@@ -231,6 +232,7 @@ static int supervise_once(struct run *run, bool adopts, struct err *err)
         .names = names,
         .levels = levels,
         .checkpoints = run->resume.is_on ? &checkpoints : NULL,
+        .settles = run->resume.is_on && chain_plan_settles(plan),
         .restart = run->restart,
         .regions = regions,
         .adopts = adopts,
@@ -322,10 +324,12 @@ static int end_checkpoints(struct run *run, struct err *err)
         return store_remove_all(&run->resume.store, err) ? COMMAND_FAILED : COMMAND_OK;
     if (run->result.end == SUPERVISOR_END_STOPPED && is_talkative(run) &&
         run->result.last_checkpoint)
-        fprintf(stderr,
-                "weir: stopped at checkpoint %llu; `weir run %s` goes on from there, with --fresh "
-                "it begins anew\n",
-                (unsigned long long)run->result.last_checkpoint, run->arguments->path);
+        fprintf(
+            stderr,
+            "weir: stopped at checkpoint %llu%s; `weir run %s` goes on from there, with --fresh "
+            "it begins anew\n",
+            (unsigned long long)run->result.last_checkpoint, conclude_unsettled(&run->result),
+            run->arguments->path);
     return COMMAND_OK;
 }
 

@@ -9,7 +9,8 @@
 //     task-T-A.positions where task T stood, for the manifest, when it is long; not durable
 //     MANIFEST           there when the checkpoint is complete, never before
 //   DIR/finish-T         task T has handled all its input: the renames that make its output final
-//   DIR/FINISHED         every task has: those renames are due, and nothing else
+//   DIR/FINISHED         every task has: those renames are due, and nothing else (what is committed
+//                        outside has been: see ending.c of the supervisor)
 //
 // A checkpoint is made complete by: files durable, then their folder, then MANIFEST.tmp durable,
 // then its rename, then the folders again. Nothing that a complete checkpoint needs is removed

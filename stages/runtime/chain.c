@@ -26,6 +26,19 @@ const struct operator_class *chain_sink_class(const struct plan_table *table)
     return strcmp(table->connector, "blackhole") == 0 ? &blackhole_class : NULL;
 }
 
+bool chain_plan_settles(const struct plan *plan)
+{
+    for (int s = 0; s < plan->stage_count; s++)
+        for (int i = 0; i < plan->stages[s].op_count; i++) {
+            const struct op *op = plan->stages[s].ops[i];
+            const struct operator_class *class =
+                op->kind == OP_SINK ? chain_sink_class(op->table) : NULL;
+            if (class && class->is_settled)
+                return true;
+        }
+    return false;
+}
+
 static const struct operator_class *class_of(const struct op *op, struct err *err)
 {
     const struct operator_class *class = NULL;
@@ -182,6 +195,16 @@ bool chain_has_room(const struct chain *chain)
     for (int i = 0; i < chain->count; i++) {
         const struct operator* op = chain->ops[i];
         if (op->class->has_room && !op->class->has_room(op))
+            return false;
+    }
+    return true;
+}
+
+bool chain_is_settled(const struct chain *chain)
+{
+    for (int i = 0; i < chain->count; i++) {
+        const struct operator* op = chain->ops[i];
+        if (op->class->is_settled && !op->class->is_settled(op))
             return false;
     }
     return true;

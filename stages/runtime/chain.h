@@ -8,6 +8,9 @@
 const struct source_class *chain_source_class(const struct plan_table *table);
 const struct operator_class *chain_sink_class(const struct plan_table *table);
 
+// Does a sink of the plan keep rows that something outside must commit (is_settled)?
+bool chain_plan_settles(const struct plan *plan);
+
 enum { CHAIN_OPS_MAX = 64 };
 
 // Operators from `first_op` of the stage on; ops[count - 1] is a sink or the given `last`.
@@ -37,6 +40,7 @@ int chain_barrier(struct chain *chain, uint64_t checkpoint);
 int chain_complete(struct chain *chain, uint64_t checkpoint);
 int chain_poll(struct chain *chain);
 bool chain_has_room(const struct chain *chain); // of all
+bool chain_is_settled(const struct chain *chain);
 int chain_prepare_finish(struct chain *chain, struct buf *renames, struct err *err);
 int chain_finish(struct chain *chain, struct err *err);
 

@@ -192,8 +192,9 @@ struct operator_class {
     // Visit the groups of its keyed state, in the order in which they came; changes nothing. For
     // tools, on a restored copy of the arena. NULL: it keeps none.
     int (*visit)(const struct operator* op, const struct state_visitor *visitor);
-    int (*finish)(struct operator* op,
-                  struct err *err);     // after the end of input, all committed (may be NULL)
+    // After the end of input, all committed. What is not settled then (a stop does not wait for
+    // ever) is in the last checkpoint, and settled by the run that goes on from there. May be NULL.
+    int (*finish)(struct operator* op, struct err *err);
     void (*reset)(struct operator* op); // after an abort: forget private views of state
     void (*close)(struct operator* op);
     // In a process that waits as a spare: connect to what `open` will need, without a trace there

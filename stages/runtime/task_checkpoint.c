@@ -264,6 +264,42 @@ void checkpoint_forgo(struct task *task)
 
 // --- the end ---
 
+// A checkpoint that is complete, and of which nothing is left to do outside: say so. The supervisor
+// waits for it before it calls the job finished.
+static void tell_settled(struct task *task)
+{
+    struct task_checkpoint *c = &task->checkpoint;
+    if (c->completed <= c->settled || !chain_is_settled(&task->chain))
+        return;
+    c->settled = c->completed;
+    control_set_settled(task->control, c->settled);
+    bell_ring(task->job.dir.fd);
+}
+
+static bool settle_ready(void *context)
+{
+    struct task *task = context;
+    return task_is_cancelled(task) || task_has_outside_news(task);
+}
+
+// Without checkpoints nobody says when: the job ends when all is outside, or when it must.
+static int settle_alone(struct task *task)
+{
+    enum { LOOK_NS = 100 * 1000 * 1000 }; // in case that a wake is lost
+    int rc = 0;
+    while (rc == 0 && !chain_is_settled(&task->chain) && !task_is_cancelled(task)) {
+        struct task_waiting waiting = {.ready = settle_ready,
+                                       .context = task,
+                                       .until_ns = now_ns(task) + LOOK_NS,
+                                       .state = CONTROL_WAITING_OUTPUT,
+                                       .reason = WAITER_NEWS,
+                                       .is_pause = true};
+        task_wait_until(task, &waiting);
+        rc = task_look_outside(task);
+    }
+    return rc;
+}
+
 static bool linger_ready(void *context)
 {
     struct task *task = context;
@@ -294,7 +330,7 @@ static int prepare_finish(struct task *task)
 int checkpoint_linger(struct task *task)
 {
     if (!task->checkpoint.is_on)
-        return 0;
+        return settle_alone(task);
     if (task_is_cancelled(task)) // perhaps with input unread: no checkpoint may count on this
         return -ECANCELED;
     task->checkpoint.lingers = true; // nobody reads from it any more, nobody writes to it
@@ -316,6 +352,8 @@ int checkpoint_linger(struct task *task)
             rc = checkpoint_poll(task);
         if (rc == 0)
             rc = task_look_outside(task);
+        if (rc == 0)
+            tell_settled(task);
         if (checkpoint_is_busy(task, &busy_ns))
             waiting.until_ns = now_ns(task) + busy_ns;
         if (rc == 0)

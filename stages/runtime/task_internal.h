@@ -66,6 +66,7 @@ struct task_checkpoint {
     bool is_copying;                // a snapshot is under way
     struct control_snapshot report; // of the newest barrier
     uint64_t completed;             // last complete one that has been dealt with
+    uint64_t settled;               // last one of which the supervisor knows that it is settled
     int64_t begun_ns, align_ns;     // 0: no alignment under way
 };
 
@@ -264,8 +265,9 @@ void checkpoint_note_alignment(struct task *task);
 // The job stops: what the channels hold is read, though a barrier in one of them waits for others.
 // That checkpoint is lost.
 void checkpoint_forgo(struct task *task);
-// All input is handled, or a stop has emptied the channels: wait until that is so for every task
-// and what the supervisor then does is done. 0: finish the output; -ECANCELED: leave it as it is.
+// All input is handled, or a stop has emptied the channels: wait until that is so for every task,
+// what is outside is settled, and what the supervisor then does is done. 0: finish the output;
+// -ECANCELED: leave it as it is.
 int checkpoint_linger(struct task *task);
 
 // task_outside.c: what operators have outside of this host: news from there, room there,

@@ -137,7 +137,9 @@ static int step(struct task *task, bool *ended)
         *ended = true;
         return 0;
     }
-    if (!task_has_room_outside(task))
+    // What the channels still hold when the job stops is taken all the same: without it there would
+    // be no last checkpoint.
+    if (!task_has_room_outside(task) && !task_must_stop(task))
         return wait_for_room(task);
     if (!task->head.source)
         return reader_step(task, ended);

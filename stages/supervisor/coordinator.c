@@ -369,6 +369,11 @@ void coordinator_begin_last(struct coordinator *c, int64_t now_ns)
     begin(c, now_ns);
 }
 
+int coordinator_failures(const struct coordinator *c)
+{
+    return c->failures;
+}
+
 bool coordinator_is_idle(const struct coordinator *c)
 {
     return c->wanted == 0;

@@ -74,6 +74,8 @@ void coordinator_ask(struct coordinator *c, int64_t now_ns);
 
 // The job is quiet, every task has ended: begin the last checkpoint.
 void coordinator_begin_last(struct coordinator *c, int64_t now_ns);
+// How many have failed in a row, by no task's death.
+int coordinator_failures(const struct coordinator *c);
 bool coordinator_is_idle(const struct coordinator *c);
 
 // The newest complete checkpoint; 0: none.

@@ -24,7 +24,8 @@
 // output.
 enum finale {
     FINALE_NONE,
-    FINALE_CHECKPOINT, // stopped: the last checkpoint is under way
+    FINALE_CHECKPOINT, // the last checkpoint is under way
+    FINALE_SETTLING,   // it is complete; what it covers is being committed outside
     FINALE_DONE,       // the tasks were told to finish, or not to
 };
 
@@ -49,8 +50,12 @@ struct supervisor {
     int64_t asked_ns;                // when the first signal asked for the end
     struct coordinator *coordinator; // NULL: no checkpoints
     enum finale finale;
-    int64_t look_at_ns; // when to look at checkpoints and their end again
-    int64_t hang_at_ns; // when to look for tasks that hang; INT64_MAX: never
+    int64_t last_again_ns;   // when a last checkpoint that has failed is tried again
+    int64_t settling_ns;     // when the settling began
+    int64_t settle_until_ns; // of a job that is stopped; INT64_MAX: it is not
+    bool settling_is_told;   // to a person: it takes long
+    int64_t look_at_ns;      // when to look at checkpoints and their end again
+    int64_t hang_at_ns;      // when to look for tasks that hang; INT64_MAX: never
     struct stuck stuck;
     struct pinning pinning;  // who runs where
     struct move *move;       // tasks are put on other cores; NULL: none

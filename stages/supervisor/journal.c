@@ -40,6 +40,8 @@ static const char *name_of(const struct supervisor_event *event)
         return "replace-failed";
     case SUPERVISOR_MOVED:
         return "moved";
+    case SUPERVISOR_SETTLING:
+        return "settling";
     case SUPERVISOR_KILLED:
         return "killed";
     case SUPERVISOR_FAILED:

@@ -78,10 +78,12 @@ static void tell(const struct supervisor *s, const struct region *region,
 
 // --- the loss ---
 
-// Not while the job ends: then what is on disk decides.
+// Not while the job ends: then what is on disk decides. A job that settles has not ended before it
+// has.
 static bool can_go_back(const struct supervisor *s)
 {
-    return s->options->remake && s->coordinator && !s->ending && s->finale == FINALE_NONE &&
+    bool goes_on = s->finale == FINALE_NONE || (s->options->settles && s->finale != FINALE_DONE);
+    return s->options->remake && s->coordinator && !s->ending && goes_on &&
            s->result->end != SUPERVISOR_END_FAILED;
 }
 

@@ -322,6 +322,7 @@ int supervisor_run(const struct supervisor_options *options, struct supervisor_r
                            .kill_at_ns = INT64_MAX,
                            .look_at_ns = INT64_MAX,
                            .drain_until_ns = INT64_MAX,
+                           .settle_until_ns = INT64_MAX,
                            .hang_at_ns = options->hang_after_ms > 0 ? 0 : INT64_MAX};
     s.ops = tasks_ops(&s);
     int status =

@@ -50,6 +50,7 @@ enum supervisor_event_kind {
     SUPERVISOR_REPLACE_DONE,      // every process runs it; text: which
     SUPERVISOR_REPLACE_FAILED,    // not every process does; text: why, and what runs now
     SUPERVISOR_MOVED,             // tasks were put on other cores; text: which
+    SUPERVISOR_SETTLING,          // the job would end, but something outside keeps it; text: why
     SUPERVISOR_EVENT_COUNT,
 };
 
@@ -73,7 +74,8 @@ struct supervisor_event {
     int64_t went_on_ns;    // RESTARTED: when that was; monotonic
     const char *rung;      // RESTARTED: "spare"; "task": a process started for it; "region"
     double delay_ms;       // DIED: how long its restart is put off
-    const char *text;      // HUNG, STUCK: what it does; FAILED, CHECKPOINT_FAILED: why; REPLAC..
+    // HUNG, STUCK: what it does; FAILED, CHECKPOINT_FAILED, SETTLING: why; REPLAC..
+    const char *text;
     const struct coordinator_event *checkpoint; // CHECKPOINT, CHECKPOINT_FAILED
     const struct control_spare *spare;          // SPARE_READY
     const struct supervisor_region *region;     // MEMORY_LOST, REMADE
@@ -124,6 +126,9 @@ struct supervisor_options {
     // NULL: no checkpoints. on_event and context of it are set here. What is on disk after a job
     // that has FINISHED is the caller's to remove.
     const struct coordinator_options *checkpoints;
+    // Tasks keep rows until something outside has committed them: before the job ends, a last
+    // checkpoint is made, and what it covers is settled (control_set_settled). Needs `checkpoints`.
+    bool settles;
     // The memory is that of an earlier run whose supervisor is gone: its tasks that live are
     // adopted, the others go on from their last batch, and an end that it had begun is brought to
     // its end.
@@ -173,6 +178,7 @@ struct supervisor_result {
     uint64_t restarts;        // of all tasks
     uint64_t last_checkpoint; // when STOPPED with checkpoints: what the next run goes on from
     bool is_cut;              // it holds all that was committed: nothing came after it
+    int unsettled;            // tasks whose rows are in it, but not yet committed outside
     int program_fd;           // when REPLACED: the program (O_PATH); the caller's to close
     bool ended_earlier;       // it was an earlier supervisor that began to stop the job
     int adopted, started;     // tasks, when the memory was an earlier run's

@@ -76,7 +76,7 @@ static void trace_kill(struct slot *slot, void *context)
 
 static void trace_report(const struct slot *slot, enum supervisor_event_kind kind, void *context)
 {
-    static const char letters[] = "SDRFXPK...A.....r..."; // in the order of supervisor_event_kind
+    static const char letters[] = "SDRFXPK...A.....r...."; // in the order of supervisor_event_kind
     (void)slot;
     trace_add(context, letters[kind]);
 }

@@ -118,8 +118,13 @@ static int end_thread_once(struct control *control, uint64_t attempt)
     return finish(control);
 }
 
+// Letters of a test of its own; NULL: there are none.
+static int (*act_more)(char letter, struct control *control, int index, uint64_t attempt);
+
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
+    if (act_more)
+        return act_more(letter, control, index, attempt);
     be_killed(letter, control, attempt);
     if (strchr("mMnN", letter))
         return lose_memory(letter, control, index, attempt);
@@ -178,6 +183,7 @@ enum { REMAKE_WELL, REMAKE_FAILS, REMAKE_DIES, REMAKE_TAKES_LONG, REMAKE_NEVER_E
 
 struct remaking { // shared with the process that does it
     int mode, calls;
+    uint64_t checkpoint; // that the region goes back to
     bool tasks[TASKS];
     pid_t pid;
 };
@@ -195,7 +201,7 @@ static int fake_remake(const bool *tasks, uint64_t *checkpoint, void *context, s
         pause();
     if (r->mode == REMAKE_DIES)
         raise(SIGKILL);
-    *checkpoint = 0;
+    *checkpoint = r->checkpoint;
     return r->mode == REMAKE_FAILS ? err_set(out, -EBADMSG, "every checkpoint is damaged") : 0;
 }
 
@@ -282,6 +288,7 @@ static void read_answers(struct events *events)
 
 static enum supervisor_restart strategy; // of run_fakes
 static int stop_timeout_ms = 300;
+static bool settles; // see struct supervisor_options
 static const int *levels, *regions;
 
 static int run_fakes(const char *letters, struct events *events, struct supervisor_result *result)
@@ -319,6 +326,7 @@ static int run_fakes(const char *letters, struct events *events, struct supervis
     if (remaking) {
         assert_int_equal(store_create(env_system(), checkpoints, "fake", &store, &err), 0);
         options.checkpoints = &coordinator;
+        options.settles = settles;
         options.remake = fake_remake;
         options.examine = fake_examine;
         options.remake_context = remaking;
