@@ -143,7 +143,9 @@ int main(int argc, char **argv)
         return 64;
     }
     static struct fill fill;
-    static const char *const settings[] = {"acks=1", "linger.ms=50", "batch.size=1000000",
+    // Idempotent, for order: a request that is tried again must not come behind later ones.
+    static const char *const settings[] = {"enable.idempotence=true", "linger.ms=50",
+                                           "batch.size=1000000",
                                            "queue.buffering.max.messages=500000", NULL};
     struct uv_rows rows = {.rows = number(argv[4], "ROWS", UINT32_MAX),
                            .devices = number(argv[5], "DEVICES", UINT32_MAX),

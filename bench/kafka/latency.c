@@ -143,7 +143,7 @@ int main(int argc, char **argv)
         return 64;
     }
     static const char *const producing[] = {"linger.ms=1", "queue.buffering.max.messages=1000000",
-                                            "acks=all", NULL};
+                                            "enable.idempotence=true", NULL};
     static const char *const consuming[] = {"group.id=bench-latency", "enable.auto.commit=false",
                                             "fetch.wait.max.ms=100",
                                             "isolation.level=read_committed", NULL};
