@@ -4,6 +4,27 @@
 # shellcheck disable=SC2154  # lib.sh gives some
 # shellcheck source=/dev/null
 . "$(dirname "$0")/lib.sh"
+
+# --- where there can be none: a skip that says why; in CI a failure ---
+
+python=$(python3 -c 'import sys; print(sys.executable)')
+# available STATUS TEXT COMMAND...
+available() {
+    want=$1 text=$2 status=0
+    shift 2
+    "$@" available 2>"$dir/said" || status=$?
+    [ $status = "$want" ] && grep -q "$text" "$dir/said"
+}
+check "no Java is a reason" available 77 "no Java here" env -u CI PATH=/none "$python" "$lib/broker"
+check "but not in CI" available 1 "no Java here" env CI=1 PATH=/none "$python" "$lib/broker"
+if command -v java >/dev/null; then
+    mkdir -p "$dir/bin" "$dir/tree/tests"
+    cp -r "$lib" "$dir/tree/tests/kafka"
+    printf '#!/bin/sh\necho "[ERROR] unknown host"; exit 1\n' >"$dir/bin/mvn"
+    chmod +x "$dir/bin/mvn"
+    check "no network is a reason" available 77 "no jars (.ERROR. unknown host)" \
+        env -u CI PATH="$dir/bin:$PATH" "$dir/tree/tests/kafka/broker"
+fi
 kafka_start --proxy --tls --sasl
 tool create in 3 -- create out 1 || give_up "no topics"
 
