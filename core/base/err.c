@@ -11,10 +11,12 @@ int err_set(struct err *err, int code, const char *format, ...)
 {
     if (!err)
         return code;
+    char text[ERR_TEXT_BYTES]; // for an argument may be the text that is replaced
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof(err->text), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    memcpy(err->text, text, strlen(text) + 1);
     return code;
 }
 

@@ -12,7 +12,8 @@ struct err {
 };
 
 // Replace the text. Returns `code` (a negative errno), so that a failure is one statement:
-// `return err_set(err, -EINVAL, "...")`. `err` may be NULL: then only the code is returned.
+// `return err_set(err, -EINVAL, "...")`. `err` may be NULL: then only the code is returned. An
+// argument may be err->text itself.
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -303,11 +303,9 @@ int kafka_error_text(const struct kafka_table *table, rd_kafka_resp_err_t code, 
 {
     enum kafka_fault fault = kafka_fault_of(code);
     int rc = errno_of(fault);
-    struct err cause;
     reason = reason && *reason ? reason : rd_kafka_err2str(code);
     say(table, fault, code, topic, err);
-    err_set(&cause, rc, "%s: %s", err ? err->text : "", reason);
-    err_set(err, rc, "%s", cause.text);
+    err_set(err, rc, "%s: %s", err ? err->text : "", reason);
     const char *hint = hint_of(fault, code, reason);
     return hint ? err_append(err, rc, "%s", hint) : rc;
 }

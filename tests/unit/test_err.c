@@ -104,12 +104,23 @@ static void test_err_suggest_passes_over_words_that_are_too_long(void **state)
     assert_string_equal(err_suggest(word, names, 1), other);
 }
 
+static void test_err_set_from_its_own_text(void **state)
+{
+    (void)state;
+    struct err err = {.text = "the disk is full"};
+    assert_int_equal(err_set(&err, -28, "%s", err.text), -28);
+    assert_string_equal(err.text, "the disk is full");
+    err_set(&err, -28, "no checkpoint: %s", err.text);
+    assert_string_equal(err.text, "no checkpoint: the disk is full");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_err_builds_a_sentence),
         cmocka_unit_test(test_err_without_a_struct_gives_only_the_code),
         cmocka_unit_test(test_err_set_cuts_what_is_too_long),
+        cmocka_unit_test(test_err_set_from_its_own_text),
         cmocka_unit_test(test_err_prefix_keeps_the_context_and_loses_the_end),
         cmocka_unit_test(test_err_append_stays_within_the_text),
         cmocka_unit_test(test_err_suggests_only_what_is_close),
