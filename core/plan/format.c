@@ -99,6 +99,11 @@ static void format_watermark(const struct op *op, const struct schema *input, st
         format_ms(watermark->idle_timeout_ms, out);
         buf_append_char(out, ']');
     }
+    if (watermark->align_group) {
+        buf_printf(out, ", alignment=[%s, ", watermark->align_group);
+        format_ms(watermark->align_drift_ms, out);
+        buf_append_char(out, ']');
+    }
     buf_append_char(out, ')');
 }
 

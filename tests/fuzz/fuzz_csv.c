@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     settings.options.csv_allow_comments = data[0] & 32;
     settings.options.csv_has_null_literal = data[0] & 64;
     settings.options.csv_delimiter = data[0] & 128 ? '\t' : ',';
-    settings.piece = data[1];
+    settings.piece = data[1] & 127;
+    settings.payload_lines = data[1] & 128;
     if (!dump_all_ways(&settings, &schema, slice_make(data + 2, size - 2), &out)) {
         fprintf(stderr, "%s", buf_str(&out));
         CHECK(!"every way says the same");

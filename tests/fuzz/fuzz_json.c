@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     settings.options.json_timestamp = data[0] & 4 ? FORMAT_TIMESTAMP_ISO : FORMAT_TIMESTAMP_SQL;
     settings.row_max = data[0] & 8 ? 30 : 0;
     settings.rows = data[0] & 16 ? 2 : 0;
+    settings.payload_lines = data[0] & 32;
     settings.piece = data[1];
     if (!dump_all_ways(&settings, &schema, slice_make(data + 2, size - 2), &out)) {
         fprintf(stderr, "%s", buf_str(&out));
