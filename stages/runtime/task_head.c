@@ -130,7 +130,8 @@ void head_reset(struct task *task)
 {
     struct head *head = &task->head;
     head->source->class->reset(head->source);
-    head->has_raised = false;
+    head->has_raised = head->watermark && head->watermark->interval_ms <= 0 &&
+                       task->state.current_ms > task->state.flink_ms;
     if (has_splits(head)) {
         splits_refresh(&head->splits, head->source);
         head->splits.look_ms = 0;

@@ -260,7 +260,7 @@ static inline bool reading_take(struct reading *r)
 static inline bool reading_step(struct reading *r)
 {
     struct source_poll found = {.status = SOURCE_IDLE};
-    const uint32_t max_rows = r->abort_in && any(r, 4) == 0 ? 1 + any(r, 50) : BATCH_ROWS;
+    const uint32_t max_rows = any(r, 4) == 0 ? 1 + any(r, 50) : BATCH_ROWS;
     int rc = kafka_source_class.poll(r->source, &r->batch, max_rows, &found, &r->bench.err);
     if (rc < 0) {
         r->has_failed = true;
