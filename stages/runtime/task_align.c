@@ -33,6 +33,7 @@ void align_open(struct task *task)
     const char *group = task->head.watermark ? task->head.watermark->align_group : NULL;
     int subtask;
     align->limit_ms = INT64_MAX;
+    align->looked_at_ms = INT64_MIN;
     if (!group)
         return;
     align->tasks = calloc((size_t)plan->task_count, sizeof *align->tasks);
@@ -82,8 +83,10 @@ void align_look(struct task *task, int64_t now_ms)
     align_publish(task);
     const int64_t interval_ms = head->watermark->align_update_ms;
     // Flink waits for the interval also where the least is its own, and a source that is alone in
-    // its group reads no more than the drift in each.
-    bool has_moved = head->splits.has_ahead && task->state.current_ms > align->looked_at_ms;
+    // its group reads no more than the drift in each. Nor are others to run away before ours is
+    // known.
+    bool has_moved = task->state.current_ms > align->looked_at_ms &&
+                     (head->splits.has_ahead || align->looked_at_ms == INT64_MIN);
     if (now_ms < align->look_ms && align->look_ms <= now_ms + interval_ms && !has_moved)
         return;
     align->looked_at_ms = task->state.current_ms;
