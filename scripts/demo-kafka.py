@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -31,8 +30,8 @@ def say(text):
 
 
 def kcat(address, *argv, **how):
-    """kcat in the background; -E: it goes on when the broker is away for a while."""
-    return subprocess.Popen(["kcat", "-q", "-E", "-b", address, *argv], text=True, stderr=subprocess.DEVNULL, **how)
+    """kcat in the background; -E: it goes on when the broker is away for a while, and looks for it often."""
+    return subprocess.Popen(["kcat", "-q", "-E", "-X", "reconnect.backoff.max.ms=500", "-b", address, *argv], text=True, stderr=subprocess.DEVNULL, **how)
 
 
 class Loader(threading.Thread):
@@ -76,11 +75,10 @@ class Reader(threading.Thread):
         for line in self.kcat.stdout:
             self.came.append((time.monotonic(), json.loads(line)["window_end"]))
 
-    def waited(self, since, until):
-        """The longest silence that touches the time between."""
-        times = sorted({round(when, 2) for when, _ in self.came})
-        silences = [after - before for before, after in zip(times, times[1:]) if after > since and before < until]
-        return max(silences, default=0.0)
+    def silences(self, since):
+        """(begin, end) of each time without a point, longer than a batch takes."""
+        times = sorted({round(when, 2) for when, _ in self.came if when > since})
+        return [(a, b) for a, b in zip(times, times[1:]) if b - a > 0.2]
 
 
 class Job:
@@ -163,11 +161,11 @@ class Demo:
     def __init__(self, args):
         self.args = args
         self.start = None
-        self.table = [] # (second, what, who went on, how soon in ms, from, to): of the last two the reader's silence
+        self.table = [] # (second, what, what came of it, monotonic time)
 
     def note(self, what, after, since):
         second = since - self.start
-        self.table.append((second, what, after, since, time.monotonic()))
+        self.table.append((second, what, after, since))
         print(f"{second:6.1f} s  {what:42} {after}", flush=True)
 
     def sleep_until(self, share):
@@ -205,8 +203,9 @@ class Demo:
 
     def disturb(self, job, broker):
         """Kill things on the way."""
-        for share, task in ((0.15, 0), (0.25, max(job.tasks()))):
+        for share, which in ((0.15, min), (0.25, max)):
             self.sleep_until(share)
+            task = which(job.tasks())
             at = time.monotonic()
             pid, ms, how = job.kill_task(task)
             self.note(f"kill -9 {pid} (task {task})", f"{how} went on after {ms:.2f} ms", at)
@@ -225,15 +224,15 @@ class Demo:
                   f"weir run again: in memory all was there, {1000 * (time.monotonic() - at):.0f} ms", at)
 
     def what_happened(self, reader):
-        times = sorted({round(when, 2) for when, _ in reader.came})
-        first = self.table[0][3]
-        calm = [after - before for before, after in zip(times, times[1:]) if after < first and after - before > 0.2]
-        print(f"\n{'':9}{'':44}{'readers waited at most'}")
-        if calm:
-            print(f"{'':9}{'undisturbed, from one second to the next':44}{max(calm):8.2f} s")
-        for index, (second, what, _, since, _) in enumerate(self.table):
-            until = self.table[index + 1][3] if index + 1 < len(self.table) else since + 15
-            print(f"{second:6.1f} s {what:44}{reader.waited(since, min(until, since + 15)):8.2f} s")
+        """A line for each fault: the longest silence that ends behind it and before the next one."""
+        waits = [0.0] * (len(self.table) + 1)
+        for begin, end in reader.silences(self.start + 3):
+            owner = sum(1 for fault in self.table if fault[3] < end)
+            waits[owner] = max(waits[owner], end - begin)
+        print(f"\n{'':9} {'':44} {'readers waited, at most':>24}")
+        print(f"{'':9} {'undisturbed: a point a second':44} {waits[0]:22.2f} s")
+        for fault, wait in zip(self.table, waits[1:]):
+            print(f"{fault[0]:7.1f} s {fault[1]:44} {wait:22.2f} s")
 
     def verify(self, broker):
         """Both topics from their begin; 0 when the answer is right."""
