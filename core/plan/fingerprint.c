@@ -81,7 +81,7 @@ static bool begins(const char *text, const char *with)
 // timeouts change without the rows becoming others.
 static bool is_of_transport(const struct plan_table *table, const char *key)
 {
-    return is_kafka(table) &&
+    return is_kafka(table) && strcmp(key, "sink.transactional-id-prefix") != 0 &&
            (begins(key, "properties.") || begins(key, "scan.") || begins(key, "sink."));
 }
 
@@ -216,6 +216,8 @@ static uint64_t place_hash(const struct op *op)
     const bool is_sink = op->kind == OP_SINK;
     put(&text, op->kind);
     put_text(&text, op->table->connector);
+    if (is_sink && is_kafka(op->table))
+        put_text(&text, op->table->name); // it is in the transactional ids
     for (int i = 0; i < op->table->option_count; i++) {
         const struct plan_option *option = &op->table->options[i];
         if (!is_of_place(op->table, option->key, is_sink))
