@@ -18,13 +18,13 @@
 int kafka_fail(struct kafka_source *k, struct err *err, const char *format, ...)
 {
     va_list args;
-    char text[1024];
+    char text[2048]; // `err` may be where the task puts it
+    int len = snprintf(text, sizeof text, "table %.100s: ", k->base.context.op->table->name);
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text + len, sizeof text - (size_t)len, format, args);
     va_end(args);
-    err_set(err, -EBADMSG, "table %s: %s", k->base.context.op->table->name, text);
-    op_fail(&k->base.context, err->text);
-    return -EBADMSG;
+    op_fail(&k->base.context, text);
+    return err_set(err, -EBADMSG, "%s", text);
 }
 
 static void note(struct kafka_source *k, const char *format, ...)
