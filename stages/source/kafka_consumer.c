@@ -161,7 +161,7 @@ void *kafka_consumer_warm(const struct op_context *context)
         return NULL; // the task will say it
     const struct kafka_question question = {.subtask = context->subtask,
                                             .subtask_count = context->stage->parallelism};
-    kafka_scout_ask(c->scout, &question);
+    kafka_scout_keep_warm(c->scout, &question);
     return c;
 }
 

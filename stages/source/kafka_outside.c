@@ -370,12 +370,8 @@ int kafka_outside_poll(struct kafka_source *k, int64_t now_ms, struct err *err)
     struct kafka_answer *answer = kafka_scout_take(k->consumer->scout);
     const uint64_t logged = arena_log_used(k->base.context.arena);
     int rc = 0;
-    if (answer && k->discards_answer) {
-        k->discards_answer = false;
-        k->next_look_ms = 0;
-    } else if (answer) {
+    if (answer)
         rc = take_answer(k, answer, now_ms, err);
-    }
     kafka_answer_free(answer);
     if (rc == 0)
         rc = hear_client(k, err);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/check.h"
 #include "stages/source/kafka_ask.h"
@@ -20,7 +21,9 @@ struct kafka_scout {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     // Under the mutex:
-    bool must_end, has_question;
+    bool must_end, has_question, is_warm;
+    int64_t warm_ns; // is_warm: when to ask again, CLOCK_MONOTONIC
+    struct kafka_question warm_question;
     struct kafka_question question;
     struct kafka_answer *answer;
     void (*wake)(void *context);
@@ -54,38 +57,65 @@ void kafka_answer_free(struct kafka_answer *answer)
     free(answer);
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// With the mutex. Until something has changed, or it is time to keep the connections warm.
+static void wait_for_change(struct kafka_scout *s)
+{
+    const struct timespec until = {s->warm_ns / 1000000000, s->warm_ns % 1000000000};
+    if (s->is_warm)
+        pthread_cond_timedwait(&s->changed, &s->mutex, &until);
+    else
+        CHECK(pthread_cond_wait(&s->changed, &s->mutex) == 0);
+}
+
 // The next question, which is the thread's from now on. False: the end.
-static bool next_question(struct kafka_scout *s, struct kafka_question *question)
+static bool next_question(struct kafka_scout *s, struct kafka_question *question, bool *is_asked)
 {
     lock(s);
-    while (!s->must_end && !s->has_question)
-        CHECK(pthread_cond_wait(&s->changed, &s->mutex) == 0);
+    while (!s->must_end && !s->has_question && !(s->is_warm && now_ns() >= s->warm_ns))
+        wait_for_change(s);
+    *is_asked = s->has_question;
+    *question = s->has_question ? s->question : s->warm_question;
+    s->question = (struct kafka_question){0};
+    s->has_question = false;
+    s->warm_ns = now_ns() + KAFKA_WARM_MS * INT64_C(1000000);
     bool goes_on = !s->must_end;
-    if (goes_on) {
-        *question = s->question;
-        s->question = (struct kafka_question){0};
-        s->has_question = false;
-    }
     unlock(s);
     return goes_on;
+}
+
+// With the mutex, so that nobody is woken whom kafka_scout_set_wake has let go.
+static void give_answer(struct kafka_scout *s, struct kafka_answer *answer)
+{
+    lock(s);
+    s->answer = answer;
+    if (s->wake)
+        s->wake(s->wake_context);
+    unlock(s);
 }
 
 static void *work(void *context)
 {
     struct kafka_scout *s = context;
     struct kafka_question question;
-    while (next_question(s, &question)) {
+    bool is_asked;
+    while (next_question(s, &question, &is_asked)) {
         struct kafka_answer *answer = calloc(1, sizeof *answer);
         CHECK(answer);
         kafka_ask_brokers(&s->ask, &question, answer);
         question_fini(&question);
-        lock(s);
-        s->answer = answer;
-        // With the mutex, so that nobody is woken whom kafka_scout_set_wake has let go.
-        if (s->wake)
-            s->wake(s->wake_context);
-        unlock(s);
+        if (is_asked)
+            give_answer(s, answer);
+        else
+            kafka_answer_free(answer);
     }
+    question_fini(&question);
     return NULL;
 }
 
@@ -111,7 +141,11 @@ int kafka_scout_create(struct kafka_client *client, const struct kafka_table *ta
 {
     struct kafka_scout *s = calloc(1, sizeof *s);
     CHECK(s);
-    CHECK(pthread_mutex_init(&s->mutex, NULL) == 0 && pthread_cond_init(&s->changed, NULL) == 0);
+    pthread_condattr_t clock;
+    CHECK(pthread_condattr_init(&clock) == 0 &&
+          pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_mutex_init(&s->mutex, NULL) == 0 && pthread_cond_init(&s->changed, &clock) == 0);
+    pthread_condattr_destroy(&clock);
     kafka_ask_init(&s->ask, client, table);
     int rc = start_thread(s);
     if (rc < 0) {
@@ -148,6 +182,17 @@ void kafka_scout_set_wake(struct kafka_scout *s, void (*wake)(void *context), vo
     lock(s);
     s->wake = wake;
     s->wake_context = context;
+    s->is_warm = s->is_warm && !wake;
+    unlock(s);
+}
+
+void kafka_scout_keep_warm(struct kafka_scout *s, const struct kafka_question *question)
+{
+    lock(s);
+    s->is_warm = true;
+    s->warm_question = *question;
+    s->warm_ns = 0;
+    CHECK(pthread_cond_signal(&s->changed) == 0);
     unlock(s);
 }
 

@@ -44,6 +44,9 @@ struct kafka_answer { // everything lies in its pool
     int range_count;
 };
 
+// Brokers close connections that were silent for ten minutes.
+enum { KAFKA_WARM_MS = 60000 };
+
 struct kafka_scout;
 
 // Client and table outlive it. 0 or -errno with a text.
@@ -54,6 +57,10 @@ void kafka_scout_destroy(struct kafka_scout *scout);
 
 // Call `wake` from the scout's thread when an answer is there; NULL: do not any more.
 void kafka_scout_set_wake(struct kafka_scout *scout, void (*wake)(void *context), void *context);
+
+// In a spare: ask this (without lists) now and each KAFKA_WARM_MS, for the sake of the connections
+// that it needs, until somebody wants to be woken. The answers are forgotten.
+void kafka_scout_keep_warm(struct kafka_scout *scout, const struct kafka_question *question);
 
 // One question at a time: not before the answer was taken.
 void kafka_scout_ask(struct kafka_scout *scout, const struct kafka_question *question);

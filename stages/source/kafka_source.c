@@ -533,7 +533,6 @@ static int kafka_open(const struct op_context *context, struct source **out, str
     }
     kafka_splits_grow(k);
     k->opened_ms = context->env->realtime_ms(context->env);
-    k->discards_answer = kafka_scout_is_busy(k->consumer->scout);
     k->item_bytes = 1 << 10;
     kafka_consumer_set_wake(k->consumer, &k->base.context);
     *out = &k->base;

@@ -41,8 +41,7 @@ struct kafka_source {
     double item_bytes;                      // what a message has, about
 
     // Outside.
-    bool is_verified;     // the topics are those that the positions are of
-    bool discards_answer; // the question was a spare's
+    bool is_verified; // the topics are those that the positions are of
     int64_t opened_ms, next_look_ms, next_commit_ms;
     bool has_uncommitted;     // offsets that the group was not told
     uint64_t barrier;         // the checkpoint that barrier_offset is of
