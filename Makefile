@@ -203,6 +203,7 @@ install: all install-units
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -D -m 644 docs/config.schema.json $(DESTDIR)$(PREFIX)/share/weir/config.schema.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSE
+	install -D -m 644 $(RDKAFKA)/LICENSES.txt $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSES.librdkafka
 clean:
 	rm -rf build
 

@@ -22,6 +22,7 @@
 #include "stages/kafka/property.h"
 #include "stages/kafka/secret.h"
 #include "stages/kafka/topics.h"
+#include "tools/file.h"
 
 enum { PROPERTIES_MAX = 16 };
 
@@ -210,6 +211,30 @@ static void test_properties_rules_are_whole(void **state)
         for (int j = 0; j < i; j++)
             assert_string_not_equal(property_rule_name(i), property_rule_name(j));
     }
+}
+
+// Rules that are a family in the page, or for programs.
+static bool is_in_a_family(const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(name, "sasl.kerberos.", 14) == 0 ||
+           strncmp(name, "sasl.oauthbearer.", 17) == 0 || strchr(name, '_') ||
+           (len > 3 && strcmp(name + len - 3, "_cb") == 0) || strcmp(name, "opaque") == 0 ||
+           strcmp(name, "interceptors") == 0;
+}
+
+static void test_properties_are_in_the_page(void **state)
+{
+    (void)state;
+    struct buf page = {0};
+    struct err err = {.text = ""};
+    assert_int_equal(file_read_all("docs/kafka.md", 1 << 20, &page, &err), 0);
+    for (int i = 0; property_rule_name(i); i++) {
+        const char *name = property_rule_name(i);
+        if (!is_in_a_family(name) && !strstr(buf_str(&page), name))
+            fail_msg("docs/kafka.md lacks %s", name);
+    }
+    buf_fini(&page);
 }
 
 // --- security ---
@@ -692,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_properties_go_under_librdkafkas_name),
         cmocka_unit_test(test_properties_of_weir_go_over_the_tables),
         cmocka_unit_test(test_properties_rules_are_whole),
+        cmocka_unit_test(test_properties_are_in_the_page),
         cmocka_unit_test(test_security_is_whole_or_refused),
         cmocka_unit_test(test_security_of_java_stores),
         cmocka_unit_test(test_security_literal_secrets_are_refused),
