@@ -94,28 +94,17 @@ static bool has_id(struct kafka_topic_id id)
     return id.high || id.low;
 }
 
-// Is the partition that split `i` reads still the one that it was? 0 or -errno.
-static int verify_split(struct kafka_source *k, uint32_t i, const struct kafka_answer *answer,
-                        int64_t now_ms, struct err *err)
+static bool is_other_topic(const struct kafka_entry *entry, const struct kafka_found_topic *topic)
+{
+    return has_id(topic->id) && has_id(entry->id) &&
+           memcmp(&topic->id, &entry->id, sizeof entry->id) != 0;
+}
+
+// The partition of split `i` is not there; it may come back. 0 or -errno.
+static int wait_for_partition(struct kafka_source *k, uint32_t i, int64_t now_ms, struct err *err)
 {
     const struct kafka_entry *entry = &k->positions.entries[i];
-    const struct kafka_found_topic *topic = found(answer, entry->topic);
     struct kafka_split *split = &k->splits[i];
-    if (topic && topic->error == RD_KAFKA_RESP_ERR_NO_ERROR && has_id(topic->id) &&
-        has_id(entry->id) && memcmp(&topic->id, &entry->id, sizeof entry->id) != 0)
-        return kafka_fail(k, err,
-                          "topic %s was deleted and made anew since this job has begun to read it: "
-                          "its offsets mean other messages now\nstart a new job for the new topic",
-                          entry->topic);
-    bool is_there = topic && topic->partition_count > entry->partition;
-    bool is_gone = !topic || kafka_fault_of(topic->error) == KAFKA_FAULT_MISSING ||
-                   (!is_there && topic->error == RD_KAFKA_RESP_ERR_NO_ERROR);
-    if (is_there && !has_id(entry->id) && has_id(topic->id))
-        kafka_positions_identify(&k->positions, (int)i, topic->id);
-    if (!is_gone) {
-        split->gone_since_ms = 0;
-        return 0;
-    }
     if (!split->gone_since_ms) {
         split->gone_since_ms = now_ms;
         note(k, "topic %s, partition %d is not there any more; waiting for it for %d s",
@@ -128,6 +117,31 @@ static int verify_split(struct kafka_source *k, uint32_t i, const struct kafka_a
                       "topic %s, partition %d is not there any more: was the topic deleted?\nthis "
                       "job has read it up to offset %lld; start a new job without it",
                       entry->topic, entry->partition, LONG(entry->place.offset));
+}
+
+// Is the partition that split `i` reads still the one that it was? 0 or -errno.
+static int verify_split(struct kafka_source *k, uint32_t i, const struct kafka_answer *answer,
+                        int64_t now_ms, struct err *err)
+{
+    const struct kafka_entry *entry = &k->positions.entries[i];
+    const struct kafka_found_topic *topic = found(answer, entry->topic);
+    const bool is_answer = topic && topic->error == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (kafka_entry_is_done(entry)) // nothing is read of it any more
+        return 0;
+    if (is_answer && is_other_topic(entry, topic))
+        return kafka_fail(k, err,
+                          "topic %s was deleted and made anew since this job has begun to read it: "
+                          "its offsets mean other messages now\nstart a new job for the new topic",
+                          entry->topic);
+    if (!topic || (is_answer && topic->partition_count <= entry->partition) ||
+        kafka_fault_of(topic->error) == KAFKA_FAULT_MISSING)
+        return wait_for_partition(k, i, now_ms, err);
+    if (!is_answer) // a broker is away
+        return 0;
+    k->splits[i].gone_since_ms = 0;
+    if (!has_id(entry->id) && has_id(topic->id))
+        kafka_positions_identify(&k->positions, (int)i, topic->id);
+    return 0;
 }
 
 // Topics that the table names and nobody has read: 1: all are there, 0: not yet, or -errno.

@@ -8,6 +8,7 @@ struct root_block {
     uint64_t first, last; // blocks; 0: none
     uint64_t count;
     uint64_t has_started;
+    uint64_t skipped;
 };
 
 struct entry_block {
@@ -154,4 +155,15 @@ void kafka_positions_lose(struct kafka_positions *p, int index, int64_t count)
 int64_t kafka_positions_lost(const struct kafka_positions *p, int index)
 {
     return block_of(p, index)->lost;
+}
+
+void kafka_positions_skip(struct kafka_positions *p, uint32_t count)
+{
+    arena_store8(p->arena, p->root + offsetof(struct root_block, skipped),
+                 kafka_positions_skipped(p) + count);
+}
+
+uint64_t kafka_positions_skipped(const struct kafka_positions *p)
+{
+    return ((const struct root_block *)arena_at(p->arena, p->root))->skipped;
 }

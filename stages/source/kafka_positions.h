@@ -73,6 +73,10 @@ void kafka_positions_set(struct kafka_positions *positions, int index,
 // `count` more messages of the partition are gone for good.
 void kafka_positions_lose(struct kafka_positions *positions, int index, int64_t count);
 
+// `count` more messages were of the kind that stands for no row: tombstones.
+void kafka_positions_skip(struct kafka_positions *positions, uint32_t count);
+uint64_t kafka_positions_skipped(const struct kafka_positions *positions);
+
 int64_t kafka_positions_lost(const struct kafka_positions *positions, int index);
 
 // The index of a partition, or -1.

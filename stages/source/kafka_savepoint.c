@@ -95,9 +95,9 @@ static bool take_entry(struct savepoint_record *record, struct kafka_start *star
     start->id.high = (uint64_t)savepoint_take_int(record);
     start->id.low = (uint64_t)savepoint_take_int(record);
     *lost = savepoint_take_int(record);
-    return record->kind == SAVEPOINT_PARTITION && !record->is_bad && start->partition >= 0 &&
-           start->place.offset >= 0 && start->place.rows >= 0 && start->place.rows <= 1 &&
-           start->end >= KAFKA_NO_END && *lost >= 0;
+    return record->kind == SAVEPOINT_PARTITION && !record->is_bad && !record->left &&
+           start->partition >= 0 && start->place.offset >= 0 && start->place.rows >= 0 &&
+           start->place.rows <= 1 && start->end >= KAFKA_NO_END && *lost >= 0;
 }
 
 static int restoring_take(void *restoring, struct savepoint_record *record, struct err *err)

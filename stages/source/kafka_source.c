@@ -353,6 +353,7 @@ static void forget_poll(struct kafka_source *k)
     k->polled_rows = 0;
     k->rows.item_count = 0;
     k->rows.is_cut = false;
+    k->rows.tombstones = 0;
     k->bytes_before[0] = 0;
     k->base.bad_row_count = 0;
     k->base.run_count = 0;
@@ -444,6 +445,10 @@ static int kafka_advance(struct source *source, uint32_t rows)
         if (source->splits[i].watermark_ms != place->watermark_ms ||
             source->splits[i].is_idle != (place->is_idle != 0))
             set_place(k, i, place->offset, place->rows);
+    }
+    if (rows == k->polled_rows && k->rows.tombstones) {
+        kafka_positions_skip(&k->positions, k->rows.tombstones);
+        k->rows.tombstones = 0;
     }
     k->window.at = k->polled_from + done;
     k->has_uncommitted = true;
@@ -564,8 +569,9 @@ static void kafka_describe(const struct source *source, struct buf *out)
     buf_append_str(out, "\"source\":{\"table\":");
     buf_append_json_string(out, slice_of(source->context.op->table->name));
     buf_printf(out, ",\"connector\":\"kafka\",\"partitions\":%d", k->positions.count);
-    if (k->tombstones)
-        buf_printf(out, ",\"tombstones\":%llu", (unsigned long long)k->tombstones);
+    const uint64_t tombstones = kafka_positions_skipped(&k->positions);
+    if (tombstones)
+        buf_printf(out, ",\"tombstones\":%llu", (unsigned long long)tombstones);
     buf_append_str(out, ",\"positions\":[");
     for (uint32_t i = 0; i < source->split_count && i < SHOWN; i++) {
         if (i)

@@ -46,7 +46,6 @@ struct kafka_source {
     bool has_uncommitted;     // offsets that the group was not told
     uint64_t barrier;         // the checkpoint that barrier_offset is of
     int64_t missing_since_ms; // a topic of the list has never been there; 0: none is
-    uint64_t tombstones;
 };
 
 enum {

@@ -107,7 +107,7 @@ static void test_source_odd_payloads(void **state)
 {
     static const char *const odd[] = {NULL, "", "{\"id\":", "{\"id\":\n%d}", "{\"id\": %d}\n"};
     struct reading r;
-    uint32_t rows = 0, bad = 0;
+    uint32_t rows = 0, bad = 0, tombstones = 0;
     (void)state;
     cluster_topic(&cluster, "odd", 2);
     for (int i = 0; i < 2000; i++) {
@@ -116,6 +116,7 @@ static void test_source_odd_payloads(void **state)
         if (form)
             snprintf(value, sizeof value, form, i);
         rows += i % 7 != 3 || (i / 7) % 5 >= 3;
+        tombstones += !form;
         bad += i % 7 == 3 && ((i / 7) % 5 == 1 || (i / 7) % 5 == 2);
         cluster_put(&cluster, &(struct put){"odd", i % 2, NULL, form ? value : NULL, 0});
     }
@@ -132,6 +133,12 @@ static void test_source_odd_payloads(void **state)
         for (uint32_t j = 0; j < i; j++)
             assert_false(r.bad[i].offset == r.bad[j].offset &&
                          strcmp(r.bad[i].source, r.bad[j].source) == 0);
+    char want[40];
+    struct buf text = {0};
+    snprintf(want, sizeof want, "\"tombstones\":%u,", tombstones);
+    kafka_source_class.describe(r.source, &text);
+    assert_non_null(strstr(buf_str(&text), want));
+    buf_fini(&text);
     reading_fini(&r);
 }
 
