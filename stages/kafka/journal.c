@@ -186,7 +186,11 @@ static bool settle(const struct arena *a, uint64_t head, struct journal_cursor *
     const struct journal_head *h = head_of(a, head);
     if (cursor->row >= h->next || !h->first)
         return false;
-    if (!cursor->chunk)
+    // It was made when nothing was kept; the transaction that dropped the rest may have been
+    // undone.
+    if (!cursor->chunk && cursor->row > journal_first(a, head))
+        journal_seek(a, head, cursor->row, cursor);
+    else if (!cursor->chunk)
         begin_chunk(a, h->first, cursor);
     const struct chunk *c = chunk_at(a, cursor->chunk);
     CHECK(cursor->row >= c->row && cursor->row <= c->row + c->count);

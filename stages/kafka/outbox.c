@@ -180,6 +180,9 @@ int outbox_barrier(struct outbox *o, uint64_t checkpoint)
         return rc;
     const struct journal_head *journal = arena_at(o->context.arena, outbox_journal(o));
     const struct outbox_point point = {journal->next, journal->bytes, checkpoint};
+    if (o->knows_mark)
+        arena_store8(o->context.arena, o->state_at + offsetof(struct outbox_state, limit),
+                     point.row);
     return set_point(o, offsetof(struct outbox_state, barrier), point);
 }
 

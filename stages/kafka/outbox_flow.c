@@ -160,6 +160,8 @@ static void ask(struct outbox *o, enum producer_ask what, enum outbox_phase phas
         o->asked.checkpoint = point->checkpoint;
     }
     o->phase = phase;
+    if (what == PRODUCER_OPEN)
+        producer_set_batches(o->producer, o->next_batches);
     producer_ask(o->producer, what, &o->asked);
 }
 
@@ -207,8 +209,7 @@ static void begin_to_send(struct outbox *o)
     o->in_flight_bytes = 0;
     o->marked = 0;
     o->began_ns = 0;
-    o->refused_count = 0;
-    o->refused_here = false;
+    o->batches = o->next_batches;
     o->phase = OUTBOX_OPEN;
 }
 
@@ -328,10 +329,9 @@ int outbox_take_news(struct outbox *o)
     producer_tell(o->producer, o->context.note, o->context.bad_row_context);
     if (producer_take_trouble(o->producer, text, sizeof text))
         outbox_trouble(o, text);
-    if (producer_take_answer(o->producer, &answer))
+    rc = outbox_deal_with_refused(o); // before its instance is replaced
+    if (rc == 0 && producer_take_answer(o->producer, &answer))
         rc = take_answer(o, &answer);
-    if (rc == 0 && o->phase == OUTBOX_OPEN)
-        rc = outbox_deal_with_refused(o);
     if (rc == 0)
         rc = look_at_instance(o);
     if (rc < 0)

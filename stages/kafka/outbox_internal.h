@@ -16,6 +16,7 @@ struct outbox_state { // in the arena
     struct outbox_point barrier; // of the newest barrier
     struct outbox_point allowed; // that of the newest complete checkpoint: may be committed
     uint64_t done;               // rows before it need never be sent again
+    uint64_t limit;              // no mark of this state's own is beyond it (outbox_mark.c)
     uint64_t is_marked;          // a mark of this incarnation has certainly been committed
     uint64_t dead;               // rows that can never go
     uint64_t opens;              // changed before each new instance (outbox_flow.c)
@@ -51,8 +52,9 @@ struct outbox {
     uint64_t row_count;
 
     enum outbox_phase phase;
-    bool must_look; // before fencing anybody
-    bool has_kept;  // an answer was taken that this transaction keeps
+    bool must_look;  // before fencing anybody
+    bool knows_mark; // this process has read it
+    bool has_kept;   // an answer was taken that this transaction keeps
     struct producer_mark asked;
     uint64_t done;                // as state.done, or what an answer has told since
     struct journal_cursor cursor; // of the next row to send
@@ -62,10 +64,10 @@ struct outbox {
     int64_t began_ns, began_ms; // the open transaction, monotonic and wall clock; 0: not yet
     struct outbox_acks acks;    // at-least-once
 
-    struct producer_batches batches;
-    uint64_t careful_to; // rows before it go one by one
-    bool has_buried;     // since then
-    uint64_t *refused;   // rows that were, to be dealt with
+    struct producer_batches batches, next_batches; // of the instance; of the next one
+    uint64_t careful_to;                           // rows before it go one by one
+    bool has_buried;                               // since then
+    uint64_t *refused;                             // rows that were, to be dealt with
     uint32_t refused_count, refused_capacity;
     bool refused_here; // the only one of them, by librdkafka: it was never sent
     char refused_why[256];

@@ -7,8 +7,8 @@
 //                                 never been marked          been marked
 //   none                          ours begins: claim         gone: refuse
 //   foreign                       ours begins: claim, note   taken by another job: refuse
-//   ours, done .. barrier         rows before it are done    the same
-//   ours, beyond the barrier      -                          rolled back: refuse
+//   ours, from done on            rows before it are done    the same
+//   ours, beyond what can be      -                          rolled back: refuse
 //   ours, before done             -                          set back by hand: refuse
 //
 // `refuse` ends the job, unless sink.on-rollback is 'repeat': then the state gets a new
@@ -45,6 +45,8 @@ int outbox_new_incarnation(struct outbox *o)
     struct outbox_state *state = touch(o);
     state->incarnation = number;
     state->is_marked = 0;
+    state->limit = state->barrier.row;
+    o->knows_mark = true; // there can be none
     return 0;
 }
 
@@ -101,7 +103,11 @@ static int settle_foreign(struct outbox *o, const struct producer_answer *answer
                  o->table->name, o->id);
         op_note(&o->context, why);
     }
-    return rc < 0 ? rc : 1;
+    if (rc < 0)
+        return rc;
+    o->knows_mark = true;
+    touch(o)->limit = outbox_state_of(o)->barrier.row;
+    return 1;
 }
 
 // The mark is of our incarnation. 1: it must be claimed anew.
@@ -109,11 +115,14 @@ static int settle_own(struct outbox *o, uint64_t row)
 {
     const struct outbox_state *state = outbox_state_of(o);
     char why[512];
-    if (row >= o->done && row <= state->barrier.row) {
+    bool can_be = row <= state->limit || row == state->allowed.row || row == state->barrier.row;
+    if (row >= o->done && can_be) {
         o->done = row;
+        o->knows_mark = true;
         struct outbox_state *now = touch(o);
         now->done = row;
         now->is_marked = 1;
+        now->limit = now->barrier.row;
         return 0;
     }
     if (row < o->done)
@@ -127,7 +136,7 @@ static int settle_own(struct outbox *o, uint64_t row)
                  "%" PRIu64 " rows were committed, more than the %" PRIu64
                  " that this state knows of: the job was restored from an older checkpoint, and "
                  "readers have seen what it would send again",
-                 row, state->barrier.row);
+                 row, state->limit);
     int rc = refuse(o, why);
     return rc < 0 ? rc : 1;
 }

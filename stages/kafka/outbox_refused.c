@@ -56,14 +56,14 @@ int outbox_deal_with_refused(struct outbox *o)
         else if (o->refused[i] >= o->careful_to)
             o->careful_to = o->refused[i] + 1;
     }
-    // The transaction that a refused row was sent in cannot be committed any more.
-    if (!o->refused_here && (outbox_is_exact(o) || !are_guilty))
-        outbox_shut(o);
     if (!are_guilty) {
-        o->batches.one_by_one = true;
+        o->next_batches.one_by_one = true;
         o->has_buried = false;
-        producer_set_batches(o->producer, o->batches);
     }
+    // The transaction that a refused row was sent in cannot be committed any more; where something
+    // is asked the answer will say so too.
+    if (!o->refused_here && (outbox_is_exact(o) || !are_guilty) && o->phase == OUTBOX_OPEN)
+        outbox_shut(o);
     o->refused_count = 0;
     o->refused_here = false;
     return 0;
@@ -74,9 +74,8 @@ void outbox_end_careful(struct outbox *o)
     if (!o->batches.one_by_one || o->done < o->careful_to)
         return;
     int bytes = o->batches.bytes_max ? o->batches.bytes_max : BATCH_BYTES;
-    o->batches.one_by_one = false;
+    o->next_batches.one_by_one = false;
     if (!o->has_buried && bytes / 2 >= BATCH_BYTES_MIN)
-        o->batches.bytes_max = bytes / 2;
-    producer_set_batches(o->producer, o->batches);
+        o->next_batches.bytes_max = bytes / 2;
     outbox_shut(o);
 }

@@ -197,6 +197,25 @@ static void test_journal_reads_on_at_the_end(void **state)
     stop(s);
 }
 
+// Everything is dropped, a cursor is made, and it has never been.
+static void test_journal_reads_on_after_an_abort(void **state)
+{
+    (void)state;
+    struct scene *s = start();
+    struct journal_cursor cursor;
+    struct journal_row row;
+    s->next += append(s, 10);
+    arena_commit(s->a);
+    assert_int_equal(journal_drop(s->a, s->head, s->next, 100), 1);
+    journal_seek(s->a, s->head, s->next, &cursor);
+    arena_abort(s->a);
+    s->next += append(s, 1);
+    assert_int_equal(journal_read(s->a, s->head, &cursor, &row), 1);
+    expect_row(&row, 10, false);
+    assert_int_equal(journal_read(s->a, s->head, &cursor, &row), 0);
+    stop(s);
+}
+
 // Rows are not logged: neither many nor long ones. What a row costs is what the header says.
 static void test_journal_costs_what_it_says(void **state)
 {
@@ -255,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal_follows_a_model),
         cmocka_unit_test(test_journal_reads_on_at_the_end),
+        cmocka_unit_test(test_journal_reads_on_after_an_abort),
         cmocka_unit_test(test_journal_costs_what_it_says),
         cmocka_unit_test(test_journal_that_is_full),
     };
