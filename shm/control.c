@@ -91,10 +91,12 @@ static void pages_fill(const struct control *control, uint64_t job_fingerprint,
 {
     job_page(control)->task_count = (uint32_t)control->task_count;
     job_page(control)->fingerprint = job_fingerprint;
+    _Static_assert((int)CONTROL_COMMITTED + 1 == (int)CONTROL_COUNTER_COUNT, "none at first");
     for (int i = 0; i < control->task_count; i++) {
         task_page(control, i)->counters[CONTROL_WATERMARK_MS] = (uint64_t)INT64_MIN;
         task_page(control, i)->counters[CONTROL_MAX_EVENT_MS] = (uint64_t)INT64_MIN;
-        task_page(control, i)->counters[CONTROL_ALIGN_MS] = (uint64_t)INT64_MIN;
+        for (int c = CONTROL_ALIGN_MS; c <= CONTROL_COMMITTED; c++)
+            task_page(control, i)->counters[c] = (uint64_t)INT64_MIN;
         box_page(control, i)->cpu = -1;
         snprintf(box_page(control, i)->name, CONTROL_NAME_BYTES, "%s", names[i]);
     }

@@ -46,6 +46,11 @@ enum control_counter {
     CONTROL_SLEEPS,     // system calls in which the task slept, waiting for a neighbour or the time
     CONTROL_ALIGN_MS,   // watermark of a source that others may not run away from; INT64_MIN: none
                         // yet; INT64_MAX: nobody waits for it (idle, at its end)
+    // As struct op_outside has them (stages/runtime/operator.h); INT64_MIN: not known, or none.
+    CONTROL_BEHIND_ROWS,
+    CONTROL_KEPT_BYTES,
+    CONTROL_OPEN_SINCE_MS,
+    CONTROL_COMMITTED, // checkpoint
     CONTROL_COUNTER_COUNT,
 };
 

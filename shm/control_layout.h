@@ -40,8 +40,8 @@
 enum { CONTROL_PAGE_BYTES = 4096, CONTROL_COUNTER_SLOTS = 32, CONTROL_LOSS_SLOTS = 8 };
 
 // Also says what frames rings carry and which counters there are: since ...0a FRAME_LATENCY, since
-// ...0b CONTROL_ALIGN_MS, since ...0c settled_checkpoint.
-#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000c)
+// ...0b CONTROL_ALIGN_MS, since ...0c settled_checkpoint, since ...0d what is outside.
+#define CONTROL_LAYOUT_HASH UINT64_C(0x434f4e540000000d)
 
 struct control_job_page {
     uint32_t task_count; // written at creation

@@ -130,6 +130,33 @@ static double watermark_lag(const struct watch_task *t)
     return event_time(t->lag_ms);
 }
 
+// As long as nobody can tell, or there is none.
+static double outside(const struct watch_task *t, enum control_counter counter, double scale)
+{
+    const int64_t value = t->view.counters[counter];
+    return value == INT64_MIN ? NAN : (double)value * scale;
+}
+
+static double behind(const struct watch_task *t)
+{
+    return outside(t, CONTROL_BEHIND_ROWS, 1);
+}
+
+static double kept(const struct watch_task *t)
+{
+    return outside(t, CONTROL_KEPT_BYTES, 1);
+}
+
+static double open_since(const struct watch_task *t)
+{
+    return outside(t, CONTROL_OPEN_SINCE_MS, 1e-3);
+}
+
+static double committed(const struct watch_task *t)
+{
+    return outside(t, CONTROL_COMMITTED, 1);
+}
+
 static double cpu(const struct watch_task *t)
 {
     return t->process.is_alive ? (double)t->process.cpu_ns / 1e9 : NAN;
@@ -252,6 +279,14 @@ static const struct metric metrics[] = {
             "the task's watermark, seconds of the Unix epoch"),
     OF_TASK("weir_task_watermark_lag_seconds", METRIC_GAUGE, watermark_lag,
             "how far the watermark is behind the sources' latest event time"),
+    OF_TASK("weir_task_source_behind_rows", METRIC_GAUGE, behind,
+            "messages that the source's partitions hold and it has not read"),
+    OF_TASK("weir_task_sink_kept_bytes", METRIC_GAUGE, kept,
+            "rows that the sink keeps until a broker has them for good"),
+    OF_TASK("weir_task_sink_open_since_seconds", METRIC_GAUGE, open_since,
+            "when the sink's open transaction was begun, seconds of the Unix epoch"),
+    OF_TASK("weir_task_sink_committed_checkpoint", METRIC_GAUGE, committed,
+            "the last checkpoint whose rows are committed at the broker"),
     OF_TASK("weir_task_restarts_total", METRIC_COUNTER, restarts,
             "processes that were started in the place of another"),
     OF_LOSS("weir_task_deaths_total", CONTROL_LOSS_DEATHS,

@@ -100,6 +100,10 @@ static void put_counters(struct buf *out, const struct control_view *view)
         put_integer(out, counters[i].name, view->counters[counters[i].counter]);
     put_time(out, "watermark_ms", view->counters[CONTROL_WATERMARK_MS]);
     put_time(out, "newest_ms", view->counters[CONTROL_MAX_EVENT_MS]);
+    put_time(out, "behind_rows", view->counters[CONTROL_BEHIND_ROWS]);
+    put_time(out, "kept_bytes", view->counters[CONTROL_KEPT_BYTES]);
+    put_time(out, "open_since_ms", view->counters[CONTROL_OPEN_SINCE_MS]);
+    put_time(out, "committed_checkpoint", view->counters[CONTROL_COMMITTED]);
 }
 
 static void put_rates(struct buf *out, const struct watch_rates *rates)

@@ -172,6 +172,48 @@ static void put_checkpoint(const struct watch_checkpoint *checkpoint, const stru
     buf_fini(&line);
 }
 
+static void add_known(int64_t *sum, int64_t value)
+{
+    if (value != INT64_MIN)
+        *sum = *sum == INT64_MIN ? value : *sum + value;
+}
+
+static void keep_least(int64_t *least, int64_t value)
+{
+    if (value != INT64_MIN && (*least == INT64_MIN || value < *least))
+        *least = value;
+}
+
+// What sources and sinks know of brokers; no line where there are none.
+static void put_outside(const struct watch_sample *now, const struct top_look *look,
+                        struct buf *out)
+{
+    char text[32];
+    struct buf line = {0};
+    int64_t behind = INT64_MIN, kept = INT64_MIN, since_ms = INT64_MIN, committed = INT64_MIN;
+    for (int i = 0; i < now->task_count; i++) {
+        const int64_t *counters = now->tasks[i].view.counters;
+        add_known(&behind, counters[CONTROL_BEHIND_ROWS]);
+        add_known(&kept, counters[CONTROL_KEPT_BYTES]);
+        keep_least(&since_ms, counters[CONTROL_OPEN_SINCE_MS]);
+        keep_least(&committed, counters[CONTROL_COMMITTED]);
+    }
+    if (behind != INT64_MIN)
+        buf_printf(&line, "; %s messages to read", human_count((double)behind, text));
+    if (kept != INT64_MIN)
+        buf_printf(&line, "; %s kept for the broker", budget_format_bytes((uint64_t)kept, text));
+    if (since_ms != INT64_MIN)
+        buf_printf(&line, "; transaction open for %s",
+                   human_ns((double)(now->taken_ms - since_ms) * 1e6, text));
+    if (committed != INT64_MIN)
+        buf_printf(&line, "; committed up to checkpoint %" PRId64, committed);
+    if (line.len) {
+        memmove(line.data, line.data + 2, line.len -= 2);
+        put_line(out, look, "", &line);
+    }
+    buf_fini(&line);
+}
+
 // "  to final window -> sink: out    117us 10.2ms ..."; from where only when that is a question.
 static void put_path(const struct top_path *path, bool says_from, int name_width,
                      const struct top_look *look, struct buf *out)
@@ -484,6 +526,7 @@ void top_view_job(const struct watch_sample *before, const struct watch_sample *
     put_state(now, &totals, look, out);
     put_rows(&totals, look, out);
     put_checkpoint(&now->checkpoint, look, out);
+    put_outside(now, look, out);
     buf_append_char(out, '\n');
     put_latency(now, look, out);
     buf_append_char(out, '\n');

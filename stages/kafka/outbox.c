@@ -238,6 +238,17 @@ void outbox_describe(const struct outbox *o, struct buf *out)
     buf_append_json_string(out, slice_of(o->id));
 }
 
+void outbox_tell(const struct outbox *o, struct op_outside *out)
+{
+    const struct outbox_state *state = outbox_state_of(o);
+    out->kept_bytes = (int64_t)(state->journal.bytes - o->cursor.bytes + waiting_bytes(o));
+    if (!outbox_is_exact(o))
+        return;
+    out->open_since_ms = o->began_ns ? o->began_ms : INT64_MIN;
+    if (outbox_is_settled(o) && state->allowed.checkpoint)
+        out->committed = (int64_t)state->allowed.checkpoint;
+}
+
 // --- the end ---
 
 // No task's loop goes on any more: its transactions are made here.

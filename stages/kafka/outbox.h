@@ -51,5 +51,7 @@ bool outbox_is_settled(const struct outbox *o);
 int outbox_finish(struct outbox *o, struct err *err);
 // Append `"name":value` members: rows, done, waiting bytes, id.
 void outbox_describe(const struct outbox *o, struct buf *out);
+// The same in numbers (operator.h); behind a commit.
+void outbox_tell(const struct outbox *o, struct op_outside *out);
 
 #endif

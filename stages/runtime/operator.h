@@ -64,6 +64,19 @@ struct row_trial {
     bool is_blind; // putting it aside has killed the task too: do not even look into it
 };
 
+// What sources and sinks know of things outside of this host, for people; INT64_MIN: nothing.
+struct op_outside {
+    int64_t behind_rows;   // source: that there are and it has not read, as far as it knows
+    int64_t kept_bytes;    // sink: of rows that it keeps until those outside have them for good
+    int64_t open_since_ms; // sink: wall clock, when its open transaction was begun
+    int64_t committed;     // sink: the last checkpoint whose rows are committed outside
+};
+
+static inline void op_outside_init(struct op_outside *outside)
+{
+    *outside = (struct op_outside){INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
+}
+
 // What the task gives to each operator and source at open. Lives as long as the task.
 struct op_context {
     struct env *env;
@@ -93,6 +106,7 @@ struct op_context {
     uint64_t *late_rows;                  // counters to bump (plain adds; published by the task)
     uint64_t *rows_out;
     uint64_t *bytes_in, *bytes_out; // read by a source, written by a sink; NULL: nobody counts
+    struct op_outside *outside;     // to be kept up to date; NULL: nobody looks
     // Something has come from outside (a broker has answered): the task polls its source and its
     // operators soon. From any thread, at any time until close. NULL: nobody sleeps.
     void (*wake)(void *wake_context);

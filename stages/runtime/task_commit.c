@@ -131,6 +131,7 @@ static void publish_counters(struct task *task)
     control_set_counter(control, CONTROL_SLEEPS, (int64_t)task->waiting.sleeps);
     control_set_counter(control, CONTROL_WATERMARK_MS, watermark);
     align_publish(task);
+    task_publish_outside(task);
     control_set_counter(control, CONTROL_STATE_BYTES, (int64_t)arena_used_bytes(task->arena));
     int64_t now_ns = task->env->monotonic_ns(task->env);
     if (!task->has_served)

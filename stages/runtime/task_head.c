@@ -457,6 +457,7 @@ int head_step(struct task *task, struct head_idle *idle, bool *ended)
     if (*ended)
         return 0;
     align_look(task, now_ms);
+    task_publish_outside(task);
     trial_begin_input(task);
     trial_note(task, CONTROL_SITE_SOURCE);
     const int64_t now_ns = task->latency.interval_ns ? task->env->monotonic_ns(task->env) : 0;

@@ -108,6 +108,7 @@ struct task {
     struct env *env;
     struct chain chain;
     void **warm;                      // one an operator of the stage: made as a spare; or NULL
+    struct op_outside outside;        // as source and sink say
     uint32_t outside_news;            // any thread of this process: op_wake has been called
     struct head head;                 // when the stage begins with a source
     struct exchange_reader reader;    // else
@@ -277,6 +278,8 @@ bool task_has_outside_news(const struct task *task);
 int task_look_outside(struct task *task); // between two transactions, once a round
 bool task_has_room_outside(const struct task *task);
 void task_wait_room_outside(struct task *task);
+// For people, in the control block.
+void task_publish_outside(const struct task *task);
 void task_warm(struct task *task);
 void task_cool(struct task *task);
 

@@ -120,6 +120,7 @@ static int open_chain(struct task *task, struct op_context *context)
 static int prepare(struct task *task, const char *job_dir)
 {
     task->env = env_system();
+    op_outside_init(&task->outside);
     task->segment.fd = -1;
     task->max_rows = TASK_FIRST_ROWS;
     int rc = job_attach(job_dir, &task->job, &task->err);
@@ -167,6 +168,7 @@ struct op_context task_op_context(struct task *task)
         .rows_out = &task->state.rows_out,
         .bytes_in = &task->state.bytes_in,
         .bytes_out = &task->state.bytes_out,
+        .outside = &task->outside,
         .checkpoints = *task->job.options.checkpoint_dir != '\0',
         .is_restored = task->job.options.is_restored || control_is_restored(task->control),
         .wake = task_wake,

@@ -65,6 +65,15 @@ void task_wait_room_outside(struct task *task)
     control_set_counter(task->control, CONTROL_BLOCKED_NS, task->blocked_ns);
 }
 
+void task_publish_outside(const struct task *task)
+{
+    const struct op_outside *outside = &task->outside;
+    control_set_counter(task->control, CONTROL_BEHIND_ROWS, outside->behind_rows);
+    control_set_counter(task->control, CONTROL_KEPT_BYTES, outside->kept_bytes);
+    control_set_counter(task->control, CONTROL_OPEN_SINCE_MS, outside->open_since_ms);
+    control_set_counter(task->control, CONTROL_COMMITTED, outside->committed);
+}
+
 // --- connections of a spare ---
 
 static void *warm_one(const struct op_context *context)

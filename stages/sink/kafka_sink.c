@@ -287,6 +287,8 @@ static int kafka_sink_before_commit(struct operator* op)
 static void kafka_sink_after_commit(struct operator* op)
 {
     outbox_after_commit(outbox_of(op));
+    if (op->context.outside)
+        outbox_tell(outbox_of(op), op->context.outside);
 }
 
 static int kafka_sink_barrier(struct operator* op, uint64_t checkpoint)

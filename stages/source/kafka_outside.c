@@ -397,6 +397,30 @@ int kafka_outside_poll(struct kafka_source *k, int64_t now_ms, struct err *err)
     return arena_log_used(k->base.context.arena) != logged;
 }
 
+// What librdkafka has heard with the messages: no question is asked for it. A partition that nobody
+// has heard of counts nothing.
+void kafka_outside_tell(struct kafka_source *k, int64_t now_ms)
+{
+    struct op_outside *outside = k->base.context.outside;
+    int64_t behind = 0;
+    bool is_known = false;
+    if (!outside || (now_ms < k->told_ms + KAFKA_TELL_MS && now_ms >= k->told_ms))
+        return;
+    k->told_ms = now_ms;
+    for (uint32_t i = 0; i < k->base.split_count; i++) {
+        const struct kafka_entry *entry = &k->positions.entries[i];
+        int64_t low, high = RD_KAFKA_OFFSET_INVALID;
+        if (kafka_entry_is_done(entry) ||
+            rd_kafka_get_watermark_offsets(k->consumer->rk, entry->topic, entry->partition, &low,
+                                           &high) ||
+            high < 0)
+            continue;
+        is_known = true;
+        behind += high > entry->place.offset ? high - entry->place.offset : 0;
+    }
+    outside->behind_rows = is_known ? behind : INT64_MIN;
+}
+
 int64_t kafka_outside_next_ms(const struct kafka_source *k)
 {
     int64_t next_ms = k->next_look_ms;

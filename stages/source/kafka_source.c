@@ -373,6 +373,7 @@ static int kafka_poll(struct source *source, struct batch *batch, uint32_t max_r
         out->retry_ns = 1; // what has changed is committed before it is acted upon
     if (rc != 0)
         return rc < 0 ? rc : 0;
+    kafka_outside_tell(k, now_ms);
     rc = assign_new(k, err);
     follow_alignment(k);
     if (rc == 0 && k->is_verified && kafka_window_is_empty(&k->window))

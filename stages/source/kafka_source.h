@@ -43,6 +43,7 @@ struct kafka_source {
     // Outside.
     bool is_verified; // the topics are those that the positions are of
     int64_t opened_ms, next_look_ms, next_commit_ms;
+    int64_t told_ms;          // when it was last found out how much there is to read
     bool has_uncommitted;     // offsets that the group was not told
     uint64_t barrier;         // the checkpoint that barrier_offset is of
     int64_t missing_since_ms; // a topic of the list has never been there; 0: none is
@@ -51,6 +52,7 @@ struct kafka_source {
 enum {
     KAFKA_RETRY_MS = 1000,  // a question that could not be answered
     KAFKA_COMMIT_MS = 5000, // without checkpoints
+    KAFKA_TELL_MS = 500,
     KAFKA_GRACE_MS = 30000, // a topic that is not there may come back: brokers restart
 };
 
@@ -70,6 +72,9 @@ int kafka_fail(struct kafka_source *k, struct err *err, const char *format, ...)
 
 // Tell the group: what is committed, or what was at the last barrier.
 void kafka_outside_commit(struct kafka_source *k, bool at_barrier);
+
+// Now and then: how much is there that was not read, as far as brokers have said?
+void kafka_outside_tell(struct kafka_source *k, int64_t now_ms);
 
 // When the source must be asked again, if nobody wakes it before.
 int64_t kafka_outside_next_ms(const struct kafka_source *k);

@@ -29,6 +29,8 @@ static int set_up(void **state)
     task.view.counters[CONTROL_ROWS_IN] = 123456789012345;
     task.view.counters[CONTROL_BLOCKED_NS] = 1500000000;
     task.view.counters[CONTROL_WATERMARK_MS] = INT64_MIN;
+    for (int c = CONTROL_BEHIND_ROWS; c <= CONTROL_COMMITTED; c++)
+        task.view.counters[c] = INT64_MIN;
     for (int p = 0; p < LATENCY_PATH_COUNT; p++)
         latency_view_init(&task.paths[p].view);
     sample = (struct watch_sample){.job = "uv",
@@ -72,6 +74,31 @@ static void test_metrics_values_and_labels(void **state)
     assert_null(strstr(buf_str(&out), "weir_task_output_ring_ratio{"));
     assert_null(strstr(buf_str(&out), "_bucket{"));
     assert_null(strstr(buf_str(&out), "nan"));
+    buf_fini(&out);
+}
+
+// What a broker knows: no line where there is none.
+static void test_metrics_outside(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "weir_task_source_behind_rows{", "weir_task_sink_kept_bytes{",
+        "weir_task_sink_open_since_seconds{", "weir_task_sink_committed_checkpoint{"};
+    struct buf out = {0};
+    metrics_append("uv", &sample, &out);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_null(strstr(buf_str(&out), names[i]));
+    buf_clear(&out);
+    task.view.counters[CONTROL_BEHIND_ROWS] = 0;
+    task.view.counters[CONTROL_KEPT_BYTES] = 4096;
+    task.view.counters[CONTROL_OPEN_SINCE_MS] = 1704067200250;
+    task.view.counters[CONTROL_COMMITTED] = 41;
+    metrics_append("uv", &sample, &out);
+    has(&out,
+        "weir_task_source_behind_rows{job=\"uv\",task=\"0\",stage=\"sink: \\\"a\\\\b\\\"\"} 0\n");
+    has(&out, "b\\\"\"} 4096\n");
+    has(&out, "b\\\"\"} 1704067200.25\n");
+    has(&out, "b\\\"\"} 41\n");
     buf_fini(&out);
 }
 
@@ -166,6 +193,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_metrics_values_and_labels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_metrics_outside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics_of_a_job_that_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics_buckets, set_up, tear_down),
         cmocka_unit_test(test_metrics_names_follow_the_rules),

@@ -53,6 +53,8 @@ static void fill_task(struct watch_sample *s, int index, const char *name, int64
     counters[CONTROL_BYTES_OUT] = rows * 20;
     counters[CONTROL_WATERMARK_MS] = INT64_C(1704067200000);
     counters[CONTROL_MAX_EVENT_MS] = INT64_MIN;
+    for (int c = CONTROL_BEHIND_ROWS; c <= CONTROL_COMMITTED; c++)
+        counters[c] = INT64_MIN;
     counters[CONTROL_BLOCKED_NS] = rows * 100;
 }
 
@@ -164,6 +166,30 @@ static void test_top_view_narrow(void **state)
         buf_fini(&out);
     }
     shows(&(struct top_look){.columns = 80, .lines = 24}, "narrow");
+}
+
+// What sources and sinks say of brokers: of all tasks, the oldest and the least.
+static void test_top_view_outside(void **state)
+{
+    (void)state;
+    const struct top_look look = {.columns = 0};
+    struct buf out = {0};
+    top_view_job(before, now, &look, &out);
+    assert_null(strstr(buf_str(&out), "messages to read"));
+    now->tasks[0].view.counters[CONTROL_BEHIND_ROWS] = 1000;
+    now->tasks[1].view.counters[CONTROL_BEHIND_ROWS] = 500;
+    now->tasks[1].view.counters[CONTROL_KEPT_BYTES] = 1 << 20;
+    now->tasks[2].view.counters[CONTROL_KEPT_BYTES] = 1 << 20;
+    now->tasks[1].view.counters[CONTROL_OPEN_SINCE_MS] = now->taken_ms - 20;
+    now->tasks[2].view.counters[CONTROL_OPEN_SINCE_MS] = now->taken_ms - 120;
+    now->tasks[1].view.counters[CONTROL_COMMITTED] = 7;
+    now->tasks[2].view.counters[CONTROL_COMMITTED] = 6;
+    buf_clear(&out);
+    top_view_job(before, now, &look, &out);
+    assert_non_null(strstr(buf_str(&out), "\n1.5k messages to read; 2.0 MiB kept for the broker; "
+                                          "transaction open for 120ms; committed up to "
+                                          "checkpoint 6\n"));
+    buf_fini(&out);
 }
 
 static const char *first_task(const struct top_look *look)
@@ -311,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_top_view_wide, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_top_view_narrow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_top_view_outside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_top_view_sorts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_top_view_what_is_dead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_top_view_jobs, set_up, tear_down),
