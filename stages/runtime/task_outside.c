@@ -10,6 +10,7 @@
 //                                     asleep = 1, full fence, outside_news?, sleep
 //
 // so that what comes behind the look is seen by the next.
+#include <sched.h>
 #include <stdlib.h>
 
 #include "shm/atomic.h"
@@ -95,15 +96,22 @@ static void cool_one(const struct op *op, void *warm)
         chain_sink_class(op->table)->cool(warm);
 }
 
+// Threads have the policy of who makes them, and keep it when this process is the task: theirs is
+// that of any other, not a spare's.
 void task_warm(struct task *task)
 {
     struct op_context context = task_op_context(task);
+    const struct sched_param none = {0};
+    const int policy = sched_getscheduler(0);
+    sched_setscheduler(0, SCHED_OTHER, &none);
     task->warm = calloc((size_t)task->stage->op_count, sizeof *task->warm);
     CHECK(task->warm);
     for (int i = 0; i < task->stage->op_count; i++) {
         context.op = task->stage->ops[i];
         task->warm[i] = warm_one(&context);
     }
+    if (policy > 0)
+        sched_setscheduler(0, policy, &none);
 }
 
 void task_cool(struct task *task)

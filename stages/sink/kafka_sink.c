@@ -25,8 +25,16 @@ struct part {
     struct column *columns; // of the view, spec->schema.field_count of them
 };
 
+// What a spare has made. The table is the connection's, and lives as long.
+struct warm {
+    struct op_context context;
+    struct kafka_table table;
+    void *connection; // NULL: the outbox's by now
+};
+
 struct kafka_sink {
     struct operator base; // must be first
+    struct warm *warm;    // NULL: this process was no spare
     struct kafka_table table;
     struct part key, value;
     struct outbox *outbox;
@@ -194,13 +202,40 @@ static void close_part(struct part *part)
     free(part->columns);
 }
 
-static struct outbox_spec spec_of(const struct kafka_sink *sink)
+static struct outbox_spec spec_of(const struct op_context *context, const struct kafka_table *table)
 {
     return (struct outbox_spec){
-        .context = &sink->base.context,
-        .table = &sink->table,
-        .root = (uint32_t)sink->base.context.op->id,
+        .context = context,
+        .table = table,
+        .root = (uint32_t)context->op->id,
     };
+}
+
+static void kafka_sink_cool(void *made)
+{
+    struct warm *warm = made;
+    if (!warm)
+        return;
+    if (warm->connection)
+        outbox_cool(warm->connection);
+    kafka_table_fini(&warm->table);
+    free(warm);
+}
+
+static void *kafka_sink_warm(const struct op_context *context)
+{
+    struct warm *warm = calloc(1, sizeof *warm);
+    struct err err;
+    CHECK(warm);
+    warm->context = *context;
+    if (kafka_table_parse(context->op->table, context->job_name, &warm->table, &err) == 0) {
+        const struct outbox_spec spec = spec_of(&warm->context, &warm->table);
+        warm->connection = outbox_warm(&spec);
+    }
+    if (warm->connection)
+        return warm;
+    kafka_sink_cool(warm); // the task will say why
+    return NULL;
 }
 
 static void kafka_sink_close(struct operator* op)
@@ -208,6 +243,7 @@ static void kafka_sink_close(struct operator* op)
     struct kafka_sink *sink = (struct kafka_sink *)op;
     if (sink->outbox)
         outbox_close(sink->outbox);
+    kafka_sink_cool(sink->warm);
     close_part(&sink->key);
     close_part(&sink->value);
     kafka_table_fini(&sink->table);
@@ -237,8 +273,12 @@ static int kafka_sink_open(const struct op_context *context, struct operator** o
         rc = open_part(&sink->key, &sink->table.key, err);
     if (rc == 0)
         rc = open_part(&sink->value, &sink->table.value, err);
-    struct outbox_spec spec = spec_of(sink);
+    sink->warm = op_take_warm(context);
     if (rc == 0) {
+        struct outbox_spec spec = spec_of(&sink->base.context, &sink->table);
+        spec.warm = sink->warm ? sink->warm->connection : NULL;
+        if (sink->warm)
+            sink->warm->connection = NULL;
         rc = outbox_open(&spec, &sink->outbox, err);
     }
     if (rc < 0) {
@@ -344,4 +384,6 @@ const struct operator_class kafka_sink_class = {
     .finish = kafka_sink_finish,
     .reset = kafka_sink_reset,
     .close = kafka_sink_close,
+    .warm = kafka_sink_warm,
+    .cool = kafka_sink_cool,
 };
