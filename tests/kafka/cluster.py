@@ -72,6 +72,14 @@ def new_id():
             return made
 
 
+def has_threads(pid):
+    """A JVM's first thread is gone before the others, which have its files and ports until they end too."""
+    try:
+        return pid and len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
+
+
 class Process:
     """A process that is known by a file `pid` and by a word of its command line; a number that another process has
     got since is nobody's."""
@@ -102,10 +110,11 @@ class Process:
 
     def end(self, number):
         """Send the signal and wait; what does not end in time is killed."""
+        pid = self.pid()
         self.signal(number)
         self.signal(signal.SIGCONT)
         deadline = time.monotonic() + SECONDS_TO_STOP
-        while self.state() != "dead":
+        while self.state() != "dead" or has_threads(pid):
             if time.monotonic() > deadline:
                 self.signal(signal.SIGKILL)
                 deadline += SECONDS_TO_STOP
