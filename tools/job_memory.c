@@ -1,4 +1,5 @@
 // job_memory.c: sizing a job before anything starts.
+#include "tools/checkpoints.h"
 #include "tools/job_memory.h"
 
 #include <errno.h>
@@ -52,6 +53,10 @@ static const char *bad_rows_of(const struct config *config)
 struct job_options job_memory_options(const struct job_load *load)
 {
     const struct config *config = load->config;
+    struct checkpoint_settings checkpoints = {.interval_ms = 0};
+    struct err wrong; // is said where the settings are needed
+    if (checkpoint_settings_read(load, &checkpoints, &wrong) < 0)
+        checkpoints.interval_ms = 0;
     return (struct job_options){.job_name = config->job,
                                 .sql_file = config->sql,
                                 .sql = buf_slice(&load->sql),
@@ -61,6 +66,7 @@ struct job_options job_memory_options(const struct job_load *load)
                                 .bad_rows = bad_rows_of(config),
                                 .waiting = waiting_of(config),
                                 .orphan_after_ms = config->recovery.orphan_after_ms,
+                                .checkpoint_interval_ms = checkpoints.interval_ms,
                                 .latency_interval_ms = settings_latency_interval_ms(load)};
 }
 

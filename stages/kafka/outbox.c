@@ -31,8 +31,9 @@ static int64_t transaction_timeout_ms(const struct outbox_spec *spec)
     for (int i = 0; i < spec->table->property_count; i++)
         if (strcmp(spec->table->properties[i].key, "transaction.timeout.ms") == 0)
             return strtoll(spec->table->properties[i].value, NULL, 10);
-    int64_t ms = spec->checkpoint_interval_ms * TIMEOUT_INTERVALS;
-    ms = spec->checkpoint_interval_ms == 0 || ms > TIMEOUT_MOST_MS ? TIMEOUT_MOST_MS : ms;
+    int64_t interval_ms = spec->context->checkpoint_interval_ms;
+    int64_t ms = interval_ms * TIMEOUT_INTERVALS;
+    ms = interval_ms == 0 || ms > TIMEOUT_MOST_MS ? TIMEOUT_MOST_MS : ms;
     return ms < TIMEOUT_LEAST_MS ? TIMEOUT_LEAST_MS : ms;
 }
 

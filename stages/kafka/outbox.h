@@ -21,7 +21,6 @@ struct outbox_spec {
     const struct op_context *context; // copied; what it points at outlives the outbox
     const struct kafka_table *table;  // outlives the outbox
     uint32_t root;                    // of the arena
-    int64_t checkpoint_interval_ms;   // 0: not known
     void *warm;                       // of outbox_warm, which is the outbox's now; NULL: none
 };
 

@@ -23,13 +23,14 @@ struct job_options {
     const char *dead_letter_dir; // folder of dead-<task>.jsonl; NULL: "dead"
     const char *bad_rows;        // policy when the SQL sets none; NULL: "dead-letter"
     enum waiter_policy waiting;
-    const char *checkpoint_dir;  // folder of the checkpoints; NULL or "": none are made
-    int checkpoint_engine;       // enum engine_kind
-    bool is_restored;            // the arenas were restored from a checkpoint
-    int64_t orphan_after_ms;     // tasks without a supervisor for so long stop; 0: never
-    int64_t latency_interval_ms; // between two latency markers of a source; 0: none
-    enum job_lock lock;          // of the memory of tasks, against being swapped out
-    bool is_fifo;                // tasks have a real-time priority
+    const char *checkpoint_dir;     // folder of the checkpoints; NULL or "": none are made
+    int checkpoint_engine;          // enum engine_kind
+    int64_t checkpoint_interval_ms; // 0: none are made
+    bool is_restored;               // the arenas were restored from a checkpoint
+    int64_t orphan_after_ms;        // tasks without a supervisor for so long stop; 0: never
+    int64_t latency_interval_ms;    // between two latency markers of a source; 0: none
+    enum job_lock lock;             // of the memory of tasks, against being swapped out
+    bool is_fifo;                   // tasks have a real-time priority
     // Only for who makes segments: on which nodes (job_place.h).
     const struct nodes *nodes; // NULL: wherever
     const int *cpus;           // of each task, -1: any; NULL: of all

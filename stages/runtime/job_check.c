@@ -37,13 +37,17 @@ static int check_source(const struct plan_table *table, struct err *err)
     return rc < 0 ? put_place(table, rc, err) : 0;
 }
 
-static int check_sink(const struct op *op, struct err *err)
+static int check_sink(const struct op *op, bool checkpoints, struct err *err)
 {
     const struct operator_class *class = chain_sink_class(op->table);
     if (!class)
         return err_set(err, -EINVAL, "table %s: connector '%s' cannot be written to",
                        op->table->name, op->table->connector);
-    int rc = class->check ? class->check(op, err) : 0;
+    int rc = 0;
+    if (!checkpoints && class->check_without_checkpoints)
+        rc = class->check_without_checkpoints(op, err);
+    if (rc == 0 && class->check)
+        rc = class->check(op, err);
     return rc < 0 ? put_place(op->table, rc, err) : 0;
 }
 
@@ -89,7 +93,7 @@ int job_check(const struct plan *plan, const struct job_options *options, struct
         if (first->kind == OP_SOURCE)
             rc = check_source(first->table, err);
         if (rc == 0 && last->kind == OP_SINK)
-            rc = check_sink(last, err);
+            rc = check_sink(last, options->checkpoint_interval_ms > 0, err);
     }
     if (rc < 0 || !options->dead_letter_dir || !job_uses_dead_letters(plan, options))
         return rc;

@@ -41,6 +41,7 @@ static void text_make(const struct job_options *options, struct buf *out)
     put_field(out, "checkpoint_dir",
               slice_of(options->checkpoint_dir ? options->checkpoint_dir : ""));
     put_number(out, "checkpoint_engine", (uint64_t)options->checkpoint_engine);
+    put_number(out, "checkpoint_interval", (uint64_t)options->checkpoint_interval_ms);
     put_number(out, "is_restored", options->is_restored);
     put_number(out, "orphan_after", (uint64_t)options->orphan_after_ms);
     put_number(out, "latency_interval", (uint64_t)options->latency_interval_ms);
@@ -121,6 +122,7 @@ static int parse_text(struct job *job, struct err *err)
     job->options.waiting = (enum waiter_policy)get_number(&job->text, "waiting");
     job->options.checkpoint_dir = get_field(&job->text, "checkpoint_dir", &len);
     job->options.checkpoint_engine = (int)get_number(&job->text, "checkpoint_engine");
+    job->options.checkpoint_interval_ms = (int64_t)get_number(&job->text, "checkpoint_interval");
     job->options.is_restored = get_number(&job->text, "is_restored") != 0;
     job->options.orphan_after_ms = (int64_t)get_number(&job->text, "orphan_after");
     job->options.latency_interval_ms = (int64_t)get_number(&job->text, "latency_interval");

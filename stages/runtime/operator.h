@@ -87,7 +87,8 @@ struct op_context {
     int subtask;        // index in the stage, 0 ..
     bool ordered_input; // one input channel: rows come in a reproducible order
     bool checkpoints;   // the job makes checkpoints: output is final when one is complete
-    bool is_restored;   // the task was restored from a checkpoint: output may go beyond the state
+    int64_t checkpoint_interval_ms; // from one to the next; 0: none, or not known
+    bool is_restored; // the task was restored from a checkpoint: output may go beyond the state
     const char *job_name;
     struct operator* next; // where output goes; NULL for a sink or the exchange writer
     void *bad_row_context;
@@ -161,6 +162,8 @@ struct operator_class {
     // Before the start: are the options right, could it write where it shall? Changes nothing. A
     // text for the user if not. NULL: there is nothing to check.
     int (*check)(const struct op *op, struct err *err);
+    // The same where the job makes no checkpoints: can it do without? NULL: it can.
+    int (*check_without_checkpoints)(const struct op *op, struct err *err);
     int (*open)(const struct op_context *context, struct operator** out, struct err *err);
     // Handle all rows. The batch may be changed in place. Rows precede any later watermark.
     int (*push)(struct operator* op, struct batch *batch);

@@ -170,6 +170,7 @@ struct op_context task_op_context(struct task *task)
         .bytes_out = &task->state.bytes_out,
         .outside = &task->outside,
         .checkpoints = *task->job.options.checkpoint_dir != '\0',
+        .checkpoint_interval_ms = task->job.options.checkpoint_interval_ms,
         .is_restored = task->job.options.is_restored || control_is_restored(task->control),
         .wake = task_wake,
         .wake_context = task,

@@ -290,6 +290,16 @@ static int kafka_sink_open(const struct op_context *context, struct operator** o
     return 0;
 }
 
+static int kafka_sink_check_without_checkpoints(const struct op *op, struct err *err)
+{
+    struct kafka_table table;
+    int rc = kafka_table_parse(op->table, "check", &table, err);
+    if (rc == 0)
+        rc = refuse_without_checkpoints(&table, err);
+    kafka_table_fini(&table);
+    return rc < 0 ? err_prefix(err, rc, "table %s", op->table->name) : 0;
+}
+
 static int kafka_sink_check(const struct op *op, struct err *err)
 {
     struct kafka_table table;
@@ -370,6 +380,7 @@ static void kafka_sink_describe(const struct operator* op, struct buf *out)
 const struct operator_class kafka_sink_class = {
     .name = "kafka",
     .check = kafka_sink_check,
+    .check_without_checkpoints = kafka_sink_check_without_checkpoints,
     .open = kafka_sink_open,
     .push = kafka_sink_push,
     .watermark = kafka_sink_watermark,
