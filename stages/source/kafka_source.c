@@ -426,12 +426,25 @@ static void set_place(struct kafka_source *k, uint32_t split, int64_t offset, in
     shown->is_done = kafka_entry_is_done(&k->positions.entries[split]);
 }
 
+// Items [at, done) of the poll are done with: nulls among them that stand for no row are counted.
+static void count_tombstones(struct kafka_source *k, uint32_t at, uint32_t done)
+{
+    const struct kafka_item *items = &k->window.items[k->polled_from];
+    uint32_t count = 0;
+    for (; k->rows.tombstones && at < done; at++)
+        count += !items[at].is_mark && !items[at].message->payload &&
+                 k->rows.first_row[at] == k->rows.first_row[at + 1];
+    if (count)
+        kafka_positions_skip(&k->positions, count);
+}
+
 static int kafka_advance(struct source *source, uint32_t rows)
 {
     struct kafka_source *k = (struct kafka_source *)source;
     const struct kafka_item *items = &k->window.items[k->polled_from];
     uint32_t extra, done = items_done(k, rows, &extra), at = k->window.at - k->polled_from;
     op_count_bytes(source->context.bytes_in, k->bytes_before[done] - k->bytes_before[at]);
+    count_tombstones(k, at, done);
     while (at < done) {
         const uint32_t split = items[at].split;
         while (at < done && items[at].split == split)
