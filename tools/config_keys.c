@@ -257,7 +257,8 @@ const struct config_key config_keys[] = {
         .kind = CONFIG_KIND_PATH,
         .offset = AT(recovery.dead_letter),
         .default_text = "./{job}.dead",
-        .meaning = "where rows go that cannot be read",
+        .meaning = "folder of the rows that cannot be read, unless the script names a table for "
+                   "them",
     },
     {
         .section = "recovery",

@@ -557,7 +557,9 @@ static int run_prepared(struct run *run, struct err *err)
 static const char *dead_letter_of(const struct job_load *load)
 {
     struct job_options options = job_memory_options(load);
-    return job_uses_dead_letters(load->plan, &options) ? options.dead_letter_dir : NULL;
+    if (!job_uses_dead_letters(load->plan, &options))
+        return NULL;
+    return load->plan->letters ? load->plan->letters->name : options.dead_letter_dir;
 }
 
 static int run_loaded(const struct job_load *load, const struct arguments *arguments,

@@ -18,6 +18,7 @@ struct logical {
     int pipeline_count;
     const struct plan_option *settings;
     int setting_count;
+    struct plan_table *letters; // SET 'dead-letter.table'; NULL: none
     bool explain_only;
 };
 

@@ -141,10 +141,11 @@ struct plan {
     int task_count;
     const struct plan_option *settings; // every SET of the script, merged over the given ones
     int setting_count;
-    uint64_t fingerprint;     // of everything that decides the layout of state and channels
-    bool explain_only;        // the script asks for EXPLAIN: print plan_explain and stop
-    const char *ast_text;     // the script as parsed, for explain
-    const char *logical_text; // the bound plan before and after optimising, for explain
+    const struct plan_table *letters; // where bad rows go, SET 'dead-letter.table'; NULL: a folder
+    uint64_t fingerprint;             // of everything that decides the layout of state and channels
+    bool explain_only;                // the script asks for EXPLAIN: print plan_explain and stop
+    const char *ast_text;             // the script as parsed, for explain
+    const char *logical_text;         // the bound plan before and after optimising, for explain
     const char *optimized_text;
 };
 

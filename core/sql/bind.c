@@ -24,6 +24,7 @@ void *bind_grow(struct binder *b, void *items, int count, int *capacity, size_t 
 // typing error; any other key is kept and shown by explain, as Flink does.
 static const char *const known_settings[] = {
     "bad-rows",
+    "dead-letter.table",
     "execution.checkpointing.dir",
     "execution.checkpointing.interval",
     "execution.checkpointing.min-pause",
@@ -176,6 +177,9 @@ int sql_bind(struct pool *pool, const struct sql_script *script, struct logical 
         diag_error(err, b.source, (struct source_pos){0}, "the script computes nothing");
         return diag_hint(err, "add an INSERT INTO ... SELECT, or a SELECT, whose rows are printed");
     }
+    int rc = bind_letters(&b, &out->letters);
+    if (rc)
+        return rc;
     out->pipelines = b.pipelines;
     out->pipeline_count = b.pipeline_count;
     out->settings = final_settings(&b);

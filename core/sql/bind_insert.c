@@ -257,6 +257,48 @@ static int lookup_sink(struct binder *b, const struct sql_insert *insert, struct
     return rc ? rc : check_sink(b, entry, *out, insert->table.pos);
 }
 
+// A letter is a message as it came, so its table has one column that takes any bytes as they are.
+static int check_letters(struct binder *b, const struct bind_entry *entry,
+                         const struct plan_table *table, struct source_pos pos)
+{
+    const char *format = bind_table_option(table, "value.format");
+    format = format ? format : bind_table_option(table, "format");
+    if (strcmp(table->connector, "kafka") != 0) {
+        diag_error(b->err, b->source, pos, "dead letters cannot go to table '%s' (connector %s)",
+                   entry->name, table->connector);
+        return diag_hint(b->err, "name a table with 'connector' = 'kafka'; without one they go to "
+                                 "files, in the folder recovery.dead_letter");
+    }
+    if (table->physical.field_count == 1 && format && strcmp(format, "raw") == 0 &&
+        !bind_table_option(table, "key.format"))
+        return 0;
+    diag_error(b->err, b->source, pos, "table '%s' cannot take dead letters", entry->name);
+    return diag_hint(b->err, "it needs one column, 'format' = 'raw' and no key.format: the message "
+                             "as it came, its key and headers that say why are put in");
+}
+
+int bind_letters(struct binder *b, struct plan_table **out)
+{
+    struct source_pos pos = {0};
+    const char *name = bind_setting_value(b, "dead-letter.table", &pos);
+    struct sql_ident part = {.text = name, .pos = pos};
+    const struct sql_name path = {.parts = {.items = &part, .count = 1}, .pos = pos};
+    int index = -1;
+    if (!name)
+        return 0;
+    int rc = bind_lookup(b, &path, &index);
+    if (rc)
+        return rc;
+    const struct bind_entry *entry = &b->entries[index];
+    if (!entry->table)
+        return diag_error(b->err, b->source, pos, "'%s' is a view: dead letters go into a table",
+                          entry->name);
+    rc = bind_plan_table(b, entry, NULL, out);
+    if (rc == 0)
+        rc = check_letters(b, entry, *out, pos);
+    return rc ? rc : check_sink(b, entry, *out, pos);
+}
+
 int bind_insert(struct binder *b, const struct sql_insert *insert)
 {
     struct plan_table *table = NULL;

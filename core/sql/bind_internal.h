@@ -99,6 +99,9 @@ struct bind_scope {
 void *bind_grow(struct binder *b, void *items, int count, int *capacity, size_t item_bytes);
 const char *bind_setting_value(const struct binder *b, const char *key, struct source_pos *pos);
 
+// bind_insert.c: the table that SET 'dead-letter.table' names; *out NULL: none is named.
+int bind_letters(struct binder *b, struct plan_table **out);
+
 // bind_catalog.c
 int bind_type(struct binder *b, const struct sql_type *from, struct type *out);
 int bind_add_table(struct binder *b, const struct sql_create_table *table);

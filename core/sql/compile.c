@@ -45,6 +45,7 @@ static int compile(const struct plan_settings *settings, struct plan *plan, stru
     plan->optimized_text = pipelines_text(plan, &logical);
     plan->settings = logical.settings;
     plan->setting_count = logical.setting_count;
+    plan->letters = logical.letters;
     plan->explain_only = logical.explain_only;
     rc = plan_cut(plan, &logical, settings->cores, err);
     if (rc)

@@ -26,8 +26,15 @@ const struct operator_class *chain_sink_class(const struct plan_table *table)
     return strcmp(table->connector, "blackhole") == 0 ? &blackhole_class : NULL;
 }
 
+const struct operator_class *chain_letters_class(const struct plan_table *table)
+{
+    return strcmp(table->connector, "kafka") == 0 ? &kafka_letters_class : NULL;
+}
+
 bool chain_plan_settles(const struct plan *plan)
 {
+    if (plan->letters)
+        return true;
     for (int s = 0; s < plan->stage_count; s++)
         for (int i = 0; i < plan->stages[s].op_count; i++) {
             const struct op *op = plan->stages[s].ops[i];
@@ -139,6 +146,20 @@ void chain_close(struct chain *chain)
         if (chain->ops[i])
             chain->ops[i]->class->close(chain->ops[i]);
     *chain = (struct chain){0};
+}
+
+void chain_add(struct chain *chain, struct operator* op)
+{
+    CHECK(chain->count > 0 && chain->count < CHAIN_OPS_MAX);
+    chain->ops[chain->count++] = op;
+}
+
+void chain_remove_last(struct chain *chain)
+{
+    CHECK(chain->count > 1);
+    struct operator* op = chain->ops[--chain->count];
+    chain->ops[chain->count] = NULL;
+    op->class->close(op);
 }
 
 int chain_before_commit(struct chain *chain)

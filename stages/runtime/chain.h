@@ -11,6 +11,9 @@ const struct operator_class *chain_sink_class(const struct plan_table *table);
 // Does a sink of the plan keep rows that something outside must commit (is_settled)?
 bool chain_plan_settles(const struct plan *plan);
 
+// The class that keeps dead letters in the table, or NULL.
+const struct operator_class *chain_letters_class(const struct plan_table *table);
+
 enum { CHAIN_OPS_MAX = 64 };
 
 // Operators from `first_op` of the stage on; ops[count - 1] is a sink or the given `last`.
@@ -26,6 +29,11 @@ struct chain {
 int chain_open(struct chain *chain, const struct op_context *context, int first_op,
                struct operator* last, struct err *err);
 void chain_close(struct chain *chain);
+
+// Let an operator that gets no rows take part in all that operators are told; the chain closes it.
+void chain_add(struct chain *chain, struct operator* op);
+// Close it and forget it.
+void chain_remove_last(struct chain *chain);
 
 static inline struct operator* chain_first(const struct chain *chain)
 {

@@ -84,6 +84,14 @@ bool job_uses_dead_letters(const struct plan *plan, const struct job_options *op
     return false;
 }
 
+static int check_letters(const struct plan_table *table, struct err *err)
+{
+    const struct op op = {
+        .kind = OP_SINK, .output = table->physical, .table = (struct plan_table *)(uintptr_t)table};
+    int rc = chain_letters_class(table)->check(&op, err);
+    return rc < 0 ? put_place(table, err_prefix(err, rc, "dead letters"), err) : 0;
+}
+
 int job_check(const struct plan *plan, const struct job_options *options, struct err *err)
 {
     int rc = 0;
@@ -95,6 +103,8 @@ int job_check(const struct plan *plan, const struct job_options *options, struct
         if (rc == 0 && last->kind == OP_SINK)
             rc = check_sink(last, options->checkpoint_interval_ms > 0, err);
     }
+    if (rc == 0 && plan->letters)
+        return check_letters(plan->letters, err);
     if (rc < 0 || !options->dead_letter_dir || !job_uses_dead_letters(plan, options))
         return rc;
     rc = folder_check(options->dead_letter_dir, err);

@@ -77,6 +77,16 @@ static inline void op_outside_init(struct op_outside *outside)
     *outside = (struct op_outside){INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
 }
 
+// A row that could not be processed, for who keeps such rows. Valid during the call.
+struct dead_letter {
+    const char *source; // file; topic-partition; behind an exchange the name of the stage
+    uint64_t position;  // in it; BAD_ROW_NOWHERE: not known
+    const char *reason;
+    struct slice text;                        // as it stands there, or as people see it
+    const struct rd_kafka_message_s *message; // that it is of, whole; NULL: of none
+    int task;
+};
+
 // What the task gives to each operator and source at open. Lives as long as the task.
 struct op_context {
     struct env *env;
@@ -183,6 +193,9 @@ struct operator_class {
     // false: take no input for now; op_wake says when to ask again. Barriers and timers go on. Only
     // for what will get better by itself: never for what a checkpoint must free. NULL: always.
     bool (*has_room)(const struct operator* op);
+    // Keep a dead letter, in the open transaction: of the class that chain_letters_class gives
+    // only.
+    int (*put_letter)(struct operator* op, const struct dead_letter *letter);
     int (*before_commit)(struct operator*
                          op); // flush what must be outside before the commit (may be NULL)
     void (*after_commit)(struct operator* op); // NULL: nothing
@@ -239,7 +252,8 @@ static inline int operator_watermark(struct operator* op, int64_t watermark_ms)
 }
 
 extern const struct operator_class calc_class, window_class, window_assign_class, not_null_class,
-    row_guard_class, upsert_class, print_class, blackhole_class, file_sink_class, kafka_sink_class;
+    row_guard_class, upsert_class, print_class, blackhole_class, file_sink_class, kafka_sink_class,
+    kafka_letters_class;
 
 // --- sources: the head of a chain ---
 

@@ -81,8 +81,8 @@ static int outputs(const struct task *task, int fds[COPIER_SYNC_MAX])
         if (folder >= 0)
             fds[count++] = folder;
     }
-    if (task->dead_letter_open)
-        fds[count++] = task->dead_letter.fd;
+    if (task->letters.is_open)
+        fds[count++] = task->letters.file.fd;
     return count;
 }
 

@@ -2,9 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "stages/runtime/folder.h"
 #include "stages/runtime/task_internal.h"
 
 static struct channel_state *channel_states(struct task *task, bool touch, uint64_t *bytes)
@@ -141,26 +139,14 @@ static void publish_counters(struct task *task)
     control_progress(control, now_ns);
 }
 
-// A full disk is not a full arena: the two must not be told alike.
-static int write_dead_letters(struct task *task)
-{
-    int rc = txfile_before_commit(&task->dead_letter);
-    if (rc < 0) {
-        err_set(&task->err, rc, "cannot write dead letters to %s: %s", task->dead_letter_path,
-                strerror(-rc));
-        task->must_fail = true;
-    }
-    return rc;
-}
-
 int task_commit(struct task *task)
 {
     enum { SETTLED_COMMITS = 8 };
     if (task->must_fail)
         return -ECANCELED;
     int rc = chain_before_commit(&task->chain);
-    if (rc == 0 && task->dead_letter_open)
-        rc = write_dead_letters(task);
+    if (rc == 0)
+        rc = task_letters_before_commit(task);
     if (task->must_fail)
         return -ECANCELED;
     if (rc < 0)
@@ -170,6 +156,7 @@ int task_commit(struct task *task)
     store_state(task);
     task_check_owner(task);
     arena_commit(task->arena);
+    task_letters_committed(task);
     task_publish_all(task, false);
     chain_after_commit(&task->chain);
     if (arena_log_used(task->arena))
@@ -189,8 +176,7 @@ void task_abort(struct task *task)
     chain_reset(&task->chain); // rewinds the output rings too
     if (task->head.source)
         head_reset(task);
-    if (task->dead_letter_open)
-        txfile_reset(&task->dead_letter);
+    task_letters_reset(task);
     task_latency_aborted(task);
     task->aborts++;
 }
@@ -240,41 +226,6 @@ bool task_is_cancelled(struct task *task)
     return now_ns - task->stop_seen_ns > PATIENCE_NS;
 }
 
-static int open_dead_letter(struct task *task)
-{
-    const char *folder = task->job.options.dead_letter_dir;
-    if (task->dead_letter_open)
-        return 0;
-    int rc = folder_make(folder, &task->err);
-    if (rc < 0)
-        return err_prefix(&task->err, rc, "dead letters");
-    const struct txfile_place place = {task->env, task->arena, task->dead_letter_at,
-                                       task->dead_letter_path};
-    rc = txfile_open(&task->dead_letter, &place, &task->err);
-    task->dead_letter_open = rc == 0;
-    if (rc == 0 &&
-        *task->job.options.checkpoint_dir) // once a process; a snapshot may count on the file
-        rc = task->env->sync_dir(task->env, folder);
-    return rc < 0 && task->dead_letter_open
-               ? err_set(&task->err, rc, "cannot make %s durable: %s", folder, strerror(-rc))
-               : rc;
-}
-
-int task_find_dead_letter(struct task *task, bool is_first)
-{
-    struct stat st;
-    snprintf(task->dead_letter_path, sizeof task->dead_letter_path, "%s/dead-%d.jsonl",
-             task->job.options.dead_letter_dir, task->index);
-    if (stat(task->dead_letter_path, &st) < 0)
-        return errno == ENOENT ? 0
-                               : err_set(&task->err, -errno, "cannot read %s: %s",
-                                         task->dead_letter_path, strerror(errno));
-    if (!is_first)
-        return open_dead_letter(task); // cuts off what a dead process had not committed
-    arena_store8(task->arena, task->dead_letter_at, (uint64_t)st.st_size);
-    return 0;
-}
-
 void task_fail(void *context, const char *reason)
 {
     struct task *task = context;
@@ -293,7 +244,7 @@ void task_note(void *context, const char *text)
 struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,
                                struct slice row)
 {
-    struct row_place place = {source, position, row, NULL};
+    struct row_place place = {source, position, row, task->letters.message};
     const struct source *head = task->head.source;
     if (source)
         return place;
@@ -304,21 +255,6 @@ struct row_place task_place_of(const struct task *task, const char *source, uint
     if (!place.text.len)
         place.text = row;
     return place;
-}
-
-static void put_dead_letter(struct task *task, const struct row_place *place, const char *reason)
-{
-    struct buf *out = txfile_buffer(&task->dead_letter);
-    buf_append_str(out, "{\"reason\":");
-    buf_append_json_string(out, slice_of(reason));
-    buf_append_str(out, ",\"source\":");
-    buf_append_json_string(out, slice_of(place->source));
-    if (place->position == BAD_ROW_NOWHERE)
-        buf_append_str(out, ",\"offset\":null,\"row\":");
-    else
-        buf_printf(out, ",\"offset\":%llu,\"row\":", (unsigned long long)place->position);
-    buf_append_json_string(out, place->text);
-    buf_append_str(out, "}\n");
 }
 
 void task_bad_row(void *context, const char *source, uint64_t position, const char *reason,
@@ -341,14 +277,8 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
         task->must_fail = true;
         return;
     }
-    if (open_dead_letter(task) < 0) {
+    const struct dead_letter letter = {place.source, place.position, reason,
+                                       place.text,   place.message,  task->index};
+    if (task_put_letter(task, &letter) < 0)
         task->must_fail = true;
-        return;
-    }
-    put_dead_letter(task, &place, reason);
-    int rc = txfile_appended(&task->dead_letter);
-    if (rc < 0) {
-        err_set(&task->err, rc, "cannot write %s: %s", task->dead_letter_path, strerror(-rc));
-        task->must_fail = true;
-    }
 }

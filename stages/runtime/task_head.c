@@ -194,6 +194,14 @@ static void report_bad(struct task *task, uint32_t row)
     buf_fini(&text);
 }
 
+// A row whose place is known, with the message that it is of.
+static void put_bad_row(struct task *task, const struct row_place *place, const char *reason)
+{
+    task->letters.message = place->message;
+    task_bad_row(task, place->source, place->position, reason, place->text);
+    task->letters.message = NULL;
+}
+
 // Bad rows of the source that lie before row `to` and not before row `from`.
 static void report_source(struct task *task, uint32_t from, uint32_t to)
 {
@@ -202,7 +210,9 @@ static void report_source(struct task *task, uint32_t from, uint32_t to)
     for (int i = 0; i < source->bad_row_count; i++) {
         const struct bad_row *bad = &source->bad_rows[i];
         if (bad->rows_before >= from && (bad->rows_before < to || is_last))
-            task_bad_row(task, bad->source, bad->position, bad->reason, bad->row);
+            put_bad_row(task,
+                        &(struct row_place){bad->source, bad->position, bad->row, bad->message},
+                        bad->reason);
     }
 }
 
@@ -264,7 +274,7 @@ static int put_aside(struct task *task)
         place.text = slice_of("");
     report_source(task, 0, 1);
     task->state.rows_in++;
-    task_bad_row(task, place.source, place.position, task->trial.input.reason, place.text);
+    put_bad_row(task, &place, task->trial.input.reason);
     return commit_at(task, 1);
 }
 

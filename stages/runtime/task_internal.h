@@ -70,6 +70,18 @@ struct task_checkpoint {
     int64_t begun_ns, align_ns;     // 0: no alignment under way
 };
 
+// Where its bad rows go (task_letters.c).
+struct task_letters {
+    uint64_t at; // in the arena: the file's length; of a table: have there been letters?
+    struct txfile file;
+    char path[4096];
+    bool is_open;                             // the file
+    struct operator* op;                      // of the table; NULL: no letter yet. The chain's
+    struct op table_op;                       // what it is opened with
+    bool is_new;                              // opened in the open transaction
+    const struct rd_kafka_message_s *message; // of the bad row that is being told of; NULL: none
+};
+
 // The task's side of what its own deaths have taught (task_trial.c).
 struct task_trial {
     struct control_verdict verdict;
@@ -115,7 +127,7 @@ struct task {
     struct exchange_writer *writer;   // NULL: the stage ends with a sink
     struct out_channel *out_channels; // mapped; the writer's, once there is one
     int out_channel_count;
-    uint64_t state_at, dead_letter_at;
+    uint64_t state_at;
     struct task_state state; // private copy
     uint64_t commits, aborts;
     uint64_t rows_before;     // in and out, committed when this process took over
@@ -123,9 +135,7 @@ struct task {
     bool is_unsettled;        // it was a spare, and has not gone home yet (task_settle)
     cpu_set_t home;           // where it may run then; empty: anywhere
     struct process_id before; // the process whose death made this one the task; pid 0: not known
-    struct txfile dead_letter;
-    char dead_letter_path[4096];
-    bool dead_letter_open;
+    struct task_letters letters;
     enum bad_row_policy policy;
     bool claim_failed;    // the folder had no memory left for the arena
     bool must_fail;       // a bad row under BAD_ROWS_FAIL, or a dead letter that cannot be written
@@ -184,9 +194,6 @@ void task_bad_row(void *context, const char *source, uint64_t position, const ch
 void task_fail(void *context, const char *reason);
 // An operator has something to say; it goes to the job's error log.
 void task_note(void *context, const char *text);
-// Name the file; at the job's first start: dead letters go behind those of earlier runs. In a
-// transaction.
-int task_find_dead_letter(struct task *task, bool is_first);
 // Has somebody asked to end where we are? Or at once, whatever is unread? A stop that takes long
 // becomes that: the supervisor's patience ends too, and files are to be finished before.
 bool task_must_stop(const struct task *task);
@@ -200,6 +207,16 @@ bool task_is_orphaned(struct task *task);
 // Which row of the input is row `position` of the batch, for people.
 struct row_place task_place_of(const struct task *task, const char *source, uint64_t position,
                                struct slice row);
+
+// task_letters.c, all in a transaction. Find: name the file; at the job's first start: dead letters
+// go behind those of earlier runs. Begin: behind chain_open.
+int task_find_letters(struct task *task, bool is_first);
+int task_begin_letters(struct task *task);
+int task_put_letter(struct task *task, const struct dead_letter *letter);
+int task_letters_before_commit(struct task *task);
+void task_letters_committed(struct task *task);
+void task_letters_reset(struct task *task);
+void task_letters_close(struct task *task);
 
 // task_trial.c: before anything that rows could kill the task with, note what it is.
 void trial_open(struct task *task);

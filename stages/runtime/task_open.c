@@ -54,8 +54,6 @@ static int open_state(struct task *task, const struct op_context *context)
     uint64_t bytes =
         sizeof task->state + (uint64_t)(inputs + outputs) * sizeof(struct channel_state);
     int rc = arena_root(task->arena, TASK_ROOT, bytes, &task->state_at);
-    if (rc == 0)
-        rc = arena_root(task->arena, DEAD_LETTER_ROOT, 8, &task->dead_letter_at);
     if (rc < 0)
         return err_set(&task->err, rc, "no room in the task's memory; set memory.state higher");
     struct task_state *state = arena_touch(task->arena, task->state_at, bytes);
@@ -72,7 +70,7 @@ static int open_state(struct task *task, const struct op_context *context)
     }
     task->state = *state;
     task->rows_before = state->rows_in + state->rows_out;
-    rc = task_find_dead_letter(task, is_first);
+    rc = task_find_letters(task, is_first);
     if (rc < 0)
         return rc;
     rc = task_channels_begin(task, channels, context);
@@ -109,6 +107,9 @@ static int open_chain(struct task *task, struct op_context *context)
         task->writer = NULL; // the chain has closed it
         return rc;
     }
+    rc = task_begin_letters(task);
+    if (rc < 0)
+        return rc;
     arena_commit(task->arena);
     if (task->head.source)
         head_reset(task);
@@ -228,8 +229,7 @@ void task_close(struct task *task)
     head_close(&task->head);
     task_cool(task);
     task_channels_close(task);
-    if (task->dead_letter_open)
-        txfile_close(&task->dead_letter);
+    task_letters_close(task);
     if (task->arena)
         arena_close(task->arena);
     if (task->owns)

@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-enum { TASK_ROOT = 255, DEAD_LETTER_ROOT = 254 };
+// 253 is that of dead letters in a topic (stages/sink/kafka_letters.c).
+enum { TASK_ROOT = 255, DEAD_LETTER_ROOT = 254, LETTERS_TABLE_ROOT = 252 };
 
 struct channel_state {
     uint64_t position;    // committed head (of an input) or tail (of an output)

@@ -196,6 +196,36 @@ static void test_bind_inserts(void **state)
     assert_non_null(strstr(err.text, "computes nothing"));
 }
 
+#define LETTERS(table) "SET 'dead-letter.table' = '" table "';" PERSON "SELECT id FROM person;"
+#define TOPIC(columns, with)                                                                       \
+    "CREATE TABLE dead (" columns ") WITH ('connector' = 'kafka', 'topic' = 'd', " with            \
+    ", 'properties.bootstrap.servers' = 'x:1');"
+
+static void test_bind_dead_letters(void **state)
+{
+    (void)state;
+    static const struct refusal cases[] = {
+        {LETTERS("nobody"), "'nobody'", "no table or view 'nobody'", NULL},
+        {LETTERS("person"), "'person'", "cannot go to table 'person'", "'connector' = 'kafka'"},
+        {"CREATE VIEW v AS SELECT 1;" LETTERS("v"), "'v'", "'v' is a view", NULL},
+        {TOPIC("a STRING", "'format' = 'json'") LETTERS("dead"), "'dead'",
+         "cannot take dead letters", "'format' = 'raw'"},
+        {TOPIC("a STRING, k STRING",
+               "'value.format' = 'raw', 'key.format' = 'raw', 'key.fields' = 'k', "
+               "'value.fields-include' = 'EXCEPT_KEY'") LETTERS("dead"),
+         "'dead'", "cannot take dead letters", "one column"},
+    };
+    check_refusals(cases, ARRAY_SIZE(cases));
+    const char *sql = TOPIC("a STRING", "'format' = 'raw'") LETTERS("dead");
+    const struct plan_settings settings = {
+        .file_name = "job.sql", .sql = slice_of(sql), .cores = 1};
+    struct plan *plan;
+    struct err err = {0};
+    assert_int_equal(plan_make(&settings, &plan, &err), 0);
+    assert_string_equal(plan->letters->name, "dead");
+    plan_free(plan);
+}
+
 static const char *const good_scripts[] = {
     PERSON "SELECT * FROM person;",
     PERSON "SELECT COUNT(*) " TVF
@@ -305,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_bind_windows_need_a_time_attribute),
         cmocka_unit_test(test_bind_groups_and_types),
         cmocka_unit_test(test_bind_inserts),
+        cmocka_unit_test(test_bind_dead_letters),
         cmocka_unit_test(test_bind_accepts_what_flink_accepts),
         cmocka_unit_test(test_bind_answers_any_script_with_a_plan_or_a_place),
     };
