@@ -391,6 +391,10 @@ static void format_stopping(const struct supervisor_event *event, struct buf *ou
 static bool format_event_text(const struct supervisor_event *event, const char *name,
                               struct buf *out)
 {
+    if (event->kind >= SUPERVISOR_REPLACING && event->kind <= SUPERVISOR_SETTLING) {
+        format_replace(event, name, out);
+        return true;
+    }
     switch (event->kind) {
     case SUPERVISOR_DIED:
         format_death(event, name, out);
@@ -405,14 +409,6 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_DRAINING:
         buf_append_str(out, "weir: draining: sources end as if their input had");
         return true;
-    case SUPERVISOR_REPLACING:
-    case SUPERVISOR_REPLACED:
-    case SUPERVISOR_REPLACE_DEATH:
-    case SUPERVISOR_REPLACE_DONE:
-    case SUPERVISOR_REPLACE_FAILED:
-    case SUPERVISOR_MOVED:
-        format_replace(event, name, out);
-        return true;
     case SUPERVISOR_HUNG:
         buf_printf(out, "weir: task %d (%s, pid %d) hangs: it %s; it is replaced",
                    event->task_index, name, (int)event->pid, event->text);
@@ -424,9 +420,6 @@ static bool format_event_text(const struct supervisor_event *event, const char *
     case SUPERVISOR_KILLED:
         buf_printf(out, "weir: task %d (%s) did not stop in time and was killed", event->task_index,
                    name);
-        return true;
-    case SUPERVISOR_SETTLING:
-        buf_printf(out, "weir: %s", event->text);
         return true;
     case SUPERVISOR_CHECKPOINT_FAILED:
         buf_printf(out, "weir: checkpoint %llu was given up: %s",

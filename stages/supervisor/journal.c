@@ -21,42 +21,27 @@ void journal_start(const struct supervisor_options *options, int adopted)
     events_append(options->events, &record);
 }
 
+// Of what is written as it is told; NULL: that has a record of another kind, or none.
 static const char *name_of(const struct supervisor_event *event)
 {
-    switch (event->kind) {
-    case SUPERVISOR_STOPPING:
-        return "stopping";
-    case SUPERVISOR_DRAINING:
-        return "draining";
-    case SUPERVISOR_REPLACING:
-        return "replacing";
-    case SUPERVISOR_REPLACED:
-        return "replaced";
-    case SUPERVISOR_REPLACE_DEATH:
-        return "replace-death";
-    case SUPERVISOR_REPLACE_DONE:
-        return "replace-done";
-    case SUPERVISOR_REPLACE_FAILED:
-        return "replace-failed";
-    case SUPERVISOR_MOVED:
-        return "moved";
-    case SUPERVISOR_SETTLING:
-        return "settling";
-    case SUPERVISOR_KILLED:
-        return "killed";
-    case SUPERVISOR_FAILED:
-        return "failed";
-    case SUPERVISOR_STUCK:
-        return "stuck";
-    case SUPERVISOR_CHECKPOINT_FAILED:
-        return "checkpoint-failed";
-    case SUPERVISOR_MEMORY_LOST:
-        return "memory-lost";
-    case SUPERVISOR_REMADE:
-        return "region-restored";
-    default:
-        return NULL;
-    }
+    static const char *const names[SUPERVISOR_EVENT_COUNT] = {
+        [SUPERVISOR_STOPPING] = "stopping",
+        [SUPERVISOR_DRAINING] = "draining",
+        [SUPERVISOR_REPLACING] = "replacing",
+        [SUPERVISOR_REPLACED] = "replaced",
+        [SUPERVISOR_REPLACE_DEATH] = "replace-death",
+        [SUPERVISOR_REPLACE_DONE] = "replace-done",
+        [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
+        [SUPERVISOR_MOVED] = "moved",
+        [SUPERVISOR_SETTLING] = "settling",
+        [SUPERVISOR_KILLED] = "killed",
+        [SUPERVISOR_FAILED] = "failed",
+        [SUPERVISOR_STUCK] = "stuck",
+        [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
+        [SUPERVISOR_MEMORY_LOST] = "memory-lost",
+        [SUPERVISOR_REMADE] = "region-restored",
+    };
+    return names[event->kind];
 }
 
 static void append_region(struct buf *record, const struct supervisor_event *event)

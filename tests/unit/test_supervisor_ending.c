@@ -74,7 +74,7 @@ static void open_store(struct store *store)
     char *parent = strstr(path, "/weir-"); // /dev/shm/weir-test-XXXXXX/weir-UID/fake
     parent = strchr(parent + 1, '/');
     CHECK(parent);
-    strcpy(parent, "/checkpoints");
+    memcpy(parent, "/checkpoints", sizeof "/checkpoints");
     CHECK(store_open(env_system(), path, "fake", store, &err) == 0);
 }
 
@@ -190,7 +190,7 @@ static int tear_down(void **state)
 
 static int run_ending(const char *letters, struct events *events, struct supervisor_result *result)
 {
-    strcpy(story_path + sizeof story_path - 7, "XXXXXX");
+    memcpy(story_path + sizeof story_path - 7, "XXXXXX", 7);
     int fd = mkstemp(story_path);
     assert_true(fd >= 0);
     close(fd);

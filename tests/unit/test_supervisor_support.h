@@ -123,8 +123,6 @@ static int (*act_more)(char letter, struct control *control, int index, uint64_t
 
 static int act(char letter, struct control *control, int index, uint64_t attempt)
 {
-    if (act_more)
-        return act_more(letter, control, index, attempt);
     be_killed(letter, control, attempt);
     if (strchr("mMnN", letter))
         return lose_memory(letter, control, index, attempt);
@@ -173,7 +171,7 @@ static int fake_task(const char *path, int index)
         return 3;
     control_begin(control, 1);
     control_view(control, index, &view);
-    int status = act(letters[index], control, index, view.attempt);
+    int status = (act_more ? act_more : act)(letters[index], control, index, view.attempt);
     control_detach(control); // a leak would turn the exit status into a sanitizer's
     return status;
 }
