@@ -460,10 +460,6 @@ static int kafka_advance(struct source *source, uint32_t rows)
             source->splits[i].is_idle != (place->is_idle != 0))
             set_place(k, i, place->offset, place->rows);
     }
-    if (rows == k->polled_rows && k->rows.tombstones) {
-        kafka_positions_skip(&k->positions, k->rows.tombstones);
-        k->rows.tombstones = 0;
-    }
     k->window.at = k->polled_from + done;
     k->has_uncommitted = true;
     return 0;
