@@ -245,9 +245,12 @@ class Demo:
             times[key] += 1
         twice = sum(n - 1 for n in times.values())
         missing = len(want.keys() - got.keys())
-        wrong = sum(1 for key, n in got.items() if want.get(key) != n)
+        differ = sorted(key for key, n in got.items() if want.get(key) != n)
+        wrong = len(differ)
         print(f"{len(visits):,} visits in the topic; {len(points):,} points by read_committed, {len(want):,} expected")
         print(f"missing {missing}, twice {twice}, wrong {wrong}")
+        for key in differ[:12]:
+            print(f"  {key[0]} {key[1]}: {got[key]}, not {want.get(key)}")
         show_top(want, got)
         right = not missing and not twice and not wrong and want
         print("\nEvery point is there once and right." if right else "\nTHE ANSWERS DIFFER.")
