@@ -20,8 +20,13 @@
 #include "shm/atomic.h"
 #include "shm/process.h"
 #include "stages/kafka/property.h"
+#include "stages/kafka/secret.h"
 
 enum { NOTE_COUNT = 16, NOTE_BYTES = 448, LOG_WARNING = 4, LOG_DEBUG = 7 };
+
+// A refused log-in under way when the password changes is told a moment later.
+#define SETTLE_NS     (INT64_C(3) * 1000 * 1000 * 1000)
+#define READ_AGAIN_NS (INT64_C(1) * 1000 * 1000 * 1000)
 
 struct kafka_client {
     rd_kafka_t *rk;
@@ -30,6 +35,9 @@ struct kafka_client {
     int log_level;                  // what is told, as in syslog
     cpu_set_t cpus;                 // of librdkafka's threads
     uint32_t has_news, has_trouble; // hints, without the mutex
+    enum kafka_role role;
+    pthread_mutex_t reading;     // one at a time looks for a new password; before the other mutex
+    int64_t read_ns, changed_ns; // when that was, and when there was one; 0: never
     pthread_mutex_t mutex;
     // Under the mutex:
     char notes[NOTE_COUNT][NOTE_BYTES];
@@ -217,6 +225,64 @@ void kafka_client_tell(struct kafka_client *c, void (*note)(void *context, const
     tell_left_out(c, left_out, note, context);
 }
 
+// --- a password that has changed ---
+
+// What a conf has; false: nothing.
+static bool get(const rd_kafka_conf_t *conf, const char *name, struct buf *out)
+{
+    size_t size = SECRET_FILE_BYTES + 1;
+    bool is_there =
+        rd_kafka_conf_get(conf, name, buf_reserve(out, size), &size) == RD_KAFKA_CONF_OK;
+    out->len = is_there && size ? size - 1 : 0;
+    return is_there;
+}
+
+// User and password as they are now go to the client where they are others. true: they are.
+static bool take_credentials(struct kafka_client *c, const rd_kafka_conf_t *now)
+{
+    const rd_kafka_conf_t *before = rd_kafka_conf(c->rk);
+    struct buf user = {0}, password = {0}, old_user = {0}, old_password = {0};
+    bool is_whole = get(now, "sasl.username", &user) && get(now, "sasl.password", &password) &&
+                    get(before, "sasl.username", &old_user) &&
+                    get(before, "sasl.password", &old_password);
+    bool is_new = is_whole && !(slice_equal(buf_slice(&user), buf_slice(&old_user)) &&
+                                slice_equal(buf_slice(&password), buf_slice(&old_password)));
+    if (is_new) // an error there is none with both texts
+        rd_kafka_sasl_set_credentials(c->rk, buf_str(&user), buf_str(&password));
+    secret_wipe(&user);
+    secret_wipe(&password);
+    secret_wipe(&old_user);
+    secret_wipe(&old_password);
+    return is_new;
+}
+
+// Look behind the references again, at most each second: the file may have a new password by now.
+// true: it has, or had a moment ago, and what was refused was the old one.
+static bool has_new_password(struct kafka_client *c)
+{
+    struct buf warnings = {0};
+    struct err err;
+    int64_t now = now_ns();
+    CHECK(pthread_mutex_lock(&c->reading) == 0);
+    bool is_new = c->changed_ns && now - c->changed_ns < SETTLE_NS;
+    if (!is_new && now - c->read_ns > READ_AGAIN_NS) {
+        rd_kafka_conf_t *conf = rd_kafka_conf_new();
+        const struct property_target target = {.conf = conf,
+                                               .table = c->table,
+                                               .role = c->role,
+                                               .resolves = true,
+                                               .warnings = &warnings};
+        CHECK(conf);
+        is_new = property_apply_all(&target, &err) == 0 && take_credentials(c, conf);
+        c->read_ns = now;
+        c->changed_ns = is_new ? now : c->changed_ns;
+        rd_kafka_conf_destroy(conf);
+        buf_fini(&warnings);
+    }
+    CHECK(pthread_mutex_unlock(&c->reading) == 0);
+    return is_new;
+}
+
 bool kafka_client_trouble(struct kafka_client *c, struct kafka_trouble *out)
 {
     if (!atomic_read_u32(&c->has_trouble)) // relaxed: what is not seen now is seen next time
@@ -224,6 +290,10 @@ bool kafka_client_trouble(struct kafka_client *c, struct kafka_trouble *out)
     lock(c);
     *out = c->trouble;
     unlock(c);
+    if (out->code == RD_KAFKA_RESP_ERR__AUTHENTICATION && has_new_password(c)) {
+        kafka_client_is_well(c);
+        return false;
+    }
     return out->fault != KAFKA_FAULT_NONE;
 }
 
@@ -441,8 +511,10 @@ int kafka_client_create(const struct kafka_client_spec *spec, struct kafka_clien
     struct kafka_client *c = calloc(1, sizeof *c);
     struct buf warnings = {0};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    CHECK(c && conf && pthread_mutex_init(&c->mutex, NULL) == 0);
+    CHECK(c && conf && pthread_mutex_init(&c->mutex, NULL) == 0 &&
+          pthread_mutex_init(&c->reading, NULL) == 0);
     c->table = spec->table;
+    c->role = spec->role;
     c->context = spec->context;
     c->log_level = property_value(spec->table, "debug") ? LOG_DEBUG : LOG_WARNING;
     int rc = fill(conf, spec, &warnings, err);
@@ -468,7 +540,7 @@ void kafka_client_destroy(struct kafka_client *c)
         return;
     if (c->rk)
         rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    CHECK(pthread_mutex_destroy(&c->mutex) == 0);
+    CHECK(pthread_mutex_destroy(&c->mutex) == 0 && pthread_mutex_destroy(&c->reading) == 0);
     free(c);
 }
 

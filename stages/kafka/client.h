@@ -99,7 +99,8 @@ struct kafka_trouble {
 };
 
 // Is something wrong? Until kafka_client_is_well. The oldest that is not well yet, DENIED before
-// PASSES.
+// PASSES. A log-in that is refused makes it look behind the references again: with a new password
+// it goes on, and there is no trouble.
 bool kafka_client_trouble(struct kafka_client *client, struct kafka_trouble *out);
 
 // A broker has answered (a message, an acknowledgement, metadata): forget the trouble. Cheap.
