@@ -84,6 +84,7 @@ static int open_state(struct outbox *o, uint32_t root, struct err *err)
         rc = outbox_new_incarnation(o);
     if (rc < 0)
         return err_set(err, rc, "no room in the task's memory; set memory.state higher");
+    outbox_note_start(o);
     o->done = outbox_state_of(o)->done;
     o->exempt_bytes = outbox_state_of(o)->journal.bytes;
     journal_seek(arena, outbox_journal(o), o->done, &o->cursor);

@@ -10,16 +10,20 @@ struct outbox_point {
     uint64_t checkpoint;
 };
 
+enum { OUTBOX_STARTS = 32 };
+
 struct outbox_state { // in the arena
     struct journal_head journal;
-    uint64_t incarnation;        // of this state; 0: none yet
-    struct outbox_point barrier; // of the newest barrier
-    struct outbox_point allowed; // that of the newest complete checkpoint: may be committed
-    uint64_t done;               // rows before it need never be sent again
-    uint64_t limit;              // no mark of this state's own is beyond it (outbox_mark.c)
-    uint64_t is_marked;          // a mark of this incarnation has certainly been committed
-    uint64_t dead;               // rows that can never go
-    uint64_t opens;              // changed before each new instance (outbox_flow.c)
+    uint64_t incarnation;           // of this state; 0: none yet
+    struct outbox_point barrier;    // of the newest barrier
+    struct outbox_point allowed;    // that of the newest complete checkpoint: may be committed
+    uint64_t done;                  // rows before it need never be sent again
+    uint64_t limit;                 // no mark of this state's own is beyond it (outbox_mark.c)
+    uint64_t starts[OUTBOX_STARTS]; // or it is one of these
+    uint64_t start_count;
+    uint64_t is_marked; // a mark of this incarnation has certainly been committed
+    uint64_t dead;      // rows that can never go
+    uint64_t opens;     // changed before each new instance (outbox_flow.c)
 };
 
 enum outbox_phase {
@@ -105,6 +109,7 @@ void outbox_trouble(struct outbox *o, const char *text);
 int outbox_settle_mark(struct outbox *o, const struct producer_answer *answer);
 int outbox_fail(struct outbox *o, const char *text);
 void outbox_claim(struct outbox *o);
+void outbox_note_start(struct outbox *o);
 int outbox_new_incarnation(struct outbox *o);
 
 // outbox_refused.c: rows that the cluster does not take. In a transaction.

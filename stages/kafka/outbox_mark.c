@@ -13,11 +13,18 @@
 //
 // `refuse` ends the job, unless sink.on-rollback is 'repeat': then the state gets a new
 // incarnation, claims the id, and its rows go out, some perhaps again. To claim is to commit a mark
-// without rows, so that another job that still uses the id sees at its next look that it has lost
-// it.
+// without rows: another job that still uses the id sees at its next look that it has lost it.
+//
+// Beyond what can be: a state that was restored from a checkpoint may find the mark of that
+// checkpoint, which was committed after its barrier, but none of a later one. So `limit` follows
+// the barriers, but not those that come before this process knows the mark: else a state that went
+// back too far would grow over the mark while the cluster is away, and take rows for done that it
+// has never sent. A checkpoint of such a time can have a mark of its own too, at its barrier or at
+// the one that was complete then: both are noted by the process that begins with it.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "core/base/check.h"
@@ -36,6 +43,53 @@ static struct outbox_state *touch(struct outbox *o)
     return arena_touch(o->context.arena, o->state_at, sizeof(struct outbox_state));
 }
 
+void outbox_claim(struct outbox *o)
+{
+    const struct outbox_state *state = outbox_state_of(o);
+    o->asked = (struct producer_mark){state->incarnation, o->done, state->allowed.checkpoint};
+    o->phase = OUTBOX_CLAIMING;
+    producer_ask(o->producer, PRODUCER_COMMIT, &o->asked);
+}
+
+static void note_start(struct outbox_state *state, uint64_t row)
+{
+    for (uint64_t i = 0; i < state->start_count; i++)
+        if (state->starts[i] == row)
+            return;
+    if (state->start_count == OUTBOX_STARTS) { // as many processes, none of which came to know it
+        memmove(state->starts, state->starts + 1, sizeof state->starts - sizeof row);
+        state->start_count--;
+    }
+    state->starts[state->start_count++] = row;
+}
+
+void outbox_note_start(struct outbox *o)
+{
+    const struct outbox_state *state = outbox_state_of(o);
+    uint64_t barrier = state->barrier.row, allowed = state->allowed.row;
+    if (barrier > state->limit)
+        note_start(touch(o), barrier);
+    if (allowed > state->limit)
+        note_start(touch(o), allowed);
+}
+
+static bool can_be(const struct outbox_state *state, uint64_t row)
+{
+    for (uint64_t i = 0; i < state->start_count; i++)
+        if (state->starts[i] == row)
+            return true;
+    return row <= state->limit;
+}
+
+// This process knows the mark: what it sends from now on is beyond no barrier of its own.
+static void know_mark(struct outbox *o)
+{
+    struct outbox_state *state = touch(o);
+    state->limit = state->barrier.row;
+    state->start_count = 0;
+    o->knows_mark = true;
+}
+
 int outbox_new_incarnation(struct outbox *o)
 {
     uint64_t number = 0;
@@ -45,17 +99,8 @@ int outbox_new_incarnation(struct outbox *o)
     struct outbox_state *state = touch(o);
     state->incarnation = number;
     state->is_marked = 0;
-    state->limit = state->barrier.row;
-    o->knows_mark = true; // there can be none
+    know_mark(o); // there can be none
     return 0;
-}
-
-void outbox_claim(struct outbox *o)
-{
-    const struct outbox_state *state = outbox_state_of(o);
-    o->asked = (struct producer_mark){state->incarnation, o->done, state->allowed.checkpoint};
-    o->phase = OUTBOX_CLAIMING;
-    producer_ask(o->producer, PRODUCER_COMMIT, &o->asked);
 }
 
 static int refuse(struct outbox *o, const char *why)
@@ -105,8 +150,7 @@ static int settle_foreign(struct outbox *o, const struct producer_answer *answer
     }
     if (rc < 0)
         return rc;
-    o->knows_mark = true;
-    touch(o)->limit = outbox_state_of(o)->barrier.row;
+    know_mark(o);
     return 1;
 }
 
@@ -115,14 +159,12 @@ static int settle_own(struct outbox *o, uint64_t row)
 {
     const struct outbox_state *state = outbox_state_of(o);
     char why[512];
-    bool can_be = row <= state->limit || row == state->allowed.row || row == state->barrier.row;
-    if (row >= o->done && can_be) {
+    if (row >= o->done && can_be(state, row)) {
         o->done = row;
-        o->knows_mark = true;
         struct outbox_state *now = touch(o);
         now->done = row;
         now->is_marked = 1;
-        now->limit = now->barrier.row;
+        know_mark(o);
         return 0;
     }
     if (row < o->done)

@@ -566,7 +566,7 @@ static void step(struct life *l)
             die(l);
         break;
     case 4:
-        if (chance(40))
+        if (chance(20))
             go_back(l);
         break;
     case 5:
@@ -803,6 +803,34 @@ static void test_outbox_refuses_an_older_checkpoint_that_has_grown(void **state)
     life_free(l);
 }
 
+// A checkpoint is made while the cluster is away after a restore, is committed when it is back, and
+// gone back to while it is away again and checkpoints go on.
+static void test_outbox_knows_the_mark_of_a_blind_checkpoint(void **state)
+{
+    (void)state;
+    struct life *l = calm();
+    commit_rows(l, 10);
+    for (int i = 0; i < 3; i++) {
+        k.is_away = true;
+        go_back(l);
+        commit_rows(l, 7);
+        commit_rows(l, 7);
+        k.is_away = false;
+        rest(l);
+        assert_int_equal(k.count, arena_word(l->arena, l->source_at));
+        k.is_away = true;
+        go_back(l);
+        commit_rows(l, 7);
+        go_back(l);
+        commit_rows(l, 7);
+        k.is_away = false;
+        rest(l);
+        assert_false(l->has_failed);
+        assert_int_equal(k.count, arena_word(l->arena, l->source_at));
+    }
+    life_free(l);
+}
+
 static void test_outbox_misses_its_mark(void **state)
 {
     (void)state;
@@ -966,6 +994,7 @@ int main(void)
         cmocka_unit_test(test_outbox_without_a_guarantee),
         cmocka_unit_test(test_outbox_refuses_an_older_checkpoint),
         cmocka_unit_test(test_outbox_refuses_an_older_checkpoint_that_has_grown),
+        cmocka_unit_test(test_outbox_knows_the_mark_of_a_blind_checkpoint),
         cmocka_unit_test(test_outbox_misses_its_mark),
         cmocka_unit_test(test_outbox_ends_when_another_job_has_its_id),
         cmocka_unit_test(test_outbox_looks_before_it_fences),
