@@ -32,9 +32,9 @@ struct kafka_client {
     rd_kafka_t *rk;
     const struct kafka_table *table;
     void *context;
-    int log_level;                  // what is told, as in syslog
-    cpu_set_t cpus;                 // of librdkafka's threads
-    uint32_t has_news, has_trouble; // hints, without the mutex
+    int log_level;                              // what is told, as in syslog
+    cpu_set_t cpus;                             // of librdkafka's threads
+    uint32_t has_news, has_trouble, has_remade; // hints, without the mutex
     enum kafka_role role;
     pthread_mutex_t reading;     // one at a time looks for a new password; before the other mutex
     int64_t read_ns, changed_ns; // when that was, and when there was one; 0: never
@@ -45,6 +45,7 @@ struct kafka_client {
     uint64_t left_out;          // notes that found no place
     char transport[NOTE_BYTES]; // why a broker was last not reached
     char certificate[64];       // what was last wrong with one
+    char remade[250];           // a topic that is another one than before; empty: none
     struct kafka_trouble trouble;
 };
 
@@ -142,11 +143,29 @@ static void learn_failure(struct kafka_client *c, const char *text)
     }
 }
 
+// librdkafka goes on at the old offsets in a topic that was deleted and made anew, and only its
+// debug log knows (the id of a topic that it has just met is zero). It says so before it asks for a
+// message of the new one.
+static void learn_topic(struct kafka_client *c, const char *text)
+{
+    const char *begin = strstr(text, "Topic "), *end = strstr(text, " changed id from ");
+    if (!begin || !end || strstr(end, " from AAAAAAAAAAAAAAAAAAAAAA"))
+        return;
+    begin += strlen("Topic ");
+    lock(c);
+    if (!c->remade[0])
+        snprintf(c->remade, sizeof c->remade, "%.*s", (int)(end - begin), begin);
+    atomic_write_u32(&c->has_remade, 1); // relaxed: the queue that messages come by orders it
+    unlock(c);
+}
+
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct kafka_client *c = rk ? rd_kafka_opaque(rk) : NULL;
     char shaped[NOTE_BYTES], line[NOTE_BYTES];
     bool is_failure = strcmp(facility, "FAIL") == 0 && level < LOG_DEBUG;
+    if (c && level == LOG_DEBUG && strcmp(facility, "METADATA") == 0)
+        learn_topic(c, text);
     if (!c || (level > c->log_level && !is_failure))
         return;
     shape(text, shaped);
@@ -281,6 +300,18 @@ static bool has_new_password(struct kafka_client *c)
     }
     CHECK(pthread_mutex_unlock(&c->reading) == 0);
     return is_new;
+}
+
+bool kafka_client_remade(struct kafka_client *c, char topic[250])
+{
+    if (!atomic_read_u32(&c->has_remade)) // relaxed: see learn_topic
+        return false;
+    lock(c);
+    memcpy(topic, c->remade, sizeof c->remade);
+    c->remade[0] = '\0';
+    atomic_write_u32(&c->has_remade, 0); // relaxed: under the mutex
+    unlock(c);
+    return true;
 }
 
 bool kafka_client_trouble(struct kafka_client *c, struct kafka_trouble *out)
@@ -448,6 +479,15 @@ static int set_client_id(rd_kafka_conf_t *conf, const struct kafka_client_spec *
     return set(conf, "client.id", id, err);
 }
 
+// For learn_topic; what else comes is dropped, unless the table wants it.
+static int set_debug(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, struct err *err)
+{
+    const char *wanted = property_value(spec->table, "debug");
+    char contexts[512];
+    snprintf(contexts, sizeof contexts, "metadata%s%s", wanted ? "," : "", wanted ? wanted : "");
+    return spec->role == KAFKA_CONSUMER ? set(conf, "debug", contexts, err) : 0;
+}
+
 static int fill(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, struct buf *warnings,
                 struct err *err)
 {
@@ -465,6 +505,8 @@ static int fill(rd_kafka_conf_t *conf, const struct kafka_client_spec *spec, str
         rc = set_client_id(conf, spec, err);
     if (rc == 0)
         rc = property_apply_all(&target, err);
+    if (rc == 0)
+        rc = set_debug(conf, spec, err);
     if (has_secrets)
         leave_no_core();
     return rc == 0 ? set_own(conf, spec, err) : rc;

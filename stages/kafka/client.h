@@ -98,6 +98,10 @@ struct kafka_trouble {
     char reason[512]; // librdkafka's
 };
 
+// Of a consumer: was a topic that it reads deleted and made anew, as far as nobody has been told?
+// Then its name (at most 249 bytes). Known before the first message of the new topic is given.
+bool kafka_client_remade(struct kafka_client *client, char topic[250]);
+
 // Is something wrong? Until kafka_client_is_well. The oldest that is not well yet, DENIED before
 // PASSES. A log-in that is refused makes it look behind the references again: with a new password
 // it goes on, and there is no trouble.

@@ -119,6 +119,25 @@ static int wait_for_partition(struct kafka_source *k, uint32_t i, int64_t now_ms
                       entry->topic, entry->partition, LONG(entry->place.offset));
 }
 
+static int fail_remade(struct kafka_source *k, const char *topic, struct err *err)
+{
+    return kafka_fail(k, err,
+                      "topic %s was deleted and made anew since this job has begun to read it: "
+                      "its offsets mean other messages now\nstart a new job for the new topic",
+                      topic);
+}
+
+int kafka_outside_look_for_remade(struct kafka_source *k, struct err *err)
+{
+    char topic[250];
+    if (!kafka_client_remade(k->consumer->client, topic))
+        return 0;
+    for (uint32_t i = 0; i < k->base.split_count; i++)
+        if (strcmp(k->positions.entries[i].topic, topic) == 0)
+            return fail_remade(k, topic, err);
+    return 0;
+}
+
 // Is the partition that split `i` reads still the one that it was? 0 or -errno.
 static int verify_split(struct kafka_source *k, uint32_t i, const struct kafka_answer *answer,
                         int64_t now_ms, struct err *err)
@@ -129,10 +148,7 @@ static int verify_split(struct kafka_source *k, uint32_t i, const struct kafka_a
     if (kafka_entry_is_done(entry)) // nothing is read of it any more
         return 0;
     if (is_answer && is_other_topic(entry, topic))
-        return kafka_fail(k, err,
-                          "topic %s was deleted and made anew since this job has begun to read it: "
-                          "its offsets mean other messages now\nstart a new job for the new topic",
-                          entry->topic);
+        return fail_remade(k, entry->topic, err);
     if (!topic || (is_answer && topic->partition_count <= entry->partition) ||
         kafka_fault_of(topic->error) == KAFKA_FAULT_MISSING)
         return wait_for_partition(k, i, now_ms, err);
@@ -175,7 +191,8 @@ static int lost_for_good(struct kafka_source *k, const struct kafka_entry *entry
     return kafka_fail(
         k, err,
         "topic %s, partition %d: offset %lld is not there any more, the brokers have %lld to %lld: "
-        "%s\n'scan.lost-offsets' = 'earliest' or 'latest' goes on without what is gone",
+        "%s\n'scan.lost-offsets' = 'earliest' or 'latest' goes on without what is gone; the "
+        "script is another one then: weir run --allow-new-state",
         entry->topic, entry->partition, LONG(entry->place.offset), LONG(range->first),
         LONG(range->end),
         entry->place.offset < range->first ? "messages were deleted before they were read"
@@ -254,9 +271,14 @@ static int take_answer(struct kafka_source *k, const struct kafka_answer *answer
         look_again(k, now_ms + KAFKA_RETRY_MS);
         return 0;
     }
-    int all = verify_topics(k, answer, now_ms, err), rc = all < 0 ? all : 0;
+    int rc = 0, all = 0;
+    // What was read knows more to say of a topic that is gone.
     for (uint32_t i = 0; i < k->base.split_count && rc == 0; i++)
         rc = verify_split(k, i, answer, now_ms, err);
+    if (rc == 0) {
+        all = verify_topics(k, answer, now_ms, err);
+        rc = all < 0 ? all : 0;
+    }
     for (int i = 0; i < answer->range_count && rc >= 0; i++)
         rc = mend_lost(k, &answer->ranges[i], err);
     if (rc >= 0 && (all || k->positions.has_started))

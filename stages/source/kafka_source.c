@@ -230,7 +230,7 @@ static int refill(struct kafka_source *k, struct err *err)
         return 0;
     ssize_t count =
         rd_kafka_consume_batch_queue(k->consumer->queue, 0, messages, wanted_messages(k));
-    int rc = 0;
+    int rc = kafka_outside_look_for_remade(k, err); // they may be of another topic
     if (count > 0)
         kafka_client_is_well(k->consumer->client);
     for (ssize_t i = 0; i < count; i++) {

@@ -61,6 +61,10 @@ enum {
 // Take in what has come. 1: the arena has changed, commit before anything is read; 0; or -errno.
 int kafka_outside_poll(struct kafka_source *k, int64_t now_ms, struct err *err);
 
+// Behind each look for messages, before they are taken: was a topic made anew that they may be of?
+// 0 or -errno.
+int kafka_outside_look_for_remade(struct kafka_source *k, struct err *err);
+
 // A message that is none: what the consumer has to say of its partition or of itself. `split` -1:
 // of itself. 0 or -errno.
 int kafka_outside_error(struct kafka_source *k, const rd_kafka_message_t *message, int split,
