@@ -431,7 +431,10 @@ static int set_all(rd_kafka_conf_t *conf, const struct kafka_setting *settings, 
 // What librdkafka's own defaults are not.
 static int set_defaults(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
 {
-    static const struct kafka_setting both[] = {
+    char patience[32];
+    snprintf(patience, sizeof patience, "%d", KAFKA_PATIENCE_MS);
+    const struct kafka_setting both[] = {
+        {"socket.timeout.ms", patience},
         {"enable.metrics.push", "false"}, // nothing is told to brokers that nobody asked for
     };
     static const struct kafka_setting consumer[] = {

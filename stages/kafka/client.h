@@ -13,6 +13,10 @@
 #include "core/base/err.h"
 #include "stages/kafka/table.h"
 
+// A broker that hangs is given up after so long, and another one's leadership is heard of; without
+// an answer nobody asks. librdkafka's own 60 s are long for rows that wait.
+enum { KAFKA_PATIENCE_MS = 15000 };
+
 enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 
 struct kafka_setting { // a property of librdkafka

@@ -137,13 +137,19 @@ static rd_kafka_topic_t *topic_new(struct producer *p, const char *name)
 static int make_client(struct producer *p, struct err *err)
 {
     const struct kafka_table *table = p->spec.table;
-    char timeout[32], batch[32];
+    char timeout[32], batch[32], patience[32];
     struct kafka_setting own[8];
     int count = 0;
     // What a topic takes at most is the brokers' business.
     const struct kafka_setting defaults[] = {{"message.max.bytes", "1000000000"},
                                              {"partitioner", "murmur2_random"},
-                                             {"compression.codec", "none"}};
+                                             {"compression.codec", "none"},
+                                             {"socket.timeout.ms", patience}};
+    // librdkafka wants a request to be over before its transaction is.
+    snprintf(patience, sizeof patience, "%" PRId64,
+             p->spec.transactional_id && p->spec.transaction_timeout_ms < KAFKA_PATIENCE_MS
+                 ? p->spec.transaction_timeout_ms
+                 : KAFKA_PATIENCE_MS);
     snprintf(timeout, sizeof timeout, "%" PRId64, p->spec.transaction_timeout_ms);
     if (table->guarantee != KAFKA_NONE)
         own[count++] = (struct kafka_setting){"enable.idempotence", "true"};
