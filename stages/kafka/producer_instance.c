@@ -237,6 +237,19 @@ void instance_destroy(struct producer *p)
 
 // --- waiting for an answer ---
 
+// That the user may not use the group of the mark is told to who consumes, and to nobody else.
+static bool is_reader_denied(struct producer *p, struct producer_answer *answer)
+{
+    rd_kafka_message_t *message =
+        p->now.reader ? rd_kafka_consumer_poll(kafka_client_handle(p->now.reader), 0) : NULL;
+    const bool is_denied = message && kafka_fault_of(message->err) == KAFKA_FAULT_DENIED;
+    if (is_denied)
+        answer_with(p, message->err, rd_kafka_message_errstr(message), answer);
+    if (message)
+        rd_kafka_message_destroy(message);
+    return is_denied;
+}
+
 // Is it the end, or a log-in that is refused for long? Says what is in the way.
 static bool must_give_up(struct producer *p, struct producer_answer *answer)
 {
@@ -246,6 +259,8 @@ static bool must_give_up(struct producer *p, struct producer_answer *answer)
         answer->outcome = PRODUCER_LOST;
         return true;
     }
+    if (is_reader_denied(p, answer))
+        return true;
     rd_kafka_poll(p->now.rk, 0); // errors; reports there are none before a transaction has begun
     if (!kafka_client_trouble(p->now.client, &trouble))
         return false;

@@ -16,6 +16,7 @@ struct producer_instance {
     rd_kafka_queue_t *queue;     // of reports
     rd_kafka_topic_t **topics;   // one a topic of the table
     struct kafka_client *reader; // of the mark, until it is read
+    bool has_delivered;          // a row; the task's
     bool has_mark;               // in the open transaction
     struct producer_mark mark;
 };

@@ -24,6 +24,16 @@ static bool is_rows_fault(rd_kafka_resp_err_t code)
     }
 }
 
+// A topic that is not there for an instance that has never written to it: librdkafka has waited for
+// it since the instance began (topic.metadata.propagation.max.ms). One that was there a moment ago
+// is looked for by a new instance first: brokers that have just started may not know it yet.
+static bool is_topic_gone(const struct producer *p, rd_kafka_resp_err_t code)
+{
+    return !p->now.has_delivered && (code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                                     code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                                     code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+}
+
 static void lose(struct producer *p, rd_kafka_resp_err_t code, const char *reason)
 {
     struct err err;
@@ -35,7 +45,7 @@ static void lose(struct producer *p, rd_kafka_resp_err_t code, const char *reaso
         code = first;
         reason = fatal;
     }
-    p->lost = instance_outcome(p, code);
+    p->lost = is_topic_gone(p, code) ? PRODUCER_HOPELESS : instance_outcome(p, code);
     kafka_error_text(p->spec.table, code, reason, p->first_topic, &err);
     snprintf(p->lost_text, sizeof p->lost_text, "%.1000s", err.text);
 }
@@ -113,6 +123,7 @@ static void take_reports(struct producer *p, rd_kafka_event_t *event,
     const rd_kafka_message_t *message;
     while ((message = rd_kafka_event_message_next(event))) {
         uint64_t row = (uint64_t)(uintptr_t)message->_private;
+        p->now.has_delivered |= !message->err;
         if (!message->err)
             reader->delivered(reader->context, row, message->len + message->key_len);
         else if (is_rows_fault(message->err))
