@@ -21,9 +21,13 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.acl.*;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 
 public class Tool {
     static final ObjectMapper JSON = new ObjectMapper();
@@ -226,6 +230,22 @@ public class Tool {
             RecordsToDelete.beforeOffset(Long.parseLong(w.argument(3, "offset"))))).all().get();
     }
 
+    // Who may do what: `grant` adds rules that allow, `revoke` takes all rules of the user for the resource away. A
+    // name that ends with * is a prefix.
+    void rights(Words w, boolean grants) throws Exception {
+        String user = "User:" + w.argument(1, "user"), name = w.argument(3, "name");
+        ResourceType type = ResourceType.fromString(w.argument(2, "topic, group or transactional_id"));
+        boolean isPrefix = name.endsWith("*");
+        ResourcePattern pattern = new ResourcePattern(type, isPrefix ? name.substring(0, name.length() - 1) : name,
+            isPrefix ? PatternType.PREFIXED : PatternType.LITERAL);
+        if (grants)
+            admin().createAcls(w.from(4).stream().map(operation -> new AclBinding(pattern, new AccessControlEntry(
+                user, "*", AclOperation.fromString(operation), AclPermissionType.ALLOW))).toList()).all().get();
+        else
+            admin().deleteAcls(List.of(new AclBindingFilter(pattern.toFilter(), new AccessControlEntryFilter(
+                user, null, AclOperation.ANY, AclPermissionType.ANY)))).all().get();
+    }
+
     void run(Words w) throws Exception {
         switch (w.argument(0, "command")) {
         case "create" -> create(w);
@@ -241,6 +261,8 @@ public class Tool {
         case "move" -> move(w);
         case "scram" -> scram(w);
         case "truncate" -> truncate(w);
+        case "grant" -> rights(w, true);
+        case "revoke" -> rights(w, false);
         case "produce" -> new Produce(w).run();
         case "consume" -> new Consume(w).run();
         case "sleep" -> Thread.sleep((long) (1000 * Double.parseDouble(w.argument(1, "seconds"))));
