@@ -42,6 +42,8 @@ enum producer_outcome instance_outcome(const struct producer *p, rd_kafka_resp_e
     case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
     case RD_KAFKA_RESP_ERR__NOT_CONFIGURED:
         return PRODUCER_HOPELESS;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        return PRODUCER_LOST; // the next one has the password of now, and does not try for ever
     default:
         break;
     }

@@ -193,6 +193,15 @@ seq 30 | sed 's/.*/{"n":&}/' | LC_ALL=C sort >"$dir/want"
 values out >"$dir/got"
 equal "each row once" "$dir/want" "$dir/got"
 
+# Processes that run on: a broker that comes back wants the new one of everybody.
+echo "third $word" >"$dir/new"
+tool scram alice "$dir/new" || bad "the password was not changed again"
+cat "$dir/new" >"$kafka/users/alice"
+broker stop
+check "the broker is started again" broker start
+seq 31 40 | sed 's/.*/{"n": &}/' | tool produce in as=text
+within 60 has_rows out 40 && good "running processes have read the new password"
+
 # The file is wrong, and a task begins anew: the job ends and says why, and does not go round and round.
 echo wrong >"$kafka/users/alice"
 : >"$dir/err"
