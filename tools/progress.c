@@ -244,37 +244,6 @@ void progress_tick(const struct control *control, void *context)
         show_json(progress, &totals, (double)(now_ns - progress->started_ns) / NS_PER_SECOND);
 }
 
-static const char *event_name(enum supervisor_event_kind kind)
-{
-    static const char *const names[] = {
-        [SUPERVISOR_STARTED] = "started",
-        [SUPERVISOR_DIED] = "died",
-        [SUPERVISOR_RESTARTED] = "restarted",
-        [SUPERVISOR_FINISHED] = "finished",
-        [SUPERVISOR_FAILED] = "failed",
-        [SUPERVISOR_STOPPING] = "stopping",
-        [SUPERVISOR_HUNG] = "hung",
-        [SUPERVISOR_KILLED] = "killed",
-        [SUPERVISOR_CHECKPOINT] = "checkpoint",
-        [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
-        [SUPERVISOR_ADOPTED] = "adopted",
-        [SUPERVISOR_SPARE_READY] = "spare-ready",
-        [SUPERVISOR_MEMORY_LOST] = "memory-lost",
-        [SUPERVISOR_REMADE] = "region-restored",
-        [SUPERVISOR_STUCK] = "stuck",
-        [SUPERVISOR_DRAINING] = "draining",
-        [SUPERVISOR_REPLACING] = "replacing",
-        [SUPERVISOR_REPLACED] = "replaced",
-        [SUPERVISOR_REPLACE_DEATH] = "replace-death",
-        [SUPERVISOR_REPLACE_DONE] = "replace-done",
-        [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
-        [SUPERVISOR_MOVED] = "moved",
-        [SUPERVISOR_SETTLING] = "settling",
-    };
-    CHECK((size_t)kind < ARRAY_SIZE(names));
-    return names[kind];
-}
-
 static bool is_increment(const struct manifest *manifest)
 {
     for (int t = 0; t < manifest->task_count; t++)
@@ -314,7 +283,7 @@ static void format_checkpoint(const struct coordinator_event *checkpoint, struct
 
 static void format_event_json(const struct supervisor_event *event, struct buf *out)
 {
-    buf_printf(out, "{\"event\":\"%s\",\"task\":%d,\"pid\":%d", event_name(event->kind),
+    buf_printf(out, "{\"event\":\"%s\",\"task\":%d,\"pid\":%d", supervisor_event_name(event->kind),
                event->task_index, (int)event->pid);
     if (event->kind == SUPERVISOR_DIED && event->is_cause_unknown)
         buf_printf(out, ",\"signal\":null,\"exit_status\":null,\"delay_ms\":%.1f", event->delay_ms);

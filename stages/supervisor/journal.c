@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
+
 static void append_text(struct buf *record, const char *key, const char *text)
 {
     buf_printf(record, ",\"%s\":", key);
@@ -21,11 +23,24 @@ void journal_start(const struct supervisor_options *options, int adopted)
     events_append(options->events, &record);
 }
 
-// Of what is written as it is told; NULL: that has a record of another kind, or none.
-static const char *name_of(const struct supervisor_event *event)
+const char *supervisor_event_name(enum supervisor_event_kind kind)
 {
     static const char *const names[SUPERVISOR_EVENT_COUNT] = {
+        [SUPERVISOR_STARTED] = "started",
+        [SUPERVISOR_DIED] = "died",
+        [SUPERVISOR_RESTARTED] = "restarted",
+        [SUPERVISOR_FINISHED] = "finished",
+        [SUPERVISOR_FAILED] = "failed",
         [SUPERVISOR_STOPPING] = "stopping",
+        [SUPERVISOR_HUNG] = "hung",
+        [SUPERVISOR_KILLED] = "killed",
+        [SUPERVISOR_CHECKPOINT] = "checkpoint",
+        [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
+        [SUPERVISOR_ADOPTED] = "adopted",
+        [SUPERVISOR_SPARE_READY] = "spare-ready",
+        [SUPERVISOR_MEMORY_LOST] = "memory-lost",
+        [SUPERVISOR_REMADE] = "region-restored",
+        [SUPERVISOR_STUCK] = "stuck",
         [SUPERVISOR_DRAINING] = "draining",
         [SUPERVISOR_REPLACING] = "replacing",
         [SUPERVISOR_REPLACED] = "replaced",
@@ -34,14 +49,32 @@ static const char *name_of(const struct supervisor_event *event)
         [SUPERVISOR_REPLACE_FAILED] = "replace-failed",
         [SUPERVISOR_MOVED] = "moved",
         [SUPERVISOR_SETTLING] = "settling",
-        [SUPERVISOR_KILLED] = "killed",
-        [SUPERVISOR_FAILED] = "failed",
-        [SUPERVISOR_STUCK] = "stuck",
-        [SUPERVISOR_CHECKPOINT_FAILED] = "checkpoint-failed",
-        [SUPERVISOR_MEMORY_LOST] = "memory-lost",
-        [SUPERVISOR_REMADE] = "region-restored",
     };
-    return names[event->kind];
+    CHECK((size_t)kind < ARRAY_SIZE(names) && names[kind]);
+    return names[kind];
+}
+
+// Is it written as it is told? What is not has a record of another kind, or none.
+static bool is_told(enum supervisor_event_kind kind)
+{
+    static const bool told[SUPERVISOR_EVENT_COUNT] = {
+        [SUPERVISOR_STOPPING] = true,
+        [SUPERVISOR_DRAINING] = true,
+        [SUPERVISOR_REPLACING] = true,
+        [SUPERVISOR_REPLACED] = true,
+        [SUPERVISOR_REPLACE_DEATH] = true,
+        [SUPERVISOR_REPLACE_DONE] = true,
+        [SUPERVISOR_REPLACE_FAILED] = true,
+        [SUPERVISOR_MOVED] = true,
+        [SUPERVISOR_SETTLING] = true,
+        [SUPERVISOR_KILLED] = true,
+        [SUPERVISOR_FAILED] = true,
+        [SUPERVISOR_STUCK] = true,
+        [SUPERVISOR_CHECKPOINT_FAILED] = true,
+        [SUPERVISOR_MEMORY_LOST] = true,
+        [SUPERVISOR_REMADE] = true,
+    };
+    return told[kind];
 }
 
 static void append_region(struct buf *record, const struct supervisor_event *event)
@@ -62,10 +95,9 @@ static void append_region(struct buf *record, const struct supervisor_event *eve
 
 void journal_event(const struct supervisor_options *options, const struct supervisor_event *event)
 {
-    const char *name = name_of(event);
-    if (!options->events || !name)
+    if (!options->events || !is_told(event->kind))
         return;
-    struct buf record = events_begin(name);
+    struct buf record = events_begin(supervisor_event_name(event->kind));
     if (event->region)
         append_region(&record, event);
     else if (event->task_index >= 0)

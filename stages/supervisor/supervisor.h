@@ -54,6 +54,9 @@ enum supervisor_event_kind {
     SUPERVISOR_EVENT_COUNT,
 };
 
+// As records and `weir run --json` call it: "checkpoint-failed".
+const char *supervisor_event_name(enum supervisor_event_kind kind);
+
 // A region whose memory was lost.
 struct supervisor_region {
     const bool *tasks; // which of the job's belong to it
