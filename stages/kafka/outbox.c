@@ -251,6 +251,15 @@ void outbox_tell(const struct outbox *o, struct op_outside *out)
         out->committed = (int64_t)state->allowed.checkpoint;
 }
 
+uint64_t outbox_kept_rows(const struct arena *arena, uint32_t root)
+{
+    const struct arena_root_slot *slot = &arena->meta->roots[root];
+    if (!slot->offset || slot->bytes != sizeof(struct outbox_state))
+        return 0;
+    const struct outbox_state *state = arena_at(arena, slot->offset);
+    return state->journal.next - state->done;
+}
+
 // --- the end ---
 
 // No task's loop goes on any more: its transactions are made here.

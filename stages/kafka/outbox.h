@@ -48,6 +48,8 @@ bool outbox_is_settled(const struct outbox *o);
 // No row and no checkpoint comes any more: everything goes out. Bounded: where the cluster does not
 // answer, exactly-once leaves the rest to the next run and says so; others fail.
 int outbox_finish(struct outbox *o, struct err *err);
+// In an arena that nobody runs on: rows that are not known to have arrived.
+uint64_t outbox_kept_rows(const struct arena *arena, uint32_t root);
 // Append `"name":value` members: rows, done, waiting bytes, id.
 void outbox_describe(const struct outbox *o, struct buf *out);
 // The same in numbers (operator.h); behind a commit.

@@ -377,6 +377,56 @@ static void kafka_sink_describe(const struct operator* op, struct buf *out)
     buf_append_char(out, '}');
 }
 
+// --- savepoints ---
+
+// Rows of the checkpoint that the broker may have committed or not: only the same state, at the
+// same parallelism, can find out.
+static int kafka_sink_put(const struct op_context *context, struct savepoint_writer *out, int id,
+                          bool clocks, struct err *err)
+{
+    (void)out, (void)id;
+    if (clocks || !outbox_kept_rows(context->arena, (uint32_t)context->op->id))
+        return 0;
+    return err_set(
+        err, -ENOTSUP,
+        "table %s: a savepoint cannot carry rows that are on their way to Kafka: stop the "
+        "job by `weir stop` and run it again from its checkpoint, or make the savepoint "
+        "when no rows come",
+        context->op->table->name);
+}
+
+static int nothing_begins(const struct op_context *contexts, int count, void **out, struct err *err)
+{
+    (void)contexts, (void)count, (void)err;
+    *out = NULL;
+    return 0;
+}
+
+static int nothing_taken(void *restoring, struct savepoint_record *record, struct err *err)
+{
+    (void)restoring, (void)record;
+    return err_set(err, -EBADMSG, "the savepoint has rows of a Kafka sink, which none can have");
+}
+
+static int nothing_ends(void *restoring, struct err *err)
+{
+    (void)restoring, (void)err;
+    return 0;
+}
+
+static void nothing_freed(void *restoring)
+{
+    (void)restoring;
+}
+
+static const struct savepoint_class kafka_sink_savepoint = {
+    .put = kafka_sink_put,
+    .begin = nothing_begins,
+    .take = nothing_taken,
+    .end = nothing_ends,
+    .free = nothing_freed,
+};
+
 const struct operator_class kafka_sink_class = {
     .name = "kafka",
     .check = kafka_sink_check,
@@ -397,4 +447,5 @@ const struct operator_class kafka_sink_class = {
     .close = kafka_sink_close,
     .warm = kafka_sink_warm,
     .cool = kafka_sink_cool,
+    .savepoint = &kafka_sink_savepoint,
 };
