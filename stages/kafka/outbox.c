@@ -99,6 +99,7 @@ int outbox_open(const struct outbox_spec *spec, struct outbox **out, struct err 
     o->table = spec->table;
     o->timeout_ms = transaction_timeout_ms(spec);
     o->producer = spec->warm;
+    o->ends_strays = spec->ends_strays && outbox_is_exact(o) && spec->context->subtask == 0;
     if (spec->table->guarantee == KAFKA_EXACTLY_ONCE)
         name_id(spec, o->id, sizeof o->id);
     int rc = open_state(o, spec->root, err);

@@ -21,7 +21,8 @@ struct outbox_spec {
     const struct op_context *context; // copied; what it points at outlives the outbox
     const struct kafka_table *table;  // outlives the outbox
     uint32_t root;                    // of the arena
-    void *warm;                       // of outbox_warm, which is the outbox's now; NULL: none
+    bool ends_strays; // no task but the stage's uses the prefix: end what there were more of
+    void *warm;       // of outbox_warm, which is the outbox's now; NULL: none
 };
 
 // In a transaction. 0 or -errno with a text; nothing is connected when it returns.

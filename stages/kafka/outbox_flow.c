@@ -213,11 +213,32 @@ static void begin_to_send(struct outbox *o)
     o->phase = OUTBOX_OPEN;
 }
 
+// Once in the life of a state: nobody of a larger parallelism comes while it runs.
+static void ask_for_strays(struct outbox *o)
+{
+    if (o->ends_strays && !o->asked_strays && !outbox_state_of(o)->has_ended_strays)
+        producer_end_strays(o->producer);
+    o->asked_strays = true;
+}
+
+static void take_strays(struct outbox *o)
+{
+    char text[1024], note[1200];
+    if (!producer_take_strays(o->producer, text, sizeof text))
+        return;
+    snprintf(note, sizeof note, "table %s: %.1000s", o->table->name, text);
+    if (text[0])
+        op_note(&o->context, note);
+    arena_store8_once(o->context.arena,
+                      o->state_at + offsetof(struct outbox_state, has_ended_strays), 1);
+}
+
 static int on_opened(struct outbox *o, const struct producer_answer *answer)
 {
     int rc = outbox_is_exact(o) ? outbox_settle_mark(o, answer) : 0;
     if (rc < 0)
         return rc;
+    ask_for_strays(o);
     begin_to_send(o);
     if (rc == 1)
         outbox_claim(o);
@@ -329,6 +350,7 @@ int outbox_take_news(struct outbox *o)
     producer_tell(o->producer, o->context.note, o->context.bad_row_context);
     if (producer_take_trouble(o->producer, text, sizeof text))
         outbox_trouble(o, text);
+    take_strays(o);
     rc = outbox_deal_with_refused(o); // before its instance is replaced
     if (rc == 0 && producer_take_answer(o->producer, &answer))
         rc = take_answer(o, &answer);

@@ -21,9 +21,10 @@ struct outbox_state { // in the arena
     uint64_t limit;                 // no mark of this state's own is beyond it (outbox_mark.c)
     uint64_t starts[OUTBOX_STARTS]; // or it is one of these
     uint64_t start_count;
-    uint64_t is_marked; // a mark of this incarnation has certainly been committed
-    uint64_t dead;      // rows that can never go
-    uint64_t opens;     // changed before each new instance (outbox_flow.c)
+    uint64_t is_marked;        // a mark of this incarnation has certainly been committed
+    uint64_t dead;             // rows that can never go
+    uint64_t has_ended_strays; // of a larger parallelism, when this state was new
+    uint64_t opens;            // changed before each new instance (outbox_flow.c)
 };
 
 enum outbox_phase {
@@ -56,9 +57,10 @@ struct outbox {
     uint64_t row_count;
 
     enum outbox_phase phase;
-    bool must_look;  // before fencing anybody
-    bool knows_mark; // this process has read it
-    bool has_kept;   // an answer was taken that this transaction keeps
+    bool must_look;                 // before fencing anybody
+    bool knows_mark;                // this process has read it
+    bool ends_strays, asked_strays; // shall do so; has asked for it
+    bool has_kept;                  // an answer was taken that this transaction keeps
     struct producer_mark asked;
     uint64_t done;                // as state.done, or what an answer has told since
     struct journal_cursor cursor; // of the next row to send

@@ -148,6 +148,19 @@ static void warm_up(struct producer *p)
     p->is_warm = instance_create(p, &err) == 0; // else the next one says why
 }
 
+// In the thread: what is done when there is nothing else.
+static void end_strays(struct producer *p)
+{
+    if (!strays_step(p))
+        return;
+    strays_free(p);
+    lock(p);
+    p->has_strays = false;
+    p->strays_are_over = true;
+    unlock(p);
+    producer_wake(p);
+}
+
 static void *work(void *context)
 {
     struct producer *p = context;
@@ -159,18 +172,21 @@ static void *work(void *context)
         const struct producer_mark mark = p->mark;
         const enum producer_ask ask = p->ask;
         bool warms = p->is_warming, asked = p->is_asked;
+        bool has_strays = p->has_strays && p->now.client;
         p->is_warming = false;
-        if (!warms && !asked) {
+        if (!warms && !asked && !has_strays) {
             CHECK(pthread_cond_wait(&p->has_work, &p->mutex) == 0);
             continue;
         }
         unlock(p);
         if (warms)
             warm_up(p);
-        else
+        else if (asked)
             do_ask(p, ask, &mark, answer);
+        else
+            end_strays(p);
         lock(p);
-        if (warms)
+        if (warms || !asked)
             continue;
         p->is_asked = false;
         p->is_answered = true;
@@ -181,6 +197,7 @@ static void *work(void *context)
     }
     unlock(p);
     free(answer);
+    strays_free(p);
     instance_destroy(p);
     lock(p);
     p->has_ended = true;
@@ -313,6 +330,25 @@ void producer_set_batches(struct producer *p, struct producer_batches batches)
     lock(p);
     p->batches = batches;
     unlock(p);
+}
+
+void producer_end_strays(struct producer *p)
+{
+    lock(p);
+    p->has_strays = true;
+    pthread_cond_broadcast(&p->has_work);
+    unlock(p);
+}
+
+bool producer_take_strays(struct producer *p, char *text, size_t bytes)
+{
+    lock(p);
+    bool are_over = p->strays_are_over;
+    if (are_over)
+        snprintf(text, bytes, "%s", p->strays.text);
+    p->strays_are_over = false;
+    unlock(p);
+    return are_over;
 }
 
 bool producer_take_trouble(struct producer *p, char *text, size_t bytes)

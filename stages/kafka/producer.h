@@ -54,7 +54,7 @@ struct producer_answer {
 struct producer_spec { // the table must outlive the producer; the rest is copied
     const struct kafka_table *table;
     const char *job_name;
-    int subtask, subtasks;
+    int subtask, subtasks;          // all that use the prefix of the ids
     const char *transactional_id;   // NULL: without transactions
     int64_t transaction_timeout_ms; // after which the cluster aborts one
     void (*wake)(void *wake_context);
@@ -88,6 +88,12 @@ void producer_ask(struct producer *p, enum producer_ask ask, const struct produc
 // true: the answer, once.
 bool producer_take_answer(struct producer *p, struct producer_answer *out);
 void producer_set_batches(struct producer *p, struct producer_batches batches);
+
+// Behind PRODUCER_OPEN, when nothing is asked: end what was left open under ids of this prefix that
+// no subtask has, because an earlier run had more of them.
+void producer_end_strays(struct producer *p);
+// true, once: that is over. `text`: what could not be done, for people; empty: nothing.
+bool producer_take_strays(struct producer *p, char *text, size_t bytes);
 
 // Why it takes so long, for people: new text since the last call. PRODUCER_OPEN only.
 bool producer_take_trouble(struct producer *p, char *text, size_t bytes);

@@ -21,6 +21,14 @@ struct producer_instance {
     struct producer_mark mark;
 };
 
+// Ids of a larger parallelism; the thread's until it is over.
+struct producer_strays {
+    bool is_listed;
+    char **ids; // NULL: none
+    int count, next;
+    char text[1024]; // what has gone wrong; empty: nothing
+};
+
 struct producer {
     struct producer_spec spec;
     char transactional_id[256]; // empty: none
@@ -33,6 +41,7 @@ struct producer {
 
     // Under the mutex.
     bool is_asked, is_warming, must_end, has_ended;
+    bool has_strays, strays_are_over; // to be ended; and that is to be told
     enum producer_ask ask;
     int64_t asked_ms;          // monotonic
     struct producer_mark mark; // asked for
@@ -44,6 +53,7 @@ struct producer {
 
     struct producer_instance now;
     bool is_warm; // the instance has not been opened yet
+    struct producer_strays strays;
 
     // The task's alone.
     bool is_opening; // PRODUCER_OPEN or _LOOK is asked: the instance is the thread's
@@ -66,6 +76,10 @@ void instance_commit(struct producer *p, const struct producer_mark *mark,
                      struct producer_answer *answer);
 // What an error means for the instance.
 enum producer_outcome instance_outcome(const struct producer *p, rd_kafka_resp_err_t code);
+
+// producer_strays.c: the thread's. One step, which takes seconds at most; true: that was all.
+bool strays_step(struct producer *p);
+void strays_free(struct producer *p);
 
 // producer.c
 bool producer_must_end(struct producer *p);

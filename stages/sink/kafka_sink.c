@@ -208,6 +208,7 @@ static struct outbox_spec spec_of(const struct op_context *context, const struct
         .context = context,
         .table = table,
         .root = (uint32_t)context->op->id,
+        .ends_strays = true,
     };
 }
 

@@ -105,6 +105,8 @@ struct producer {
     struct queued reports[QUEUE_MAX];
     bool refused[QUEUE_MAX];
     uint32_t report_count;
+    bool has_strays;
+    int strays_ended;
     bool is_broken; // a row of the transaction was refused
     enum producer_outcome lost;
 };
@@ -158,6 +160,20 @@ bool producer_take_answer(struct producer *p, struct producer_answer *out)
 void producer_set_batches(struct producer *p, struct producer_batches batches)
 {
     p->next_batches = batches;
+}
+
+void producer_end_strays(struct producer *p)
+{
+    p->has_strays = true;
+}
+
+bool producer_take_strays(struct producer *p, char *text, size_t bytes)
+{
+    bool had = p->has_strays && !p->is_asked;
+    snprintf(text, bytes, "%s", "");
+    p->strays_ended += had;
+    p->has_strays = !had && p->has_strays;
+    return had;
 }
 
 bool producer_take_trouble(struct producer *p, char *text, size_t bytes)
