@@ -156,7 +156,7 @@ static const char *hint_of_denied(rd_kafka_resp_err_t code, const char *reason)
         return "the broker does not have this mechanism; look at 'properties.sasl.mechanism'";
     case ERR(TOPIC_AUTHORIZATION_FAILED):
         return "grant it: kafka-acls.sh --add --allow-principal User:... --operation Read (a sink: "
-               "Write and Describe) --topic ...";
+               "Write and Describe, for exactly-once Read as well) --topic ...";
     case ERR(GROUP_AUTHORIZATION_FAILED):
         return "grant it: kafka-acls.sh --add --allow-principal User:... --operation Read --group "
                "...; the group is 'properties.group.id', of an exactly-once sink the transactional "
