@@ -4,18 +4,21 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/base/check.h"
+#include "shm/process.h"
 #include "stages/source/kafka_ask.h"
 
 enum { STACK_BYTES = 512 << 10 };
 
 struct kafka_scout {
     pthread_t thread;
+    cpu_set_t cpus;       // beside the task's
     struct kafka_ask ask; // the thread's
     bool is_busy;         // the task's
     pthread_mutex_t mutex;
@@ -105,6 +108,7 @@ static void *work(void *context)
     struct kafka_scout *s = context;
     struct kafka_question question;
     bool is_asked;
+    sched_setaffinity(0, sizeof s->cpus, &s->cpus); // no such core: beside the task
     while (next_question(s, &question, &is_asked)) {
         struct kafka_answer *answer = calloc(1, sizeof *answer);
         CHECK(answer);
@@ -147,6 +151,7 @@ int kafka_scout_create(struct kafka_client *client, const struct kafka_table *ta
     CHECK(pthread_mutex_init(&s->mutex, NULL) == 0 && pthread_cond_init(&s->changed, &clock) == 0);
     pthread_condattr_destroy(&clock);
     kafka_ask_init(&s->ask, client, table);
+    process_cores_beside(0, &s->cpus);
     int rc = start_thread(s);
     if (rc < 0) {
         kafka_ask_fini(&s->ask);
