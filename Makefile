@@ -29,8 +29,7 @@ CPPFLAGS := -I. -I$(B) -isystem $(RDKAFKA)/include -MMD -MP
 # Functions of libraries are bound at the start: a spare does not look for them when it takes over, and a process
 # that is stepped through does the same instructions each time.
 LDFLAGS := $(OPT_$(CONFIG)) -Wl,-z,now
-LDLIBS := -lhwloc -lfyaml -lnuma -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring \
-          -lssl -lcrypto -lz -lzstd -lm -lpthread
+LDLIBS := -lhwloc -lfyaml -lnuma -lpcre2-8 -lnettle -ljansson -lisal -luring -lroaring -lssl -lcrypto -lz -lzstd -lm -lpthread
 
 LIB_SRC := $(wildcard core/*/*.c shm/*.c stages/*/*.c)
 TOOL_SRC := $(wildcard tools/*.c tools/*/*.c)

@@ -92,7 +92,7 @@ edited() {
     # The object stands before the library, which then keeps its own of the same names.
     # shellcheck disable=SC2046 # the Makefile's libraries are words
     ${CC:-gcc} "$BUILD/tests/crash/test_step_kill_task.o" "$work/$1/edited.o" \
-        "$BUILD/libweir-tools.a" "$BUILD/libweir-all.a" $(sed -n 's/^LDLIBS := //p' Makefile) \
+        "$BUILD/libweir-tools.a" "$BUILD/libweir-all.a" build/rdkafka/lib/librdkafka.a $(sed -n 's/^LDLIBS := //p' Makefile) \
         -lcmocka -o "$work/$1/test"
     status=0
     mkdir "$shm"
