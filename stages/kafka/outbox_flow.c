@@ -103,21 +103,14 @@ static bool can_be_timeout(const struct outbox *o)
     return o->began_ns && (monotonic_ms >= least_ms || wall_ms >= least_ms);
 }
 
-// One row. false: none can be sent now.
-static bool send_row(struct outbox *o, const struct journal_row *row, uint64_t number)
+// Rows [number, number + count), of which `sent` have gone. false: no more can be sent now.
+static bool take_sent(struct outbox *o, const struct journal_row *rows, uint32_t sent,
+                      uint64_t number, int rc)
 {
-    if (o->table->guarantee == KAFKA_AT_LEAST_ONCE)
-        outbox_acks_reserve(&o->acks, number);
-    if (row->is_dead) {
-        if (o->table->guarantee == KAFKA_AT_LEAST_ONCE)
-            outbox_acks_set(&o->acks, number);
-        return true;
-    }
-    int rc = producer_send(o->producer, row, number);
-    if (rc == 0)
-        o->in_flight_bytes += row->key.len + row->value.len;
+    for (uint32_t i = 0; i < sent; i++)
+        o->in_flight_bytes += rows[i].key.len + rows[i].value.len;
     if (rc == -EMSGSIZE) {
-        outbox_note_refused(o, number, "larger than librdkafka sends at all");
+        outbox_note_refused(o, number + sent, "larger than librdkafka sends at all");
         o->refused_here = true;
     }
     if (rc == -EMSGSIZE || rc == -EIO)
@@ -125,23 +118,50 @@ static bool send_row(struct outbox *o, const struct journal_row *row, uint64_t n
     return rc == 0;
 }
 
+// Some rows, at most `max` of them. How many the cursor has moved on; 0: none can be sent now.
+static uint32_t send_some(struct outbox *o, uint32_t max)
+{
+    struct journal_row rows[PRODUCER_SEND_ROWS];
+    struct journal_cursor places[PRODUCER_SEND_ROWS + 1];
+    const uint64_t first = o->cursor.row;
+    const bool has_acks = o->table->guarantee == KAFKA_AT_LEAST_ONCE;
+    uint32_t count = 0;
+    int rc;
+    for (places[0] = o->cursor; count < max; count++) {
+        places[count + 1] = places[count];
+        CHECK(journal_read(o->context.arena, outbox_journal(o), &places[count + 1], &rows[count]) ==
+              1);
+        if (has_acks)
+            outbox_acks_reserve(&o->acks, first + count);
+        if (rows[count].is_dead)
+            break;
+    }
+    if (count == 0) { // the first is dead
+        if (has_acks)
+            outbox_acks_set(&o->acks, first);
+        o->cursor = places[1];
+        return 1;
+    }
+    const uint32_t sent = producer_send(o->producer, rows, count, first, &rc);
+    o->cursor = places[sent];
+    return take_sent(o, rows, sent, first, rc) ? sent : 0;
+}
+
 static void send_rows(struct outbox *o)
 {
-    const struct arena *arena = o->context.arena;
     const uint64_t limit = outbox_limit(o).row;
-    struct journal_row row;
     uint32_t count = 0;
     if (o->cursor.row < limit)
         begin_clock(o);
+    // Of an instance that sees each row alone: the next one waits for what becomes of it.
     while (o->cursor.row < limit && !o->refused_count) {
-        const struct journal_cursor place = o->cursor;
-        CHECK(journal_read(arena, outbox_journal(o), &o->cursor, &row) == 1);
-        // Of an instance that sees each row alone: the next one waits for what becomes of it.
-        if (!send_row(o, &row, place.row)) {
-            o->cursor = place;
+        const uint64_t left = limit - o->cursor.row;
+        const uint32_t sent =
+            send_some(o, left < PRODUCER_SEND_ROWS ? (uint32_t)left : PRODUCER_SEND_ROWS);
+        if (!sent)
             break;
-        }
-        if (++count == SEND_ROWS) {
+        count += sent;
+        if (count >= SEND_ROWS) {
             op_wake(&o->context);
             break;
         }

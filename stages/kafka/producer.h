@@ -14,6 +14,8 @@
 #include "stages/kafka/journal.h"
 #include "stages/kafka/table.h"
 
+enum { PRODUCER_SEND_ROWS = 64 }; // of one call of producer_send
+
 struct producer;
 
 // What is kept outside, atomically with the rows of a transaction: an offset of the consumer group
@@ -101,9 +103,12 @@ bool producer_take_trouble(struct producer *p, char *text, size_t bytes);
 void producer_tell(struct producer *p, void (*note)(void *context, const char *text),
                    void *context);
 
-// Hand over row number `number`; its bytes are copied. 0; -EAGAIN: no room, `wake` says when;
-// -EMSGSIZE: the row can never go; -EIO: the instance is lost (producer_lost).
-int producer_send(struct producer *p, const struct journal_row *row, uint64_t number);
+// Hand over `count` rows, row number `number` and those behind it; their bytes are copied. Returns
+// how many have gone, and in *rc what became of the next: 0: all have gone; -EAGAIN: no room,
+// `wake` says when; -EMSGSIZE: the row can never go; -EIO: the instance is lost (producer_lost),
+// and rows behind may have gone.
+uint32_t producer_send(struct producer *p, const struct journal_row *rows, uint32_t count,
+                       uint64_t number, int *rc);
 // Take in what has come of rows. Never waits.
 void producer_poll(struct producer *p, const struct producer_reader *reader);
 // Is the instance of no use any more? DONE: no.

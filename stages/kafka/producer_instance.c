@@ -202,6 +202,15 @@ static void end_reader(struct producer *p)
     p->now.reader = NULL;
 }
 
+static uint64_t row_bytes_max(rd_kafka_t *rk)
+{
+    char text[32];
+    size_t size = sizeof text;
+    CHECK(rd_kafka_conf_get(rd_kafka_conf(rk), "message.max.bytes", text, &size) ==
+          RD_KAFKA_CONF_OK);
+    return strtoull(text, NULL, 10);
+}
+
 int instance_create(struct producer *p, struct err *err)
 {
     const struct kafka_table *table = p->spec.table;
@@ -212,6 +221,7 @@ int instance_create(struct producer *p, struct err *err)
     p->now.queue = rd_kafka_queue_get_main(p->now.rk);
     p->now.topics = calloc((size_t)table->topic_count, sizeof(rd_kafka_topic_t *));
     CHECK(p->now.queue && p->now.topics);
+    p->now.row_bytes_max = row_bytes_max(p->now.rk);
     for (int i = 0; i < table->topic_count; i++)
         p->now.topics[i] = topic_new(p, table->topics[i]);
     rd_kafka_queue_cb_event_enable(p->now.queue, on_reports, p);

@@ -15,6 +15,7 @@ struct producer_instance {
     rd_kafka_t *rk;              // its handle
     rd_kafka_queue_t *queue;     // of reports
     rd_kafka_topic_t **topics;   // one a topic of the table
+    uint64_t row_bytes_max;      // message.max.bytes
     struct kafka_client *reader; // of the mark, until it is read
     bool has_delivered;          // a row; the task's
     bool has_mark;               // in the open transaction

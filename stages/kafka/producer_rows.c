@@ -93,11 +93,8 @@ static rd_kafka_resp_err_t send_with_more(struct producer *p, rd_kafka_topic_t *
     return code;
 }
 
-int producer_send(struct producer *p, const struct journal_row *row, uint64_t number)
+static int send_one(struct producer *p, const struct journal_row *row, uint64_t number)
 {
-    CHECK(!p->is_opening && (int)row->topic < p->spec.table->topic_count);
-    if (p->lost != PRODUCER_DONE)
-        return -EIO;
     rd_kafka_topic_t *topic = p->now.topics[row->topic];
     const void *value = row->is_tombstone ? NULL : row->value.ptr;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -115,6 +112,63 @@ int producer_send(struct producer *p, const struct journal_row *row, uint64_t nu
         return -EMSGSIZE;
     lose(p, code, rd_kafka_err2str(code));
     return -EIO;
+}
+
+// Can the row go in one call with others? Not if it may fail and those behind it go all the same.
+static bool is_plain(const struct producer *p, const struct journal_row *row)
+{
+    return !row->headers.len && !row->timestamp_ms && row->partition < 0 &&
+           row->key.len + row->value.len <= p->now.row_bytes_max && row->key.len <= INT32_MAX;
+}
+
+// Rows of one topic that are plain, in one call: the clock is read and the topic is locked once.
+static uint32_t send_plain(struct producer *p, const struct journal_row *rows, uint32_t count,
+                           uint64_t number, int *rc)
+{
+    rd_kafka_message_t messages[PRODUCER_SEND_ROWS];
+    for (uint32_t i = 0; i < count; i++)
+        messages[i] = (rd_kafka_message_t){
+            .payload = rows[i].is_tombstone ? NULL : (void *)(uintptr_t)rows[i].value.ptr,
+            .len = rows[i].value.len,
+            .key = rows[i].has_key ? (void *)(uintptr_t)rows[i].key.ptr : NULL,
+            .key_len = rows[i].key.len,
+            ._private = (void *)(uintptr_t)(number + i),
+        };
+    uint32_t sent =
+        (uint32_t)rd_kafka_produce_batch(p->now.topics[rows->topic], RD_KAFKA_PARTITION_UA,
+                                         RD_KAFKA_MSG_F_COPY, messages, (int)count);
+    if (sent == count)
+        return count;
+    for (sent = 0; !messages[sent].err; sent++)
+        ;
+    *rc = -EAGAIN; // behind the one without room none has gone
+    if (messages[sent].err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        lose(p, messages[sent].err, rd_kafka_err2str(messages[sent].err));
+        *rc = -EIO;
+    }
+    return sent;
+}
+
+uint32_t producer_send(struct producer *p, const struct journal_row *rows, uint32_t count,
+                       uint64_t number, int *rc)
+{
+    uint32_t sent = 0, plain;
+    CHECK(!p->is_opening && count <= PRODUCER_SEND_ROWS);
+    *rc = p->lost == PRODUCER_DONE ? 0 : -EIO;
+    while (sent < count && *rc == 0) {
+        const struct journal_row *row = &rows[sent];
+        CHECK((int)row->topic < p->spec.table->topic_count);
+        for (plain = 0;
+             sent + plain < count && row[plain].topic == row->topic && is_plain(p, &row[plain]);)
+            plain++;
+        if (plain > 1) {
+            sent += send_plain(p, row, plain, number + sent, rc);
+        } else {
+            *rc = send_one(p, row, number + sent);
+            sent += *rc == 0;
+        }
+    }
+    return sent;
 }
 
 static void take_reports(struct producer *p, rd_kafka_event_t *event,

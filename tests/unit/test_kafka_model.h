@@ -193,7 +193,7 @@ enum producer_outcome producer_lost(const struct producer *p, const char **why)
     return p->is_opening ? PRODUCER_DONE : p->lost;
 }
 
-int producer_send(struct producer *p, const struct journal_row *row, uint64_t number)
+static int send_one(struct producer *p, const struct journal_row *row, uint64_t number)
 {
     char text[32];
     assert_false(p->is_opening);
@@ -208,6 +208,24 @@ int producer_send(struct producer *p, const struct journal_row *row, uint64_t nu
     p->queue[p->queue_count++] =
         (struct queued){number, strtoull(text, NULL, 10), row->key.len + row->value.len};
     return 0;
+}
+
+uint32_t producer_send(struct producer *p, const struct journal_row *rows, uint32_t count,
+                       uint64_t number, int *rc)
+{
+    uint32_t sent = 0;
+    assert_in_range(count, 1, PRODUCER_SEND_ROWS);
+    *rc = 0;
+    if (count > 1 && p->is_transactional && chance(100)) { // the cluster has no partition for one
+        for (uint32_t i = 1; i < count && *rc == 0; i++)
+            *rc = send_one(p, &rows[i], number + i);
+        p->lost = p->lost == PRODUCER_DONE ? PRODUCER_LOST : p->lost;
+        *rc = -EIO;
+        return 0;
+    }
+    while (sent < count && (*rc = send_one(p, &rows[sent], number + sent)) == 0)
+        sent++;
+    return sent;
 }
 
 static void report(struct producer *p, const struct queued *q, bool is_refused)
