@@ -210,7 +210,9 @@ bool outbox_is_settled(const struct outbox *o)
 int outbox_poll(struct outbox *o)
 {
     int rc = outbox_take_news(o);
-    if (rc == 0)
+    // What an answer has changed in the arena is committed before the cluster is asked for more: an
+    // abort would leave a mark there that the state does not know of.
+    if (rc == 0 && !(o->has_kept && arena_log_used(o->context.arena)))
         outbox_drive(o);
     return rc;
 }

@@ -7,7 +7,7 @@
 //   LOOKING   .                   foreign: FAILED      -          -          .
 //                                 else SHUT
 //   OPENING   .                   by the mark: OPEN,   -          -          .
-//                                 CLAIMING or FAILED
+//                                 with a claim: CLAIMING behind the commit; FAILED
 //   CLAIMING  .                   OPEN                 SHUT       SHUT, look . until the answer
 //   OPEN      send; ask MARK:     -                    -          -          SHUT (fenced: look)
 //             MARKING, or COMMIT:
@@ -201,6 +201,8 @@ static void ask_what_is_due(struct outbox *o)
 
 void outbox_drive(struct outbox *o)
 {
+    if (o->phase == OUTBOX_OPEN && o->must_claim)
+        outbox_claim(o);
     if (o->phase == OUTBOX_OPEN || o->phase == OUTBOX_MARKING)
         send_rows(o);
     if (o->phase == OUTBOX_OPEN)
@@ -260,8 +262,7 @@ static int on_opened(struct outbox *o, const struct producer_answer *answer)
         return rc;
     ask_for_strays(o);
     begin_to_send(o);
-    if (rc == 1)
-        outbox_claim(o);
+    o->must_claim = rc == 1;
     return 0;
 }
 

@@ -58,6 +58,7 @@ struct outbox {
 
     enum outbox_phase phase;
     bool must_look;                 // before fencing anybody
+    bool must_claim;                // before a row is sent
     bool knows_mark;                // this process has read it
     bool ends_strays, asked_strays; // shall do so; has asked for it
     bool has_kept;                  // an answer was taken that this transaction keeps

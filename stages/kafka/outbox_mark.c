@@ -48,6 +48,7 @@ void outbox_claim(struct outbox *o)
     const struct outbox_state *state = outbox_state_of(o);
     o->asked = (struct producer_mark){state->incarnation, o->done, state->allowed.checkpoint};
     o->phase = OUTBOX_CLAIMING;
+    o->must_claim = false;
     producer_ask(o->producer, PRODUCER_COMMIT, &o->asked);
 }
 

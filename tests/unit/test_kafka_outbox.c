@@ -644,6 +644,27 @@ static void test_outbox_has_room(void **state)
     life_free(l);
 }
 
+// What the mark has told is in the arena before a transaction with another mark is committed.
+static void test_outbox_keeps_the_mark_before_it_commits(void **state)
+{
+    (void)state;
+    struct life *l = calm();
+    die(l);
+    push(l, 5);
+    commit(l);
+    barrier(l);
+    complete(l);
+    for (int i = 0; i < 100 && !l->producer->is_answered; i++)
+        cluster_work(l->producer);
+    assert_int_equal(outbox_poll(l->outbox), 0);
+    assert_false(l->producer->is_asked);
+    abort_transaction(l);
+    rest(l);
+    assert_false(l->has_failed);
+    assert_int_equal(k.count, 25);
+    life_free(l);
+}
+
 static void test_outbox_finishes(void **state)
 {
     (void)state;
@@ -677,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_outbox_looks_before_it_fences),
         cmocka_unit_test(test_outbox_claims_its_id),
         cmocka_unit_test(test_outbox_has_room),
+        cmocka_unit_test(test_outbox_keeps_the_mark_before_it_commits),
         cmocka_unit_test(test_outbox_finishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
