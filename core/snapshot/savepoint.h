@@ -35,6 +35,8 @@ enum savepoint_kind {
     SAVEPOINT_EMITTED,   // group window: keys, start, due, was it emitted, the results emitted last
     SAVEPOINT_FOLLOWED,  // path, offset, in the rest of an overlong row, inode, known bytes, hash
     SAVEPOINT_PARTITION, // kafka: see stages/source/kafka_savepoint.c
+    SAVEPOINT_OUTBOX,    // kafka sink: see stages/kafka/outbox_savepoint.c
+    SAVEPOINT_OUTBOX_ROW,
     SAVEPOINT_KIND_COUNT,
 };
 

@@ -51,6 +51,25 @@ bool outbox_is_settled(const struct outbox *o);
 int outbox_finish(struct outbox *o, struct err *err);
 // In an arena that nobody runs on: rows that are not known to have arrived.
 uint64_t outbox_kept_rows(const struct arena *arena, uint32_t root);
+
+// --- savepoints (operator.h: struct savepoint_class) ---
+
+struct outbox_restore; // private
+
+// Of a copy of the arena; `warm` is not looked at.
+void outbox_put(const struct outbox_spec *spec, struct savepoint_writer *out, int id);
+// *out is there to be freed even when it fails.
+int outbox_restore_begin(const struct op_context *contexts, int count, struct outbox_restore **out,
+                         struct err *err);
+int outbox_restore_take(struct outbox_restore *r, struct savepoint_record *record, struct err *err);
+// What the savepoint's tasks had on its way arrives, if it has not since: takes as long as the
+// cluster does. -EHOSTUNREACH: it does not answer, for seconds; it may be done again. -ECANCELED:
+// what the cluster has committed does not go with the savepoint.
+int outbox_restore_end(struct outbox_restore *r, struct err *err);
+void outbox_restore_free(struct outbox_restore *r);
+
+// --- for people ---
+
 // Append `"name":value` members: rows, done, waiting bytes, id.
 void outbox_describe(const struct outbox *o, struct buf *out);
 // The same in numbers (operator.h); behind a commit.

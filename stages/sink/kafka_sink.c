@@ -380,52 +380,49 @@ static void kafka_sink_describe(const struct operator* op, struct buf *out)
 
 // --- savepoints ---
 
-// Rows of the checkpoint that the broker may have committed or not: only the same state, at the
-// same parallelism, can find out.
 static int kafka_sink_put(const struct op_context *context, struct savepoint_writer *out, int id,
                           bool clocks, struct err *err)
 {
-    (void)out, (void)id;
-    if (clocks || !outbox_kept_rows(context->arena, (uint32_t)context->op->id))
+    struct kafka_table table;
+    if (clocks)
         return 0;
-    return err_set(
-        err, -ENOTSUP,
-        "table %s: a savepoint cannot carry rows that are on their way to Kafka: stop the "
-        "job by `weir stop` and run it again from its checkpoint, or make the savepoint "
-        "when no rows come",
-        context->op->table->name);
+    int rc = kafka_table_parse(context->op->table, context->job_name, &table, err);
+    const struct outbox_spec spec = spec_of(context, &table);
+    if (rc == 0)
+        outbox_put(&spec, out, id);
+    kafka_table_fini(&table);
+    return rc < 0 ? err_prefix(err, rc, "table %s", context->op->table->name) : 0;
 }
 
-static int nothing_begins(const struct op_context *contexts, int count, void **out, struct err *err)
+static int restore_begin(const struct op_context *contexts, int count, void **out, struct err *err)
 {
-    (void)contexts, (void)count, (void)err;
-    *out = NULL;
-    return 0;
+    struct outbox_restore *restore;
+    int rc = outbox_restore_begin(contexts, count, &restore, err);
+    *out = restore;
+    return rc;
 }
 
-static int nothing_taken(void *restoring, struct savepoint_record *record, struct err *err)
+static int restore_take(void *restoring, struct savepoint_record *record, struct err *err)
 {
-    (void)restoring, (void)record;
-    return err_set(err, -EBADMSG, "the savepoint has rows of a Kafka sink, which none can have");
+    return outbox_restore_take(restoring, record, err);
 }
 
-static int nothing_ends(void *restoring, struct err *err)
+static int restore_end(void *restoring, struct err *err)
 {
-    (void)restoring, (void)err;
-    return 0;
+    return outbox_restore_end(restoring, err);
 }
 
-static void nothing_freed(void *restoring)
+static void restore_free(void *restoring)
 {
-    (void)restoring;
+    outbox_restore_free(restoring);
 }
 
 static const struct savepoint_class kafka_sink_savepoint = {
     .put = kafka_sink_put,
-    .begin = nothing_begins,
-    .take = nothing_taken,
-    .end = nothing_ends,
-    .free = nothing_freed,
+    .begin = restore_begin,
+    .take = restore_take,
+    .end = restore_end,
+    .free = restore_free,
 };
 
 const struct operator_class kafka_sink_class = {

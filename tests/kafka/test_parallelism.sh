@@ -1,6 +1,6 @@
 #!/bin/sh
-# test_parallelism.sh: a job with a Kafka sink goes on with fewer tasks: what those that are no more have left open in
-# the broker is ended at once, not by its timeout.
+# test_parallelism.sh: a job with a Kafka sink goes on with other tasks. What those that are no more have left open in
+# the broker is ended at once, not by its timeout; a savepoint carries rows that are on their way, each comes once.
 # shellcheck disable=SC2154,SC2034  # lib.sh gives and takes some
 # shellcheck source=/dev/null
 . "$(dirname "$0")/lib.sh"
@@ -60,4 +60,67 @@ everything_dies "$job" "$runner"
 rm -rf "${memory:?}/$job"
 tool fence ids-0 || give_up 'ids-0 cannot be fenced'
 check 'readers are at the end of the topic' is_free 0
+# --- a savepoint of a running job, with rows on their way ---
+
+settings='checkpoint: {interval: 300ms, dir: checkpoints}'
+# numbers TASKS [OPTIONS]: 1 .. 40000, once.
+numbers() {
+    tasks=$1
+    shift
+    run_job "$@" <<SQL
+SET 'parallelism.default' = '$tasks';
+CREATE TABLE source (id BIGINT) WITH ('connector' = 'datagen', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1',
+  'fields.id.end' = '40000', 'rows-per-second' = '2000');
+CREATE TABLE sink (id BIGINT) WITH ('connector' = 'kafka', 'topic' = 'numbers', 'format' = 'csv',
+  'properties.bootstrap.servers' = '$bootstrap', 'sink.delivery-guarantee' = 'exactly-once',
+  'sink.transactional-id-prefix' = 'numbers');
+INSERT INTO sink SELECT id FROM source;
+SQL
+}
+everything_is_gone() {
+    everything_dies "$job" "$runner"
+    rm -rf "${memory:?}/$job"
+    runner=''
+}
+# from FOLDER TASKS: from a savepoint, whatever was begun before is gone.
+from() {
+    rm -rf "$dir/checkpoints"
+    numbers "$2" --from "$1"
+}
+
+tool create numbers 3 || give_up "no topic"
+rm -rf "$dir/checkpoints"
+numbers 2
+within 30 has_rows numbers 2000 || give_up "no rows"
+# The broker is away: what is complete here cannot be committed there.
+broker kill
+sleep 2
+check 'a savepoint while rows are on their way' "$WEIR" savepoint "$dir/job.yaml" "$dir/sp-1"
+everything_is_gone
+from "$dir/sp-1" 1
+job_ends 69
+check 'without the broker it is no begin, which is said' grep -q 'no answer from Kafka' "$dir/err"
+kafka_start
+: >"$dir/err"
+from "$dir/sp-1" 1
+sleep 0.5
+everything_is_gone
+from "$dir/sp-1" 1
+within 30 grep -q '"rows_out":1[0-9][0-9][0-9][0-9]' "$dir/err" || give_up "no rows from sp-1"
+check 'a second savepoint' "$WEIR" stop --savepoint "$dir/sp-2" "$dir/job.yaml"
+wait "$runner"
+everything_is_gone
+from "$dir/sp-2" 3
+job_ends 0
+values numbers >"$dir/got"
+seq 1 40000 | LC_ALL=C sort >"$dir/want"
+equal '2, 1 and 3 tasks: each row once' "$dir/want" "$dir/got"
+
+# --- one that is older than what readers have seen ---
+
+reboot "$job" "$runner"
+: >"$dir/err"
+from "$dir/sp-1" 2
+job_ends 69
+check 'a savepoint that readers are beyond is refused' grep -q 'readers have seen\|cannot be told' "$dir/err"
 finish
