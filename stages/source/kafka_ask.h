@@ -28,6 +28,12 @@ void kafka_ask_brokers(struct kafka_ask *ask, const struct kafka_question *quest
 int kafka_ask_offsets(struct kafka_ask *ask, const struct kafka_position *position, bool is_end,
                       rd_kafka_topic_partition_list_t *list, struct kafka_answer *answer);
 
+// Ask the leaders for the offsets of the list's specs or times, as the table's reader sees them.
+// The event ListOffsets comes to the queue, after timeout_ms at the latest.
+void kafka_request_offsets(rd_kafka_t *rk, const struct kafka_table *table,
+                           rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                           rd_kafka_queue_t *queue);
+
 // A request is under way to ask->queue: wait for its event, which is the caller's. NULL: it failed,
 // and the answer says why.
 rd_kafka_event_t *kafka_ask_wait(struct kafka_ask *ask, struct kafka_answer *answer);

@@ -2,18 +2,20 @@
 #include "stages/source/kafka_consumer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
+#include "stages/source/kafka_silence.h"
 
 // Read ahead enough to never wait for a broker while there is work, no more: it is private memory.
-// A fetch that finds nothing is answered as soon as there is a message.
+// A fetch that finds nothing is answered as soon as there is a message; what else the broker is
+// asked on that connection waits for that.
 static const struct kafka_setting defaults[] = {
     {"queued.max.messages.kbytes", "32768"},
     {"fetch.queue.backoff.ms", "2"},
     {"fetch.error.backoff.ms", "100"},
-    {"fetch.wait.max.ms", "500"},
     {"fetch.min.bytes", "1"},
     {"check.crcs", "true"},
     {"reconnect.backoff.max.ms", "2000"},
@@ -34,21 +36,37 @@ static void configure(rd_kafka_conf_t *conf, void *context)
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
 }
 
+enum { FETCH_WAIT_MS = 500, FETCHES_IN_TIMEOUT = 8 };
+
+// Questions about silence (kafka_silence.c) must be answered several times within the timeout.
+static int64_t fetch_wait_ms(int64_t silence_ms)
+{
+    const int64_t wait_ms = silence_ms / FETCHES_IN_TIMEOUT + 1;
+    return silence_ms > 0 && wait_ms < FETCH_WAIT_MS ? wait_ms : FETCH_WAIT_MS;
+}
+
 static int create_client(struct kafka_consumer *c, const struct op_context *context,
                          struct err *err)
 {
-    const bool is_bounded = c->table.bound.point != KAFKA_UNBOUNDED;
+    const int64_t silence_ms = kafka_silence_timeout_ms(context);
+    // Behind the last message there may be marks of transactions: for who must come to the end.
+    const bool wants_end = c->table.bound.point != KAFKA_UNBOUNDED || silence_ms > 0;
+    struct kafka_setting given[ARRAY_SIZE(defaults) + 1];
+    char wait[24];
+    memcpy(given, defaults, sizeof defaults);
+    snprintf(wait, sizeof wait, "%lld", (long long)fetch_wait_ms(silence_ms));
+    given[ARRAY_SIZE(defaults)] = (struct kafka_setting){"fetch.wait.max.ms", wait};
     const struct kafka_setting own[] = {
         {"auto.offset.reset", "error"}, // what to do then is scan.lost-offsets
-        {"enable.partition.eof", is_bounded ? "true" : "false"},
+        {"enable.partition.eof", wants_end ? "true" : "false"},
     };
     const struct kafka_client_spec spec = {
         .table = &c->table,
         .role = KAFKA_CONSUMER,
         .job_name = context->job_name,
         .subtask = context->subtask,
-        .defaults = defaults,
-        .default_count = ARRAY_SIZE(defaults),
+        .defaults = given,
+        .default_count = ARRAY_SIZE(given),
         .own = own,
         .own_count = ARRAY_SIZE(own),
         .configure = configure,

@@ -17,17 +17,18 @@ static rd_kafka_IsolationLevel_t isolation_of(const struct kafka_table *table)
     return RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
 }
 
-static void request_offsets(struct kafka_ask *ask, rd_kafka_topic_partition_list_t *list)
+void kafka_request_offsets(rd_kafka_t *rk, const struct kafka_table *table,
+                           rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                           rd_kafka_queue_t *queue)
 {
-    rd_kafka_t *rk = kafka_client_handle(ask->client);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
     CHECK(options);
-    rd_kafka_AdminOptions_set_request_timeout(options, KAFKA_ASK_MS, NULL, 0);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, NULL, 0);
     rd_kafka_error_t *error =
-        rd_kafka_AdminOptions_set_isolation_level(options, isolation_of(ask->table));
+        rd_kafka_AdminOptions_set_isolation_level(options, isolation_of(table));
     if (error) // an argument of ours that it does not know
         rd_kafka_error_destroy(error);
-    rd_kafka_ListOffsets(rk, list, options, ask->queue);
+    rd_kafka_ListOffsets(rk, list, options, queue);
     rd_kafka_AdminOptions_destroy(options);
 }
 
@@ -38,7 +39,8 @@ static int list_offsets(struct kafka_ask *ask, rd_kafka_topic_partition_list_t *
 {
     if (list->cnt == 0)
         return 0;
-    request_offsets(ask, list);
+    kafka_request_offsets(kafka_client_handle(ask->client), ask->table, list, KAFKA_ASK_MS,
+                          ask->queue);
     rd_kafka_event_t *event = kafka_ask_wait(ask, answer);
     if (!event)
         return answer->rc;

@@ -446,6 +446,9 @@ void kafka_outside_tell(struct kafka_source *k, int64_t now_ms)
 int64_t kafka_outside_next_ms(const struct kafka_source *k)
 {
     int64_t next_ms = k->next_look_ms;
+    const int64_t silence_ms = kafka_silence_next_ms(k);
+    if (silence_ms < next_ms)
+        next_ms = silence_ms;
     if (!k->base.context.checkpoints && k->has_uncommitted && k->next_commit_ms < next_ms)
         next_ms = k->next_commit_ms;
     return next_ms == KAFKA_NEVER_MS ? 0 : next_ms;

@@ -41,7 +41,8 @@ void kafka_splits_grow(struct kafka_source *k)
         const struct kafka_entry *entry = &k->positions.entries[i];
         char name[300];
         snprintf(name, sizeof name, "%s-%d", entry->topic, entry->partition);
-        k->splits[i] = (struct kafka_split){.name = strdup(name), .fetched = entry->place.offset};
+        k->splits[i] = (struct kafka_split){
+            .name = strdup(name), .fetched = entry->place.offset, .asked_offset = -1};
         CHECK(k->splits[i].name);
         k->base.splits[i] = (struct source_split){.rows_ms = 0};
         kafka_split_load(k, i);
@@ -368,6 +369,7 @@ static int kafka_poll(struct source *source, struct batch *batch, uint32_t max_r
     batch->has_kinds = false;
     out->status = SOURCE_IDLE;
     forget_poll(k);
+    kafka_silence_poll(k, now_ms); // the head looks at the splits whatever comes of the rest
     int rc = kafka_outside_poll(k, now_ms, err);
     if (rc > 0)
         out->retry_ns = 1; // what has changed is committed before it is acted upon
@@ -514,6 +516,7 @@ static void kafka_complete(struct source *source, uint64_t checkpoint)
 static void kafka_close(struct source *source)
 {
     struct kafka_source *k = (struct kafka_source *)source;
+    kafka_silence_close(k);
     if (k->consumer)
         kafka_consumer_set_wake(k->consumer, NULL);
     kafka_window_fini(&k->window);
@@ -550,6 +553,7 @@ static int kafka_open(const struct op_context *context, struct source **out, str
     k->opened_ms = context->env->realtime_ms(context->env);
     k->item_bytes = 1 << 10;
     kafka_consumer_set_wake(k->consumer, &k->base.context);
+    kafka_silence_open(k);
     *out = &k->base;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "stages/runtime/operator.h"
 #include "stages/source/kafka_consumer.h"
+#include "stages/source/kafka_silence.h"
 #include "stages/source/kafka_window.h"
 
 // What the process knows of a partition besides its position.
@@ -19,6 +20,9 @@ struct kafka_split {
     bool is_lost;           // its offset is not there: the scout is asked what is
     int64_t barrier_offset; // at the last barrier
     int64_t gone_since_ms;  // its topic or it is not there; 0: it is
+    // kafka_silence.c: when its leader last said that there is no more than what was read; for how
+    // long that has been too long ago; the position when that was last looked at.
+    int64_t heard_ms, unheard_ms, asked_offset;
 };
 
 struct kafka_source {
@@ -41,6 +45,7 @@ struct kafka_source {
     double item_bytes;                      // what a message has, about
 
     // Outside.
+    struct kafka_silence silence;
     bool is_verified; // the topics are those that the positions are of
     int64_t opened_ms, next_look_ms, next_commit_ms;
     int64_t told_ms;          // when it was last found out how much there is to read

@@ -6,7 +6,7 @@
 # shellcheck source=/dev/null
 . "$(dirname "$0")/lib.sh"
 kafka_start
-tool create silent 2 -- create waits 2 -- create apart 2 -- create fast 2 -- create slow 1 -- create single 1 ||
+tool create silent 2 -- create hangs 2 -- create waits 2 -- create apart 2 -- create fast 2 -- create slow 1 -- create single 1 ||
     give_up "no topics"
 
 # rows PARTITION FROM TO STEP: a row each STEP ms of event time.
@@ -73,6 +73,21 @@ within 30 has_fired 11
 put silent 1 20000 20100 100
 within 30 has_fired 12
 same "nothing was late" 0 "$(late)"
+end_job
+
+# --- a broker that hangs ---
+
+put hangs 0 0 10000 100
+put hangs 1 0 3100 100
+begin 1 "$(source_of t hangs ", 'scan.watermark.idle-timeout' = '8 s'" && counts t)"
+within 30 has_fired 3
+broker pause
+sleep 10
+broker resume
+put hangs 1 3100 9900 100
+within 30 has_fired 9
+same "time without a broker makes no partition idle" 0 "$(late)"
+same "each second has the rows of both" 9 "$(grep -c '^+I.*, 20]' "$dir/out")"
 end_job
 
 # --- a kill ---

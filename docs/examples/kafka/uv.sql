@@ -15,9 +15,9 @@ CREATE TABLE visits (
   'properties.group.id' = 'uv-visits',
   -- Where a run begins that has no state. 'group-offsets', 'latest-offset' and 'timestamp' are the others.
   'scan.startup.mode' = 'earliest-offset',
-  -- A partition without rows stops holding event time back after so long. Longer than an outage: a broker that is
-  -- away looks like silence, and rows of a partition that counts as idle may be behind the watermark when they come.
-  'scan.watermark.idle-timeout' = '1 min',
+  -- A partition without rows stops holding event time back after so long. Time in which its broker is away does not
+  -- count, but rows that come later than this may be behind the watermark.
+  'scan.watermark.idle-timeout' = '5 s',
   'format' = 'json'
   -- With a cluster that asks for it; secrets never stand in the script:
   -- 'properties.security.protocol' = 'SASL_SSL',
