@@ -69,9 +69,9 @@ void *outbox_warm(const struct outbox_spec *spec)
     return producer;
 }
 
-void outbox_cool(void *warm)
+bool outbox_cool(void *warm)
 {
-    producer_destroy(warm);
+    return producer_destroy(warm);
 }
 
 // --- life ---
@@ -115,13 +115,14 @@ int outbox_open(const struct outbox_spec *spec, struct outbox **out, struct err 
     return 0;
 }
 
-void outbox_close(struct outbox *o)
+bool outbox_close(struct outbox *o)
 {
-    producer_destroy(o->producer);
+    const bool has_ended = producer_destroy(o->producer);
     free(o->acks.words);
     free(o->refused);
     buf_fini(&o->rows);
     free(o);
+    return has_ended;
 }
 
 // --- rows ---

@@ -27,11 +27,13 @@ struct outbox_spec {
 
 // In a transaction. 0 or -errno with a text; nothing is connected when it returns.
 int outbox_open(const struct outbox_spec *spec, struct outbox **out, struct err *err);
-void outbox_close(struct outbox *o);
+// False: a thread that hangs in the network is left, and reads what spec.table points to until the
+// process ends (kafka_table_leave). The same below.
+bool outbox_close(struct outbox *o);
 
 // A connection that leaves no trace, for the spec of a later outbox_open in this process. NULL.
 void *outbox_warm(const struct outbox_spec *spec);
-void outbox_cool(void *warm);
+bool outbox_cool(void *warm);
 
 // Where rows of the open transaction are composed (journal_row_begin ..), and how many came to it.
 struct buf *outbox_rows(struct outbox *o);

@@ -240,6 +240,8 @@ int producer_create(const struct producer_spec *spec, struct producer **out, str
     pthread_condattr_t attributes;
     CHECK(p && spec->table->topic_count > 0);
     p->spec = *spec;
+    p->table = *spec->table;
+    p->spec.table = &p->table;
     p->first_topic = strdup(spec->table->topics[0]);
     CHECK(p->first_topic);
     if (spec->transactional_id)
@@ -260,10 +262,10 @@ int producer_create(const struct producer_spec *spec, struct producer **out, str
     return 0;
 }
 
-void producer_destroy(struct producer *p)
+bool producer_destroy(struct producer *p)
 {
     if (!p)
-        return;
+        return true;
     const struct timespec until = in_ms(END_WAIT_MS);
     lock(p);
     p->must_end = true;
@@ -273,12 +275,13 @@ void producer_destroy(struct producer *p)
         ;
     bool has_ended = p->has_ended;
     unlock(p);
-    if (!has_ended) { // it waits for the network, and ends with the process
+    if (!has_ended) { // it waits for the network, and ends with the process: all it reads stays
         pthread_detach(p->thread);
-        return;
+        return false;
     }
     pthread_join(p->thread, NULL);
     free_producer(p);
+    return true;
 }
 
 void producer_warm(struct producer *p)

@@ -53,7 +53,7 @@ struct producer_answer {
     char text[ERR_TEXT_BYTES]; // where it is not done: why
 };
 
-struct producer_spec { // the table must outlive the producer; the rest is copied
+struct producer_spec { // what the table points to must outlive the producer; the rest is copied
     const struct kafka_table *table;
     const char *job_name;
     int subtask, subtasks;          // all that use the prefix of the ids
@@ -80,8 +80,9 @@ struct producer_batches {
 
 // Start its thread; nothing is connected. 0 or -errno with a text. Owned by the caller.
 int producer_create(const struct producer_spec *spec, struct producer **out, struct err *err);
-// Ends the thread; bounded: what has not ended in seconds is left to the end of the process.
-void producer_destroy(struct producer *p);
+// Ends the thread; bounded: what has not ended in seconds is left to the end of the process. False:
+// that is so, and what spec.table points to must stay.
+bool producer_destroy(struct producer *p);
 // Make an instance and connect it, as far as leaves no trace; PRODUCER_OPEN takes it. For a spare.
 void producer_warm(struct producer *p);
 

@@ -529,3 +529,8 @@ void kafka_table_fini(struct kafka_table *table)
     pool_fini(&table->pool);
     *table = (struct kafka_table){0};
 }
+
+void kafka_table_leave(struct kafka_table *table)
+{
+    *table = (struct kafka_table){0};
+}

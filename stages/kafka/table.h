@@ -116,5 +116,7 @@ int kafka_table_parse(const struct plan_table *table, const char *job_name, stru
 // What only a sink must have: one topic or a column that says it. 0, or -EINVAL as above.
 int kafka_table_check_sink(const struct kafka_table *table, struct err *err);
 void kafka_table_fini(struct kafka_table *table);
+// The same, but what it points to stays for good: a thread that cannot be ended may read it.
+void kafka_table_leave(struct kafka_table *table);
 
 #endif

@@ -117,8 +117,8 @@ static int letters_put(struct operator* op, const struct dead_letter *letter)
 static void letters_close(struct operator* op)
 {
     struct letters *l = (struct letters *)op;
-    if (l->outbox)
-        outbox_close(l->outbox);
+    if (l->outbox && !outbox_close(l->outbox))
+        kafka_table_leave(&l->table);
     kafka_table_fini(&l->table);
     free(l);
 }

@@ -217,8 +217,8 @@ static void kafka_sink_cool(void *made)
     struct warm *warm = made;
     if (!warm)
         return;
-    if (warm->connection)
-        outbox_cool(warm->connection);
+    if (warm->connection && !outbox_cool(warm->connection))
+        kafka_table_leave(&warm->table);
     kafka_table_fini(&warm->table);
     free(warm);
 }
@@ -242,8 +242,12 @@ static void *kafka_sink_warm(const struct op_context *context)
 static void kafka_sink_close(struct operator* op)
 {
     struct kafka_sink *sink = (struct kafka_sink *)op;
-    if (sink->outbox)
-        outbox_close(sink->outbox);
+    const bool is_closed = !sink->outbox || outbox_close(sink->outbox);
+    if (!is_closed) { // one that was warm has the other table
+        kafka_table_leave(&sink->table);
+        if (sink->warm)
+            kafka_table_leave(&sink->warm->table);
+    }
     kafka_sink_cool(sink->warm);
     close_part(&sink->key);
     close_part(&sink->value);

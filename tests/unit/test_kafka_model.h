@@ -124,9 +124,10 @@ int producer_create(const struct producer_spec *spec, struct producer **out, str
     return 0;
 }
 
-void producer_destroy(struct producer *p)
+bool producer_destroy(struct producer *p)
 {
     free(p);
+    return true;
 }
 
 void producer_warm(struct producer *p)
