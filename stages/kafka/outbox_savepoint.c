@@ -140,6 +140,12 @@ static int other_topic(const struct outbox_restore *r, struct slice name, struct
                    r->contexts[0].op->table->name, name.len > 249 ? 249 : (int)name.len, name.ptr);
 }
 
+static bool is_possible(const struct outbox_state *state)
+{
+    return state->incarnation && state->start_count <= OUTBOX_STARTS &&
+           state->done <= state->journal.next;
+}
+
 static int take_head(struct outbox_restore *r, struct savepoint_record *record, struct err *err)
 {
     struct savepoint_value prefix = savepoint_take(record);
@@ -158,8 +164,7 @@ static int take_head(struct outbox_restore *r, struct savepoint_record *record, 
     for (uint64_t i = 0; i < state.start_count && i < OUTBOX_STARTS; i++)
         state.starts[i] = savepoint_take_count(record);
     bool is_exact = prefix.tag == SAVEPOINT_TEXT;
-    if (record->is_bad || record->left || state.start_count > OUTBOX_STARTS ||
-        subtask > SUBTASK_MAX || state.done > state.journal.next || !state.incarnation ||
+    if (record->is_bad || record->left || !is_possible(&state) || subtask > SUBTASK_MAX ||
         (!is_exact && prefix.tag != SAVEPOINT_NULL) || prefix.text.len > 200)
         return -EBADMSG;
     if (is_exact && find_topic(r, topic) != 0) // where the mark is
