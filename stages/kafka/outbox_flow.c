@@ -39,6 +39,11 @@
 #include "core/base/check.h"
 #include "stages/kafka/outbox_internal.h"
 
+// Brokers forget offsets of groups that rest, after 7 days by default: a job that writes nothing
+// commits its mark again. How old one is that was found at the start is not known.
+#define REFRESH_NS       (INT64_C(86400) * 1000000000)
+#define REFRESH_FIRST_NS (INT64_C(3600) * 1000000000)
+
 enum { SEND_ROWS = 8192, DROP_CHUNKS = 64, ACKS_STEP = 2048 };
 
 void outbox_trouble(struct outbox *o, const char *text)
@@ -199,6 +204,17 @@ static void ask_what_is_due(struct outbox *o)
     }
 }
 
+// Only in a transaction without rows: it says nothing new.
+static void refresh_mark(struct outbox *o)
+{
+    const struct outbox_state *state = outbox_state_of(o);
+    if (!outbox_is_exact(o) || !state->is_marked || o->cursor.row != o->done ||
+        state->barrier.row > o->done || o->in_flight_bytes || o->refused_count)
+        return;
+    if (o->context.env->monotonic_ns(o->context.env) >= o->refresh_ns)
+        outbox_claim(o);
+}
+
 void outbox_drive(struct outbox *o)
 {
     if (o->phase == OUTBOX_OPEN && o->must_claim)
@@ -207,6 +223,8 @@ void outbox_drive(struct outbox *o)
         send_rows(o);
     if (o->phase == OUTBOX_OPEN)
         ask_what_is_due(o);
+    if (o->phase == OUTBOX_OPEN)
+        refresh_mark(o);
 }
 
 // --- news ---
@@ -231,6 +249,8 @@ static void begin_to_send(struct outbox *o)
     o->in_flight_bytes = 0;
     o->marked = 0;
     o->began_ns = 0;
+    if (!o->refresh_ns)
+        o->refresh_ns = o->context.env->monotonic_ns(o->context.env) + REFRESH_FIRST_NS;
     o->batches = o->next_batches;
     o->phase = OUTBOX_OPEN;
 }
@@ -296,6 +316,7 @@ static void on_committed(struct outbox *o)
         arena_touch(o->context.arena, o->state_at, sizeof(struct outbox_state));
     state->is_marked = 1;
     o->done = o->asked.row;
+    o->refresh_ns = o->context.env->monotonic_ns(o->context.env) + REFRESH_NS;
     o->marked = 0;
     o->began_ns = 0;
     o->phase = OUTBOX_OPEN;

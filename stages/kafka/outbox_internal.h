@@ -69,6 +69,7 @@ struct outbox {
     uint64_t exempt_bytes;      // of rows that a predecessor had: they do not count as waiting
     uint64_t marked;            // the mark in the open transaction; 0: none
     int64_t began_ns, began_ms; // the open transaction, monotonic and wall clock; 0: not yet
+    int64_t refresh_ns;         // monotonic: when the mark is committed again; 0: not known yet
     struct outbox_acks acks;    // at-least-once
 
     struct producer_batches batches, next_batches; // of the instance; of the next one

@@ -309,6 +309,45 @@ static void test_outbox_claims_its_id(void **state)
 
 // Rows that wait for the cluster end at buffer_max_bytes; those that wait for a checkpoint do not
 // count, else its barrier could not come.
+// A job that writes nothing keeps its mark from being forgotten.
+static void test_outbox_refreshes_its_mark(void **state)
+{
+    (void)state;
+    cluster_start(5);
+    k.is_calm = true;
+    struct life *l = life_start(KAFKA_EXACTLY_ONCE);
+    rest(l);
+    commit_rows(l, 10);
+    const struct producer_mark mark = k.mark;
+    uint64_t commits = k.commits;
+    cluster_tick(INT64_C(23) * 3600 * 1000);
+    rest(l);
+    assert_int_equal(k.commits, commits);
+    cluster_tick(INT64_C(3600) * 1000);
+    rest(l);
+    assert_int_equal(k.commits, commits + 1);
+    assert_memory_equal(&k.mark, &mark, sizeof mark);
+    die(l); // the age of a mark that is found is not known
+    rest(l);
+    assert_int_equal(k.commits, commits + 1);
+    cluster_tick(INT64_C(3601) * 1000);
+    push(l, 5); // rows of a transaction that no checkpoint has let go
+    commit(l);
+    rest(l);
+    assert_int_equal(k.commits, commits + 1);
+    assert_true(k.is_open);
+    barrier(l);
+    complete(l);
+    rest(l);
+    assert_int_equal(k.commits, commits + 2);
+    cluster_tick(INT64_C(25) * 3600 * 1000);
+    rest(l);
+    assert_int_equal(k.commits, commits + 3);
+    assert_false(l->has_failed);
+    expect_once(l);
+    life_free(l);
+}
+
 static void test_outbox_has_room(void **state)
 {
     (void)state;
@@ -392,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_outbox_ends_when_another_job_has_its_id),
         cmocka_unit_test(test_outbox_looks_before_it_fences),
         cmocka_unit_test(test_outbox_claims_its_id),
+        cmocka_unit_test(test_outbox_refreshes_its_mark),
         cmocka_unit_test(test_outbox_has_room),
         cmocka_unit_test(test_outbox_keeps_the_mark_before_it_commits),
         cmocka_unit_test(test_outbox_finishes),
