@@ -107,7 +107,8 @@ refused 'job: a\nsql: absent.sql\n' 'c.yaml: sql: absent.sql: cannot be read' 'c
 refused 'job: a\nsql: .\n' 'is not a file but a folder'
 : >empty.sql
 refused 'job: a\nsql: empty.sql\n' 'the script computes nothing' 'add an INSERT INTO'
-refused "job: a\nsql: $weir\n" ':1:1: error: stray byte 0x7f'
+head -c 4096 "$weir" >program.sql
+refused 'job: a\nsql: program.sql\n' ':1:1: error: stray byte 0x7f'
 head -c 20000000 /dev/zero >huge.sql
 refused 'job: a\nsql: huge.sql\n' 'huge.sql: is larger than 16777216 bytes'
 finish

@@ -68,7 +68,7 @@ refused "$(source_with "'path'='deep','format'='json'")" 'too deep'
 # Connectors.
 refused "CREATE TABLE t (id BIGINT) WITH ('connector'='filesytem'); SELECT id FROM t;" "did you mean 'filesystem'?"
 refused "CREATE TABLE t (id BIGINT) WITH ('path'='x'); SELECT id FROM t;" "has no 'connector' option"
-refused "CREATE TABLE t (id BIGINT) WITH ('connector'='kafka'); SELECT id FROM t;" "there is no connector 'kafka'"
+refused "CREATE TABLE t (id BIGINT) WITH ('connector'='kinesis'); SELECT id FROM t;" "there is no connector 'kinesis'"
 refused "CREATE TABLE t (id BIGINT) WITH ('connector'='print'); SELECT id FROM t;" "connector 'print' is a sink"
 
 # datagen.

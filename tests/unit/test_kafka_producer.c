@@ -183,8 +183,9 @@ static void open_again(struct trial *t)
 static void send_and_commit(struct trial *t)
 {
     const struct journal_row row = {.partition = -1, .value = slice_of("value")};
+    int rc;
     fail_next(t);
-    producer_send(t->producer, &row, ROW);
+    producer_send(t->producer, &row, 1, ROW, &rc);
     producer_ask(t->producer, PRODUCER_COMMIT, &mark);
 }
 

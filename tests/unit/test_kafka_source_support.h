@@ -88,6 +88,7 @@ struct reading {
     struct taken *bad; // source and offset
     uint64_t random;
     int abort_in, die_in; // one in so many pieces; 0: never
+    uint32_t aborts;
     bool has_failed, has_ended;
     char failure[1024];
     char notes[4096];
@@ -174,6 +175,7 @@ static inline void reading_commit(struct reading *r)
 
 static inline void reading_abort(struct reading *r)
 {
+    r->aborts++;
     arena_abort(r->bench.arena);
     r->taken_count = r->committed;
     r->bad_count = r->bad_committed;
