@@ -18,6 +18,7 @@
 #include "core/base/check.h"
 #include "shm/atomic.h"
 #include "shm/process.h"
+#include "shm/thread.h"
 
 enum {
     STACK_BYTES = 256 << 10,
@@ -210,23 +211,6 @@ static void *work(void *context)
 
 // --- the task's thread ---
 
-// Signals stay the task's.
-static int start_thread(struct copier *c)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&c->thread, &attributes, work, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -rc;
-}
-
 int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct copier **out,
                   struct err *err)
 {
@@ -237,7 +221,7 @@ int copier_create(struct env *env, enum engine_kind kind, pid_t host, struct cop
     c->kind = kind;
     process_cores_beside(host, &c->cpus);
     CHECK(pthread_mutex_init(&c->mutex, NULL) == 0 && pthread_cond_init(&c->has_work, NULL) == 0);
-    int rc = start_thread(c);
+    int rc = thread_start(&c->thread, STACK_BYTES, work, c);
     if (rc < 0) {
         free(c);
         return err_set(err, rc, "cannot start the thread that writes snapshots: %s", strerror(-rc));

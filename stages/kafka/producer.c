@@ -5,7 +5,6 @@
 #include "stages/kafka/producer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "core/base/check.h"
 #include "shm/process.h"
+#include "shm/thread.h"
 #include "stages/kafka/producer_internal.h"
 
 enum {
@@ -206,24 +206,6 @@ static void *work(void *context)
     return NULL;
 }
 
-// Signals stay the task's.
-static int start_thread(struct producer *p)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&p->thread, &attributes, work, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    p->has_thread = rc == 0;
-    return -rc;
-}
-
 // --- life ---
 
 static void free_producer(struct producer *p)
@@ -253,7 +235,7 @@ int producer_create(const struct producer_spec *spec, struct producer **out, str
     CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&p->has_work, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
-    int rc = start_thread(p);
+    int rc = thread_start(&p->thread, STACK_BYTES, work, p);
     if (rc < 0) {
         free_producer(p);
         return err_set(err, rc, "no thread for the connection to Kafka: %s", strerror(-rc));

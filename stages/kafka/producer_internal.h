@@ -36,7 +36,6 @@ struct producer {
     char transactional_id[256]; // empty: none
     char *first_topic;          // where the mark is
     pthread_t thread;
-    bool has_thread;
     cpu_set_t cpus; // of the thread
     pthread_mutex_t mutex;
     pthread_cond_t has_work;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 #include "core/expr/regex.h"
 #include "shm/atomic.h"
 #include "shm/process.h"
+#include "shm/thread.h"
 
 enum { STEP_MS = 250, STACK_BYTES = 256 << 10 };
 
@@ -282,23 +282,6 @@ static void *look(void *context)
     return NULL;
 }
 
-// Signals stay the task's.
-static int start_thread(struct kafka_lookup *l)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&l->thread, &attributes, look, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -rc;
-}
-
 int kafka_lookup_start(struct kafka_client *client, int timeout_ms, void (*wake)(void *context),
                        void *wake_context, struct kafka_lookup **out)
 {
@@ -309,7 +292,7 @@ int kafka_lookup_start(struct kafka_client *client, int timeout_ms, void (*wake)
     l->wake = wake;
     l->wake_context = wake_context;
     process_cores_beside(0, &l->cpus);
-    int rc = start_thread(l);
+    int rc = thread_start(&l->thread, STACK_BYTES, look, l);
     if (rc < 0)
         free(l);
     else

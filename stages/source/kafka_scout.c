@@ -12,6 +12,7 @@
 
 #include "core/base/check.h"
 #include "shm/process.h"
+#include "shm/thread.h"
 #include "stages/source/kafka_ask.h"
 
 enum { STACK_BYTES = 512 << 10 };
@@ -123,23 +124,6 @@ static void *work(void *context)
     return NULL;
 }
 
-// Signals stay the task's.
-static int start_thread(struct kafka_scout *s)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&s->thread, &attributes, work, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -rc;
-}
-
 int kafka_scout_create(struct kafka_client *client, const struct kafka_table *table,
                        struct kafka_scout **out, struct err *err)
 {
@@ -152,7 +136,7 @@ int kafka_scout_create(struct kafka_client *client, const struct kafka_table *ta
     pthread_condattr_destroy(&clock);
     kafka_ask_init(&s->ask, client, table);
     process_cores_beside(0, &s->cpus);
-    int rc = start_thread(s);
+    int rc = thread_start(&s->thread, STACK_BYTES, work, s);
     if (rc < 0) {
         kafka_ask_fini(&s->ask);
         pthread_cond_destroy(&s->changed);
