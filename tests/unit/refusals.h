@@ -1,8 +1,14 @@
 // refusals.h: scripts that the binder refuses, and what each message must say and point at.
-//
-// Included behind cmocka.h.
 #ifndef WEIR_TESTS_UNIT_REFUSALS_H
 #define WEIR_TESTS_UNIT_REFUSALS_H
+
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
 
 #include <stdbool.h>
 #include <stdio.h>
