@@ -6,6 +6,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 BUILD = os.path.normpath(os.path.join(HERE, "..", "..", "build", "kafka"))
 HOST = "127.0.0.1"
 SECONDS_TO_START, SECONDS_TO_STOP = 90, 20
+CONTROLLER = 1000  # the number of a controller that is a process of its own
 FAST_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 USERS = ["alice", "bob"]
 # What a test wants otherwise than Kafka: quick starts, little memory, timeouts that end while one waits.
@@ -70,6 +71,15 @@ def new_id():
         made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not made.startswith("-"):
             return made
+
+
+def unmount(disk):
+    """A JVM that has ended by itself may still have files open; then it is gone when they are."""
+    deadline = time.monotonic() + 5
+    while os.path.ismount(disk):
+        lazily = ["-l"] if time.monotonic() > deadline else []
+        subprocess.run(["umount", *lazily, disk], capture_output=True, check=False)
+        time.sleep(0.05)
 
 
 def has_threads(pid):
@@ -181,6 +191,13 @@ class Cluster:
             raise Failed(f"{self.folder} has no node {only}")
         return [Node(self.folder, n) for n in ([only] if only else range(1, count + 1))]
 
+    def controller(self):
+        """The node that only decides, if it is a process of its own."""
+        return Node(self.folder, CONTROLLER) if self.plan.get("controller") else None
+
+    def processes(self):
+        return ([self.controller()] if self.controller() else []) + self.nodes()
+
     def port(self, node, listener):
         return self.plan["ports"][str(node)][listener]
 
@@ -192,14 +209,16 @@ class Cluster:
         names = listeners + ["INTERNAL", "CONTROLLER"] + (["PROXY"] if a.proxy else [])
         ports = free_ports(a.nodes * len(names))
         self.plan = {"nodes": a.nodes, "heap": a.heap, "jvm": a.jvm, "settings": dict(s.split("=", 1) for s in a.c),
-                     "cluster": new_id(), "listeners": listeners, "disk": a.disk,
+                     "cluster": new_id(), "listeners": listeners, "disk": a.disk, "controller": a.controller,
                      "ports": {str(n): {name: ports.pop() for name in names} for n in range(1, a.nodes + 1)}}
+        if a.controller:
+            self.plan["ports"][str(CONTROLLER)] = {"CONTROLLER": free_ports(1)[0]}
         os.makedirs(self.folder, exist_ok=True)
         if a.tls:
             tls.make(self.path("tls"))
         if a.sasl:
             tls.make_users(self.path("users"), USERS)
-        for node in self.nodes():
+        for node in self.processes():
             self.format(node)
         self.write_bootstraps()
         write(self.plan_path, json.dumps(self.plan, indent=1))
@@ -214,25 +233,28 @@ class Cluster:
     def format(self, node):
         """What kafka-storage.sh would write, and the settings."""
         os.makedirs(node.disk)
-        if self.plan["disk"]:
+        if self.plan["disk"] and node.number != CONTROLLER:
             node.mount(self.plan["disk"])
         os.makedirs(node.data)
         write(os.path.join(node.data, "meta.properties"), f"version=1\ncluster.id={self.plan['cluster']}\n"
               f"node.id={node.number}\ndirectory.id={new_id()}\n")
         for path in glob.glob(os.path.join(BUILD, "fresh", "*")):
             shutil.copy(path, node.data)
-        settings = {**SETTINGS, **self.of_node(node), **self.of_listeners(node), **self.plan["settings"]}
+        listeners = self.of_controller(node) if node.number == CONTROLLER else self.of_listeners(node)
+        settings = {**SETTINGS, **self.of_node(node), **listeners, **self.plan["settings"]}
         write(node.properties, "".join(f"{key}={value}\n" for key, value in settings.items()))
 
     def of_node(self, node):
         replicas = min(self.plan["nodes"], 3)
         in_sync = min(replicas, 2)
+        controllers = [self.controller()] if self.controller() else self.nodes()
+        roles = "broker,controller" if not self.controller() else "controller" if node.number == CONTROLLER else "broker"
         return {
-            "process.roles": "broker,controller",
+            "process.roles": roles,
             "node.id": node.number,
             "log.dirs": node.data,
             "controller.quorum.voters": ",".join(f"{n.number}@{HOST}:{self.port(n.number, 'CONTROLLER')}"
-                                                 for n in self.nodes()),
+                                                 for n in controllers),
             "controller.listener.names": "CONTROLLER",
             "default.replication.factor": replicas,
             "min.insync.replicas": in_sync,
@@ -243,6 +265,10 @@ class Cluster:
             "share.coordinator.state.topic.min.isr": in_sync,
         }
 
+    def of_controller(self, node):
+        return {"listeners": f"CONTROLLER://{HOST}:{self.port(node.number, 'CONTROLLER')}",
+                "listener.security.protocol.map": "CONTROLLER:PLAINTEXT"}
+
     def of_listeners(self, node):
         # Brokers talk to each other (and to themselves) on INTERNAL, which no test ever cuts.
         clients = self.plan["listeners"] + ["INTERNAL"]
@@ -250,7 +276,7 @@ class Cluster:
         protocol = lambda name: name if name.startswith(("SSL", "SASL")) else "PLAINTEXT"
         found = {
             "inter.broker.listener.name": "INTERNAL",
-            "listeners": ",".join(at(name, name) for name in clients + ["CONTROLLER"]),
+            "listeners": ",".join(at(name, name) for name in clients + ([] if self.controller() else ["CONTROLLER"])),
             "advertised.listeners": ",".join(at(name, "PROXY" if name == "PROXIED" else name) for name in clients),
             "listener.security.protocol.map": ",".join(f"{name}:{protocol(name)}"
                                                        for name in clients + ["CONTROLLER"]),
@@ -332,6 +358,8 @@ class Cluster:
             self.make_plan(a)
         if "PROXIED" in self.plan["listeners"] and self.proxy.state() == "dead":
             self.launch_proxy()
+        if self.controller() and self.controller().state() == "dead":
+            self.launch(self.controller())
         started = [node for node in self.nodes(a.node) if node.state() == "dead"]
         for node in started:
             self.launch(node)
@@ -354,10 +382,10 @@ class Cluster:
 
     def remove(self):
         """All of it ends and is gone."""
-        for node in self.nodes():
+        for node in self.processes():
             node.end(signal.SIGKILL)
-            if os.path.ismount(node.disk):
-                subprocess.run(["umount", node.disk], check=False)
         self.proxy.end(signal.SIGKILL)
+        for disk in glob.glob(self.path("node-*", "disk")):  # also of a start that did not come to its plan
+            unmount(disk)
         if self.plan:
             shutil.rmtree(self.folder, ignore_errors=True)
