@@ -22,10 +22,12 @@ run() {
         echo "FAIL $what"
     fi
 }
-python3 "$here/verify_test.py" >"$log" || failed=1
-cat "$log"
+for unit in verify_test markers_test; do
+    python3 "$here/$unit.py" >"$log" || failed=1
+    cat "$log"
+done
 run 'a sink that is at-least-once on purpose is seen' --break at-least-once --faults 40 --round-seconds 25 \
     --drain-seconds 2 --seed 3
-run 'each row exactly once' --seed "${SEED:-$(date +%s)}" --faults "${FAULTS:-40}" --round-seconds 40
+run 'each row exactly once' --seed "${SEED:-$(date +%s)}" --faults "${FAULTS:-30}" --round-seconds 40
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -9,17 +9,19 @@ usage: chaos.py [options] WEIR
   --round-seconds S    of faults in one round (100)
   --drain-seconds S    of faults while the job comes to its end (4)
   --rate N             rows a second (1000)
-  --break WHAT         at-least-once (the sink) or read-uncommitted (the reader): this must be seen
+  --break WHAT         at-least-once, the sink: this must be seen
   --keep FOLDER        where a failed round is kept (default: beside others under /tmp)
   --verbose            each fault as it happens
 
 A round: a fresh broker on a disk of its own behind a proxy, a job of two pipelines (rows passed on, UV over CUMULATE),
 a producer, a reader; faults in three lanes at once; then calm, all rows must arrive; then the job is drained, under
 faults, and everything is read again and compared with what Python says. Exit 0: right. 1: wrong, and why, with a folder
-of everything. 77: there can be no broker here.
+of everything. Markers that the broker itself has lost are told and counted (markers.py): then its coordinator's word is
+what the output is compared with. 77: there can be no broker here.
 """
 import argparse, collections, os, shutil, signal, subprocess, sys, tempfile, threading, time
 
+import markers
 from round import Round
 from verify import Wrong
 
@@ -29,6 +31,7 @@ class World:
         self.a, self.can_mount, self.interrupted = a, False, False
         self.folder = tempfile.mkdtemp(prefix="weir-kafka-chaos-")
         self.kinds, self.lock = collections.Counter(), threading.Lock()
+        self.lost_markers = self.judged = self.unjudged = 0
         self.has_disk = self.can_have_disk()
 
     def can_have_disk(self):
@@ -61,7 +64,7 @@ def parse():
     parser.add_argument("--round-seconds", type=float, default=100)
     parser.add_argument("--drain-seconds", type=float, default=4)
     parser.add_argument("--rate", type=int, default=1000)
-    parser.add_argument("--break", dest="break_it", choices=["at-least-once", "read-uncommitted"])
+    parser.add_argument("--break", dest="break_it", choices=["at-least-once"])
     parser.add_argument("--keep", default=tempfile.gettempdir())
     parser.add_argument("--verbose", action="store_true")
     a = parser.parse_args()
@@ -69,15 +72,25 @@ def parse():
     return a
 
 
-def keep(world, round_, why):
+def keep(world, round_):
     """Everything that it takes to look at what went wrong, in a folder that stays."""
     kept = os.path.join(world.a.keep, f"weir-kafka-chaos-{world.a.seed}-{round_.number}")
-    round_.log(f"WRONG: {why}")
     round_.close(keep=True)
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(round_.folder, kept, ignore=shutil.ignore_patterns("kafka"))
-    print(f"WRONG in round {round_.number}: {why}\nkept: {kept}\nagain: make chaos-kafka SEED={world.a.seed} "
-          f"ROUND={round_.number}", flush=True)
+    return f"kept: {kept}\nagain: make chaos-kafka SEED={world.a.seed} ROUND={round_.number}"
+
+
+def tell_lost(world, round_):
+    """A fault of the broker, which is not weir's and is not passed over."""
+    kept = keep(world, round_)
+    world.lost_markers += len(round_.lost)
+    verdict = "by what its coordinator says all is right" if round_.is_judged else \
+        "which rows they were for is not known: THIS ROUND SAYS NOTHING"
+    print(f"THE BROKER LOST {len(round_.lost)} MARKERS in round {round_.number}; {verdict}")
+    for one in round_.lost:
+        print("    " + markers.describe(one))
+    print(kept, flush=True)
 
 
 def run_round(world, number):
@@ -86,12 +99,20 @@ def run_round(world, number):
     try:
         rows, passed, answers = round_.run()
     except Wrong as wrong:
-        keep(world, round_, wrong)
+        round_.log(f"WRONG: {wrong}")
+        for one in round_.find_lost():
+            print(f"besides, THE BROKER LOST A MARKER: {markers.describe(one)}")
+        print(f"WRONG in round {number}: {wrong}\n{keep(world, round_)}", flush=True)
         return None
     except BaseException:
         round_.close(keep=False)
         raise
-    round_.close(keep=False)
+    world.judged += round_.is_judged
+    world.unjudged += not round_.is_judged
+    if round_.lost:
+        tell_lost(world, round_)
+    else:
+        round_.close(keep=False)
     shutil.rmtree(round_.folder, ignore_errors=True)
     print(f"round {number}: {world.total() - before} faults, {rows} rows in, {passed} out, {answers} answers, "
           f"{round_.tasks} tasks a stage, a checkpoint each {round_.interval} ms, starts refused {round_.refused}, "
@@ -118,10 +139,13 @@ def main():
         print(f"{count:6} {kind}")
     print(f"{world.total():6} faults in {time.monotonic() - began:.0f} s; {sums[0]} rows in, {sums[1]} out, "
           f"{sums[2]} answers: {'WRONG' if wrong else 'each exactly once'}", flush=True)
+    if world.lost_markers:
+        print(f"{world.lost_markers:6} markers lost by the broker, {world.unjudged} of {world.judged + world.unjudged} rounds "
+              "not judged", flush=True)
     if a.break_it:
         print("the fault on purpose was " + ("seen" if wrong else "NOT SEEN"))
         return 0 if wrong else 1
-    return 1 if wrong else 0
+    return 1 if wrong or not world.judged else 0
 
 
 if __name__ == "__main__":
