@@ -9,6 +9,7 @@ usage: chaos.py [options] WEIR
   --round-seconds S    of faults in one round (100)
   --drain-seconds S    of faults while the job comes to its end (4)
   --rate N             rows a second (1000)
+  --combined           the broker is its own controller: it then loses markers, which must be told apart
   --break WHAT         at-least-once, the sink: this must be seen
   --keep FOLDER        where a failed round is kept (default: beside others under /tmp)
   --verbose            each fault as it happens
@@ -64,6 +65,7 @@ def parse():
     parser.add_argument("--round-seconds", type=float, default=100)
     parser.add_argument("--drain-seconds", type=float, default=4)
     parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--combined", action="store_true")
     parser.add_argument("--break", dest="break_it", choices=["at-least-once"])
     parser.add_argument("--keep", default=tempfile.gettempdir())
     parser.add_argument("--verbose", action="store_true")
@@ -75,6 +77,9 @@ def parse():
 def keep(world, round_):
     """Everything that it takes to look at what went wrong, in a folder that stays."""
     kept = os.path.join(world.a.keep, f"weir-kafka-chaos-{world.a.seed}-{round_.number}")
+    if world.a.break_it:
+        round_.close(keep=False)
+        return "not kept: it was broken on purpose"
     round_.close(keep=True)
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(round_.folder, kept, ignore=shutil.ignore_patterns("kafka"))

@@ -325,9 +325,9 @@ class Round:
 
     def start(self):
         # The controller goes on, as in a cluster; and the broker says when it skips a marker (markers.py).
-        options = ["--proxy", "--controller", "--owner", str(os.getpid()), "-c", "transaction.max.timeout.ms=60000",
-                   "--jvm", f"{FAST_START} -Dorg.slf4j.simpleLogger.log.kafka.coordinator.transaction."
-                   "TransactionMarkerChannelManager=info"]
+        options = ["--proxy", "--owner", str(os.getpid()), "-c", "transaction.max.timeout.ms=60000", "--jvm",
+                   f"{FAST_START} -Dorg.slf4j.simpleLogger.log.kafka.coordinator.transaction."
+                   "TransactionMarkerChannelManager=info"] + ([] if self.w.a.combined else ["--controller"])
         if self.has_disk:
             options += ["--disk", "512m", "-c", "log.segment.bytes=16777216"]
         self.broker("start", options=options)
