@@ -104,6 +104,8 @@ def run_round(world, number):
     try:
         rows, passed, answers = round_.run()
     except Wrong as wrong:
+        if not round_.input_is_right():
+            wrong = Wrong(f"the harness: rows are in the input topic twice; the output says: {wrong}")
         round_.log(f"WRONG: {wrong}")
         for one in round_.find_lost():
             print(f"besides, THE BROKER LOST A MARKER: {markers.describe(one)}")

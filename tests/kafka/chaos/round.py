@@ -44,14 +44,16 @@ END;
 
 
 class Producer(threading.Thread):
-    """Numbered rows at an even pace, by Java's idempotent producer, directly at the broker."""
+    """Numbered rows at an even pace, by Java's idempotent producer, directly at the broker. One request at a time: a broker
+    that was killed remembers only the last batch of a producer, and would take those before it once more."""
 
     def __init__(self, round_, rate):
         super().__init__(daemon=True)
         self.r, self.rate, self.count, self.is_over, self.wrong = round_, rate, 0, False, None
         self.random = random.Random(f"{round_.seed} rows")
         self.process = subprocess.Popen([round_.tool.program, round_.tool.folder, "produce", "in",
-                                         "delivery.timeout.ms=600000", "max.block.ms=600000"],
+                                         "delivery.timeout.ms=600000", "max.block.ms=600000",
+                                         "max.in.flight.requests.per.connection=1"],
                                         stdin=subprocess.PIPE, text=True, stderr=round_.log_file)
 
     def line(self, n):
@@ -100,6 +102,7 @@ class Round:
         self.is_over, self.wrong, self.lane_threads, self.weir_lane = False, None, [], threading.Lock()
         self.fates = None
         self.kafka = self.folder + "/kafka"
+        self.data = self.kafka + "/node-1/disk/data"
         self.has_disk = world.has_disk
         self.tool = verify.Tool(os.path.join(KAFKA, "tool"), self.kafka)
         self.job = Job(world, self.folder, f"kchaos-{os.getpid()}-{number}")
@@ -174,7 +177,12 @@ class Round:
         return bool(self.lost)
 
     def find_lost(self):
-        return markers.find_lost([self.kafka + "/node-1/disk/data"])
+        return markers.find_lost([self.data])
+
+    def input_is_right(self):
+        """Whether each row is in the input topic once; otherwise the output can say nothing of weir."""
+        values = [value for n in range(IN) for value in markers.read_values([self.data], f"in-{n}")]
+        return len(values) == len(set(values))
 
     def proxy(self, *words):
         """As `broker` does it, without starting a Python for each."""
@@ -417,7 +425,7 @@ class Round:
             yield from self.tool.consume(["passed", "uv", "dead"])
             return
         partitions = [f"{topic}-{n}" for topic in ("passed", "uv", "dead") for n in range(OUT)]
-        self.fates = markers.Fates([self.kafka + "/node-1/disk/data"], self.lost, partitions)
+        self.fates = markers.Fates([self.data], self.lost, partitions)
         for record in self.tool.consume(["passed", "uv", "dead"], "isolation.level=read_uncommitted"):
             if self.fates.is_committed(record):
                 yield record
