@@ -57,8 +57,11 @@ static int list_offsets(struct kafka_ask *ask, rd_kafka_topic_partition_list_t *
         rd_kafka_topic_partition_t *asked =
             rd_kafka_topic_partition_list_find(list, found->topic, found->partition);
         CHECK(asked);
-        if (found->err)
-            rc = kafka_ask_refused(ask, found->err, NULL, found->topic, answer);
+        rd_kafka_resp_err_t code = found->err;
+        if (!code && found->offset == RD_KAFKA_OFFSET_INVALID) // its broker did not answer
+            code = RD_KAFKA_RESP_ERR__TRANSPORT;
+        if (code)
+            rc = kafka_ask_refused(ask, code, NULL, found->topic, answer);
         asked->offset = found->offset;
     }
     rd_kafka_event_destroy(event);
