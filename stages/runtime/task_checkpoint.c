@@ -359,7 +359,7 @@ int checkpoint_linger(struct task *task)
         if (rc == 0)
             task_wait_until(task, &waiting);
     }
-    return rc;
+    return rc == 0 ? note_complete(task) : rc; // of a stop, perhaps not heard of before the request
 }
 
 // --- open and close ---

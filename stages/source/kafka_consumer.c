@@ -26,6 +26,7 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 {
     struct kafka_consumer *consumer = kafka_client_context(opaque);
     (void)rk, (void)offsets;
+    consumer->commits--;
     if (error != RD_KAFKA_RESP_ERR__NO_OFFSET)
         consumer->commit_error = error;
 }
@@ -98,10 +99,20 @@ int kafka_consumer_create(const struct op_context *context, struct kafka_consume
     return 0;
 }
 
+// People look at the group when a job has ended: its last offsets should be there. Not at any
+// price.
+static void wait_for_commits(const struct kafka_consumer *c)
+{
+    enum { LOOK_MS = 20, LOOKS = 50 };
+    for (int i = 0; c->rk && c->commits > 0 && i < LOOKS; i++)
+        rd_kafka_poll(c->rk, LOOK_MS);
+}
+
 void kafka_consumer_destroy(struct kafka_consumer *c)
 {
     if (!c)
         return;
+    wait_for_commits(c);
     kafka_scout_destroy(c->scout);
     if (c->queue)
         rd_kafka_queue_destroy(c->queue);
@@ -157,6 +168,8 @@ void kafka_consumer_commit(struct kafka_consumer *c, const rd_kafka_topic_partit
     rd_kafka_resp_err_t error = rd_kafka_commit(c->rk, list, 1);
     if (error)
         c->commit_error = error;
+    else
+        c->commits++;
 }
 
 bool kafka_consumer_has_group(const struct kafka_consumer *c)

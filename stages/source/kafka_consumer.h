@@ -18,6 +18,7 @@ struct kafka_consumer {
     rd_kafka_queue_t *events; // of everything else: errors, commits that are done
     struct kafka_scout *scout;
     rd_kafka_resp_err_t commit_error; // of the last commit of offsets that failed; 0: none since
+    int commits;                      // of offsets, on their way
 };
 
 // Connects by itself, later. 0 or -errno with a text.
