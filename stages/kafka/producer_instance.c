@@ -159,6 +159,9 @@ static int make_client(struct producer *p, struct err *err)
         own[count++] = (struct kafka_setting){"transactional.id", p->spec.transactional_id};
         own[count++] = (struct kafka_setting){"transaction.timeout.ms", timeout};
     }
+    // Else librdkafka asks the partitioner of rows without a key once in 10 ms only.
+    if (table->partitioner != KAFKA_BY_KEY)
+        own[count++] = (struct kafka_setting){"sticky.partitioning.linger.ms", "0"};
     if (p->batches.one_by_one)
         own[count++] = (struct kafka_setting){"batch.num.messages", "1"};
     if (p->batches.bytes_max) {

@@ -124,8 +124,9 @@ within 30 has_ids grown "400 1 400" && good "a partition of the input that comes
 sleep 1.5
 rows 401 700 | sed 's/{"id":\(.*\)}/{"value":"{\\"id\\":\1}","partition":2}/' | tool produce grows
 within 30 has_ids grown "700 1 700"
-same "partitions of the output that come are written to" "0 1 2" \
-    "$(tool consume grown | sed 's/.*"partition":\([0-9]\).*/\1/' | sort -u | xargs)"
+same "partitions of the output that come are written to, in turn" "100 100 100" \
+    "$(tool consume grown | sed 's/.*"partition":\([0-9]\).*id[^0-9]*\([0-9]*\).*/\2 \1/' |
+        awk '$1 > 400 {n[$2]++} END {print n[0], n[1], n[2]}')"
 same "no restart for it" 0 "$(grep -c '"event":"\(died\|restarted\)"' "$dir/err")"
 stops
 
