@@ -32,7 +32,7 @@ struct producer_strays {
 
 struct producer {
     struct producer_spec spec;
-    struct kafka_table table; // what it points to is the one's of whom it was copied
+    struct kafka_table table;   // what it points to is the one's of whom it was copied
     char transactional_id[256]; // empty: none
     char *first_topic;          // where the mark is
     pthread_t thread;
