@@ -33,6 +33,13 @@ struct env {
 // The real clock and the real disk. Lives for ever.
 struct env *env_system(void);
 
+// Its monotonic clock, for threads that have no other env.
+static inline int64_t env_system_ns(void)
+{
+    struct env *env = env_system();
+    return env->monotonic_ns(env);
+}
+
 // Write all of the bytes at `offset`, however often the disk takes only a part. 0 or -errno; then a
 // part may have been written.
 int env_pwrite_all(struct env *env, int fd, struct slice bytes, uint64_t offset);

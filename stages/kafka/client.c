@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "core/base/buf.h"
 #include "core/base/check.h"
+#include "core/base/env.h"
 #include "shm/atomic.h"
 #include "shm/process.h"
 #include "stages/kafka/property.h"
@@ -88,13 +88,6 @@ static void add_note(struct kafka_client *c, const char *text)
     atomic_write_u32(&c->has_news, 1); // relaxed: a hint, what there is to say is under the mutex
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 // One broker that is not reached is no trouble yet, only the reason when none is left.
 static bool is_trouble(rd_kafka_resp_err_t code, enum kafka_fault fault)
 {
@@ -109,7 +102,7 @@ static void set_trouble(struct kafka_client *c, rd_kafka_resp_err_t code, const 
     bool is_known = t->fault != KAFKA_FAULT_NONE;
     if (is_known && (t->fault == fault || t->fault == KAFKA_FAULT_DENIED))
         return;
-    t->since_ns = is_known ? t->since_ns : now_ns();
+    t->since_ns = is_known ? t->since_ns : env_system_ns();
     t->fault = fault;
     t->code = code;
     snprintf(t->reason, sizeof t->reason, "%s", reason);
@@ -281,7 +274,7 @@ static bool has_new_password(struct kafka_client *c)
 {
     struct buf warnings = {0};
     struct err err;
-    int64_t now = now_ns();
+    int64_t now = env_system_ns();
     CHECK(pthread_mutex_lock(&c->reading) == 0);
     bool is_new = c->changed_ns && now - c->changed_ns < SETTLE_NS;
     if (!is_new && now - c->read_ns > READ_AGAIN_NS) {

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/base/check.h"
+#include "core/base/env.h"
 #include "shm/process.h"
 #include "shm/thread.h"
 #include "stages/kafka/producer_internal.h"
@@ -48,9 +49,7 @@ static struct timespec in_ms(int ms)
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return env_system_ns() / 1000000;
 }
 
 // --- the thread ---

@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/base/env.h"
 #include "core/expr/regex.h"
 #include "shm/atomic.h"
 #include "shm/process.h"
@@ -44,25 +44,18 @@ struct wait {
     const uint32_t *is_called_off; // NULL: never
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static struct wait wait_of(struct kafka_client *client, int timeout_ms)
 {
     return (struct wait){.client = client,
                          .table = kafka_client_table(client),
-                         .end_ns = now_ns() + (int64_t)timeout_ms * 1000000};
+                         .end_ns = env_system_ns() + (int64_t)timeout_ms * 1000000};
 }
 
 // The next step in ms; 0: it is over.
 static int step_of(const struct wait *w)
 {
     struct kafka_trouble trouble;
-    int64_t left_ms = (w->end_ns - now_ns()) / 1000000;
+    int64_t left_ms = (w->end_ns - env_system_ns()) / 1000000;
     if (w->is_called_off && atomic_read_u32(w->is_called_off)) // relaxed: seen at the next step
         return 0;
     if (kafka_client_trouble(w->client, &trouble) && trouble.fault == KAFKA_FAULT_DENIED)

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/base/check.h"
+#include "core/base/env.h"
 #include "shm/process.h"
 #include "shm/thread.h"
 #include "stages/source/kafka_ask.h"
@@ -61,13 +62,6 @@ void kafka_answer_free(struct kafka_answer *answer)
     free(answer);
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 // With the mutex. Until something has changed, or it is time to keep the connections warm.
 static void wait_for_change(struct kafka_scout *s)
 {
@@ -82,13 +76,13 @@ static void wait_for_change(struct kafka_scout *s)
 static bool next_question(struct kafka_scout *s, struct kafka_question *question, bool *is_asked)
 {
     lock(s);
-    while (!s->must_end && !s->has_question && !(s->is_warm && now_ns() >= s->warm_ns))
+    while (!s->must_end && !s->has_question && !(s->is_warm && env_system_ns() >= s->warm_ns))
         wait_for_change(s);
     *is_asked = s->has_question;
     *question = s->has_question ? s->question : s->warm_question;
     s->question = (struct kafka_question){0};
     s->has_question = false;
-    s->warm_ns = now_ns() + KAFKA_WARM_MS * INT64_C(1000000);
+    s->warm_ns = env_system_ns() + KAFKA_WARM_MS * INT64_C(1000000);
     bool goes_on = !s->must_end;
     unlock(s);
     return goes_on;
